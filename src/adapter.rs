@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The faces: each converts types and carries out effects, nothing else. Built only for WebAssembly and only one at a
+//! time, since each exports its host's entry points.
+
+#[cfg(all(feature = "proxy-wasm", target_family = "wasm"))]
+mod abi;
+
+#[cfg(any(test, all(feature = "proxy-wasm", target_family = "wasm")))]
+mod pairs;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One root context: one configuration, one [`Gateway`].
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{ContextType, LogLevel, MetricType};
+
+use super::host;
+use super::stream::Stream;
+use crate::config::{Loaded, Policy};
+use crate::effect::{ExchangeId, GatewayId, Woken};
+use crate::gateway::Gateway;
+use crate::inputs::{EntropyUnavailable, Inputs};
+use crate::metrics::Counter;
+
+/// The gateway that a root context's streams share. The host runs a VM on one thread and one callback at a time.
+pub(super) type SharedGateway = Rc<RefCell<Gateway>>;
+
+pub(super) struct Root {
+    id: u32,
+    /// `None` until a policy is configured.
+    running: Option<Running>,
+}
+
+struct Running {
+    gateway: SharedGateway,
+    /// The host's ids, by index in [`Counter::ALL`]; `None` where the host has no metrics.
+    counters: Vec<Option<u32>>,
+}
+
+impl Root {
+    pub(super) const fn new(id: u32) -> Self {
+        Self { id, running: None }
+    }
+
+    fn load(&mut self, size: usize) -> Result<(), String> {
+        let text = host::plugin_configuration(size).map_err(|error| error.to_string())?;
+        if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+            return Err("expected the policy as JSON in a google.protobuf.StringValue, found something else".to_owned());
+        }
+        let Loaded { policy, warnings, .. } = Policy::from_json(&text).map_err(|findings| findings.to_string())?;
+        for warning in warnings.iter() {
+            host::log(LogLevel::Warn, &format!("tracegate: {warning}"));
+        }
+        let fingerprint = policy.fingerprint;
+        let message = format!(
+            "tracegate {}: policy {fingerprint} of {} loaded, {} routes",
+            crate::VERSION,
+            policy.service.name,
+            policy.routes.routes.len()
+        );
+        host::log(LogLevel::Info, &message);
+        if let Ok(gauge) = host::define_metric(MetricType::Gauge, FINGERPRINT_GAUGE) {
+            host::record_metric(gauge, fingerprint.gauge());
+        }
+        let counters = Counter::ALL.into_iter().map(|counter| host::define_metric(MetricType::Counter, &counter.name()).ok()).collect();
+        // A host without ticks loses metrics, nothing else.
+        let _ = host::set_tick_period(TICK_MILLISECONDS);
+        let gateway = Rc::new(RefCell::new(Gateway::new(GatewayId(self.id), policy)));
+        self.running = Some(Running { gateway, counters });
+        Ok(())
+    }
+}
+
+impl Running {
+    fn flush_metrics(&self) {
+        let Ok(mut gateway) = self.gateway.try_borrow_mut() else { return };
+        for (index, count) in gateway.drain_counts() {
+            if let Some(Some(id)) = self.counters.get(index) {
+                host::increment_metric(*id, count);
+            }
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        if let Some(running) = &self.running {
+            running.flush_metrics();
+        }
+        true
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        match self.load(size) {
+            Ok(()) => true,
+            Err(message) => {
+                for line in message.lines() {
+                    host::log(LogLevel::Critical, &format!("tracegate {}: invalid policy: {line}", crate::VERSION));
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(running) = &self.running else { return };
+        running.flush_metrics();
+        let Ok(mut gateway) = running.gateway.try_borrow_mut() else { return };
+        // No stage waits yet, so there is nobody to wake.
+        let Woken { effects, wake: _ } = with_inputs(|inputs| gateway.tick(inputs));
+        effects.into_iter().for_each(|effect| match effect {});
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        let running = self.running.as_ref().map(|running| Rc::clone(&running.gateway));
+        Some(Box::new(Stream::new(running, ExchangeId(id))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+/// Lends the host's clock and randomness: one clock read.
+pub(super) fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
+    let now = host::now();
+    let mut entropy = |bytes: &mut [u8]| -> Result<(), EntropyUnavailable> { host::fill_random(bytes) };
+    // The ABI has one clock, the wall's.
+    run(&mut Inputs { now: i64::try_from(now).unwrap_or(i64::MAX), monotonic: now, entropy: &mut entropy })
+}
+
+/// Holds the first 48 bits of the running policy's fingerprint.
+const FINGERPRINT_GAUGE: &str = "tracegate.policy.fingerprint";
+
+/// How often metrics reach the host.
+const TICK_MILLISECONDS: u32 = 1000;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The policy: read as a [`Document`](document), checked whole, compiled into the [`Policy`] that runs.
+//!
+//! Everything wrong with a document is found in one run, each with its place: `routes[2].match.path.prefix`, line and
+//! column, what was expected and what was found.
+
+mod compile;
+mod decode;
+mod document;
+mod finding;
+mod json;
+mod node;
+
+pub use compile::{Fingerprint, Policy, Service};
+pub use finding::{Finding, Findings, Problem, Severity};
+pub use node::{Key, Node, Position, Value};
+
+use decode::{Decode, Place};
+use document::Document;
+
+/// The newest policy schema that this version reads.
+pub const SCHEMA: u64 = 1;
+
+/// A policy that is fit to run, with what its author should still know.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub policy: Policy,
+    /// Warnings: sound, but perhaps not meant.
+    pub warnings: Findings,
+    /// The document in canonical JSON, with defaults filled in.
+    pub canonical: String,
+}
+
+impl Policy {
+    /// Reads a policy from JSON text.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, up to 100 findings.
+    pub fn from_json(text: &[u8]) -> Result<Loaded, Findings> {
+        json::parse(text).map_err(Findings::from).and_then(|node| Self::from_node(&node))
+    }
+
+    /// Reads a policy from a tree, whatever notation it was written in.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, up to 100 findings.
+    pub fn from_node(node: &Node) -> Result<Loaded, Findings> {
+        let mut findings = Findings::default();
+        let document = Document::decode(Place::root(node), &mut findings);
+        match document {
+            Some(document) if !findings.has_errors() => Ok(compile::compile(document, findings)),
+            _ => Err(findings),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

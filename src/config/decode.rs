@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From tree to types, without stopping at the first error: what can't be read is reported and reads as `None`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+use super::finding::{Finding, Findings, Problem, Severity};
+use super::node::{Key, Node, Position, Value};
+
+/// A type that reads itself from a place in a document.
+pub(super) trait Decode: Sized {
+    /// `None` where something is wrong, which is then among `findings`.
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self>;
+}
+
+/// A node and the way to it.
+#[derive(Clone)]
+pub(super) struct Place<'n> {
+    node: &'n Node,
+    path: String,
+}
+
+impl<'n> Place<'n> {
+    pub(super) const fn root(node: &'n Node) -> Self {
+        Self { node, path: String::new() }
+    }
+
+    fn field(&self, name: &str, node: &'n Node) -> Self {
+        Self { node, path: child(&self.path, name) }
+    }
+
+    /// Reports `problem` here; `None`, so that a caller can return it.
+    pub(super) fn report<T>(&self, problem: Problem, findings: &mut Findings) -> Option<T> {
+        findings.add(Finding { severity: Severity::Error, at: self.node.at, path: self.path.clone(), problem });
+        None
+    }
+
+    /// Reports that the value here should be something else.
+    pub(super) fn expected<T>(&self, expected: impl Into<Cow<'static, str>>, findings: &mut Findings) -> Option<T> {
+        self.report(Problem::Expected { expected: expected.into(), found: self.node.value.to_string() }, findings)
+    }
+
+    pub(super) fn warn(&self, note: &'static str, findings: &mut Findings) {
+        findings.add(Finding { severity: Severity::Warning, at: self.node.at, path: self.path.clone(), problem: Problem::Note(note) });
+    }
+
+    pub(super) fn text(&self, findings: &mut Findings) -> Option<&'n str> {
+        match &self.node.value {
+            Value::String(text) => Some(text),
+            _ => self.expected("text", findings),
+        }
+    }
+
+    /// Text with at least one character.
+    pub(super) fn name(&self, findings: &mut Findings) -> Option<String> {
+        match self.text(findings)? {
+            "" => self.expected("text of at least one character", findings),
+            name => Some(name.to_owned()),
+        }
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(&self, range: RangeInclusive<u64>, findings: &mut Findings) -> Option<u64> {
+        match self.node.value {
+            Value::Integer(integer) => u64::try_from(integer).ok().filter(|integer| range.contains(integer)),
+            _ => None,
+        }
+        .or_else(|| self.expected(format!("a whole number from {} to {}", range.start(), range.end()), findings))
+    }
+
+    /// One of these words.
+    pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], findings: &mut Findings) -> Option<T> {
+        let found = match &self.node.value {
+            Value::String(text) => words.iter().find(|(word, _)| word == text),
+            _ => None,
+        };
+        found.map(|&(_, value)| value).or_else(|| self.expected(alternatives(words.iter().map(|&(word, _)| word)), findings))
+    }
+
+    pub(super) fn list<T: Decode>(&self, findings: &mut Findings) -> Option<Vec<T>> {
+        let Value::Sequence(nodes) = &self.node.value else {
+            return self.expected("a list", findings);
+        };
+        let mut items = Some(Vec::with_capacity(nodes.len()));
+        for (index, node) in nodes.iter().enumerate() {
+            let place = Place { node, path: format!("{}[{index}]", self.path) };
+            let item = T::decode(place, findings);
+            items = items.zip(item).map(|(mut items, item)| {
+                items.push(item);
+                items
+            });
+        }
+        items
+    }
+
+    pub(super) fn fields(&self, findings: &mut Findings) -> Option<Fields<'n>> {
+        let Value::Mapping(entries) = &self.node.value else {
+            return self.expected("a mapping", findings);
+        };
+        let mut seen: BTreeMap<&str, &'n Node> = BTreeMap::new();
+        for (key, node) in entries {
+            if seen.insert(&key.text, node).is_some() {
+                report_key(key, &self.path, Problem::Repeated, findings);
+            }
+        }
+        Some(Fields { place: self.clone(), entries, known: Vec::new() })
+    }
+
+    /// A mapping with just one of these fields: which one, and its value.
+    pub(super) fn choice(&self, names: &[&'static str], findings: &mut Findings) -> Option<(&'static str, Place<'n>)> {
+        if let Value::Mapping(entries) = &self.node.value
+            && let [(key, node)] = entries.as_slice()
+            && let Some(name) = names.iter().find(|&&name| name == key.text)
+        {
+            return Some((name, self.field(name, node)));
+        }
+        let found = match &self.node.value {
+            Value::Mapping(entries) if entries.is_empty() => "an empty mapping".to_owned(),
+            Value::Mapping(entries) => entries.iter().map(|(key, _)| format!("`{}`", key.text)).collect::<Vec<_>>().join(" and "),
+            other => other.to_string(),
+        };
+        let expected = format!("a mapping with {}", alternatives(names.iter().copied()));
+        self.report(Problem::Expected { expected: expected.into(), found }, findings)
+    }
+}
+
+/// A mapping's fields. `finish` reports those that nobody asked for.
+pub(super) struct Fields<'n> {
+    place: Place<'n>,
+    entries: &'n [(Key, Node)],
+    known: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// The field's place, if it is there.
+    pub(super) fn optional(&mut self, name: &'static str) -> Option<Place<'n>> {
+        self.known.push(name);
+        self.entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| self.place.field(name, node))
+    }
+
+    /// The field's place; reported where it is missing.
+    pub(super) fn required(&mut self, name: &'static str, findings: &mut Findings) -> Option<Place<'n>> {
+        let place = self.optional(name);
+        place.or_else(|| self.place.report(Problem::Missing(name), findings))
+    }
+
+    /// An optional field, decoded: `Some(None)` where it is absent, `None` where it is wrong.
+    pub(super) fn maybe<T>(
+        &mut self,
+        name: &'static str,
+        findings: &mut Findings,
+        decode: impl FnOnce(Place<'n>, &mut Findings) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.optional(name) {
+            None => Some(None),
+            Some(place) => decode(place, findings).map(Some),
+        }
+    }
+
+    /// Reports the fields that there are no such.
+    pub(super) fn finish(self, findings: &mut Findings) {
+        for (key, _) in self.entries {
+            if !self.known.contains(&key.text.as_str()) {
+                report_key(key, &self.place.path, Problem::Unknown { known: self.known.clone() }, findings);
+            }
+        }
+    }
+
+    pub(super) const fn place(&self) -> &Place<'n> {
+        &self.place
+    }
+}
+
+/// Text that a type of its own has parsed; it serialises as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Leaf<T> {
+    text: String,
+    pub(super) value: T,
+}
+
+impl<T> Leaf<T> {
+    pub(super) fn parse<E: Display>(place: &Place<'_>, parse: impl FnOnce(&str) -> Result<T, E>, findings: &mut Findings) -> Option<Self> {
+        let text = place.text(findings)?;
+        match parse(text) {
+            Ok(value) => Some(Self { text: text.to_owned(), value }),
+            Err(error) => place.report(Problem::Invalid(format!("{error} ({})", place.node.value)), findings),
+        }
+    }
+}
+
+impl<T: FromStr<Err: Display>> Decode for Leaf<T> {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        Self::parse(&place, T::from_str, findings)
+    }
+}
+
+impl<T> Serialize for Leaf<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+/// String values by free names.
+impl Decode for BTreeMap<String, String> {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let fields = place.fields(findings)?;
+        let mut map = Self::new();
+        for (key, node) in fields.entries {
+            let value = place.field(&key.text, node);
+            if key.text.is_empty() {
+                report_key(key, &place.path, Problem::Invalid("expected a name of at least one character".to_owned()), findings);
+            }
+            map.insert(key.text.clone(), value.text(findings)?.to_owned());
+        }
+        Some(map)
+    }
+}
+
+fn report_key(key: &Key, path: &str, problem: Problem, findings: &mut Findings) {
+    let Key { at, text } = key;
+    let at: Position = *at;
+    findings.add(Finding { severity: Severity::Error, at, path: child(path, text), problem });
+}
+
+fn child(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn alternatives(words: impl Iterator<Item = &'static str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
+}

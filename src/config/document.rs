@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The policy document as written. Unknown fields are errors everywhere; a field left out has the default named here.
+//! Serialised, it lists every field in the order below, defaults filled in: that form gives the fingerprint.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::SCHEMA;
+use super::decode::{Decode, Leaf, Place};
+use super::finding::{Findings, Problem};
+use crate::route::{HostMatch, PathMatch};
+use crate::trace::{MemberKey, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT};
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Document {
+    /// Required: the schema that the document is written in.
+    pub(super) schema: u64,
+    /// Required: whose edge this is.
+    pub(super) service: Service,
+    pub(super) trace: Trace,
+    pub(super) routes: Vec<Route>,
+    /// Required: what becomes of a request that no route matches.
+    pub(super) default: DefaultAction,
+}
+
+/// OpenTelemetry resource attributes of this edge.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Service {
+    /// `service.name`
+    pub(super) name: String,
+    /// `service.namespace`
+    pub(super) namespace: Option<String>,
+    /// Any other resource attribute.
+    pub(super) attributes: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Trace {
+    pub(super) propagation: Propagation,
+    pub(super) tracestate: TraceState,
+}
+
+/// Carriers by the names that OpenTelemetry gives its propagators.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Propagation {
+    /// Read from requests; the first valid one wins. Default: `[tracecontext]`.
+    pub(super) extract: Vec<Format>,
+    /// Written to the upstream. Default: `[tracecontext]`.
+    pub(super) inject: Vec<Format>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// `traceparent` and `tracestate`
+    TraceContext,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct TraceState {
+    /// The key of our member; none is written by default.
+    pub(super) member: Option<Leaf<MemberKey>>,
+    /// The longest header to send, in bytes. Default: all that the grammar allows.
+    pub(super) max_length: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Route {
+    /// Required: unique.
+    pub(super) name: String,
+    #[serde(rename = "match")]
+    pub(super) matches: Match,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// All that is given must match; nothing given matches everything.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Match {
+    pub(super) hosts: Vec<Host>,
+    pub(super) methods: Vec<String>,
+    pub(super) path: Option<Path>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Host {
+    Exact(Leaf<HostMatch>),
+    Suffix(Leaf<HostMatch>),
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Path {
+    Exact(Leaf<PathMatch>),
+    Prefix(Leaf<PathMatch>),
+    Template(Leaf<PathMatch>),
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Rule {
+    /// Required: unique in its route.
+    pub(super) name: String,
+    /// Required.
+    pub(super) require: Requirement,
+    /// Default: `enforce`.
+    pub(super) mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Requirement {
+    Anonymous,
+    Deny,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    Enforce,
+    Shadow,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub(super) enum DefaultAction {
+    Admit,
+    /// The status is 404 by default.
+    Refuse {
+        status: u16,
+    },
+}
+
+impl Decode for Document {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let schema = fields.required("schema", findings).and_then(|place| schema(&place, findings));
+        let service = fields.required("service", findings).and_then(|place| Service::decode(place, findings));
+        let trace = fields.maybe("trace", findings, Trace::decode);
+        let routes = fields.maybe("routes", findings, routes);
+        let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
+        fields.finish(findings);
+        place.warn("no `trace.trust`: every caller's valid trace context is continued", findings);
+        Some(Self {
+            schema: schema?,
+            service: service?,
+            trace: trace?.unwrap_or_default(),
+            routes: routes?.unwrap_or_default(),
+            default: default?,
+        })
+    }
+}
+
+fn schema(place: &Place<'_>, findings: &mut Findings) -> Option<u64> {
+    place.integer(1..=SCHEMA, findings)
+}
+
+fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {
+    let routes: Vec<Route> = place.list(findings)?;
+    unique(&place, routes.iter().map(|route| route.name.as_str()), findings)?;
+    Some(routes)
+}
+
+impl Decode for Service {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let name = fields.required("name", findings).and_then(|place| place.name(findings));
+        let namespace = fields.maybe("namespace", findings, |place, findings| place.name(findings));
+        let attributes = fields.maybe("attributes", findings, BTreeMap::decode);
+        fields.finish(findings);
+        Some(Self { name: name?, namespace: namespace?, attributes: attributes?.unwrap_or_default() })
+    }
+}
+
+impl Decode for Trace {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let propagation = fields.maybe("propagation", findings, Propagation::decode);
+        let tracestate = fields.maybe("tracestate", findings, TraceState::decode);
+        fields.finish(findings);
+        Some(Self { propagation: propagation?.unwrap_or_default(), tracestate: tracestate?.unwrap_or_default() })
+    }
+}
+
+impl Decode for Propagation {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let extract = fields.maybe("extract", findings, formats);
+        let inject = fields.maybe("inject", findings, formats);
+        fields.finish(findings);
+        let default = Self::default();
+        Some(Self { extract: extract?.unwrap_or(default.extract), inject: inject?.unwrap_or(default.inject) })
+    }
+}
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Self { extract: vec![Format::TraceContext], inject: vec![Format::TraceContext] }
+    }
+}
+
+fn formats(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Format>> {
+    let formats: Vec<Format> = place.list(findings)?;
+    if formats.len() == 1 { Some(formats) } else { place.report(Problem::Invalid("expected `tracecontext`, once".to_owned()), findings) }
+}
+
+impl Decode for Format {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        place.word(&[("tracecontext", Self::TraceContext)], findings)
+    }
+}
+
+impl Decode for TraceState {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let limits = u64::try_from(TRACESTATE_MIN_LENGTH_LIMIT).ok()?..=u64::try_from(TRACESTATE_MAX_LENGTH).ok()?;
+        let mut fields = place.fields(findings)?;
+        let member = fields.maybe("member", findings, Leaf::decode);
+        let max_length = fields.maybe("max_length", findings, |place, findings| usize::try_from(place.integer(limits, findings)?).ok());
+        fields.finish(findings);
+        Some(Self { member: member?, max_length: max_length?.unwrap_or(TRACESTATE_MAX_LENGTH) })
+    }
+}
+
+impl Default for TraceState {
+    fn default() -> Self {
+        Self { member: None, max_length: TRACESTATE_MAX_LENGTH }
+    }
+}
+
+impl Decode for Route {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let name = fields.required("name", findings).and_then(|place| place.name(findings));
+        let matches = fields.maybe("match", findings, Match::decode);
+        let rules = fields.maybe("rules", findings, rules);
+        fields.finish(findings);
+        Some(Self { name: name?, matches: matches?.unwrap_or_default(), rules: rules?.unwrap_or_default() })
+    }
+}
+
+fn rules(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Rule>> {
+    let rules: Vec<Rule> = place.list(findings)?;
+    unique(&place, rules.iter().map(|rule| rule.name.as_str()), findings)?;
+    Some(rules)
+}
+
+impl Decode for Match {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let hosts = fields.maybe("hosts", findings, |place, findings| place.list(findings));
+        let methods = fields.maybe("methods", findings, |place, findings| place.list::<Method>(findings));
+        let path = fields.maybe("path", findings, Path::decode);
+        fields.finish(findings);
+        let methods = methods?.unwrap_or_default().into_iter().map(|Method(method)| method).collect();
+        Some(Self { hosts: hosts?.unwrap_or_default(), methods, path: path? })
+    }
+}
+
+struct Method(String);
+
+impl Decode for Method {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let text = place.text(findings)?;
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_')) {
+            Some(Self(text.to_owned()))
+        } else {
+            place.expected("a method in upper case, such as GET", findings)
+        }
+    }
+}
+
+impl Decode for Host {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        match place.choice(&["exact", "suffix"], findings)? {
+            ("exact", place) => Leaf::parse(&place, |text| text.parse().map(HostMatch::Exact), findings).map(Self::Exact),
+            (_, place) => Leaf::parse(&place, |text| text.parse().map(HostMatch::Suffix), findings).map(Self::Suffix),
+        }
+    }
+}
+
+impl Decode for Path {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        match place.choice(&["exact", "prefix", "template"], findings)? {
+            ("exact", place) => Leaf::parse(&place, PathMatch::exact, findings).map(Self::Exact),
+            ("prefix", place) => Leaf::parse(&place, PathMatch::prefix, findings).map(Self::Prefix),
+            (_, place) => Leaf::parse(&place, PathMatch::template, findings).map(Self::Template),
+        }
+    }
+}
+
+impl Decode for Rule {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let name = fields.required("name", findings).and_then(|place| place.name(findings));
+        let requirements = [("anonymous", Requirement::Anonymous), ("deny", Requirement::Deny)];
+        let require = fields.required("require", findings).and_then(|place| place.word(&requirements, findings));
+        let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
+        let mode = fields.maybe("mode", findings, |place, findings| place.word(&modes, findings));
+        fields.finish(findings);
+        Some(Self { name: name?, require: require?, mode: mode?.unwrap_or(Mode::Enforce) })
+    }
+}
+
+impl Decode for DefaultAction {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let refuses = fields.required("action", findings).and_then(|place| place.word(&[("admit", false), ("refuse", true)], findings));
+        let status = fields.maybe("status", findings, |place, findings| u16::try_from(place.integer(400..=599, findings)?).ok());
+        let place = fields.place().clone();
+        fields.finish(findings);
+        match (refuses?, status?) {
+            (true, status) => Some(Self::Refuse { status: status.unwrap_or(404) }),
+            (false, None) => Some(Self::Admit),
+            (false, Some(_)) => {
+                place.report(Problem::Invalid("expected no `status` beside `action: admit`, found one".to_owned()), findings)
+            }
+        }
+    }
+}
+
+/// Reports a name that stands twice.
+fn unique<'a>(place: &Place<'_>, names: impl Iterator<Item = &'a str> + Clone, findings: &mut Findings) -> Option<()> {
+    let repeated = names.clone().enumerate().find(|&(index, name)| names.clone().take(index).any(|other| other == name));
+    match repeated {
+        Some((_, name)) => place.report(Problem::Invalid(format!("expected names that differ, found `{name}` again")), findings),
+        None => Some(()),
+    }
+}

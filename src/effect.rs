@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the core asks of the world and gets answered later, and what one step comes to.
+
+use crate::decision::Refusal;
+use crate::edits::HeaderEdits;
+
+/// A request to the world. Its answer comes back as [`Event::Reply`](crate::event::Event::Reply), or to
+/// [`Gateway::reply`](crate::gateway::Gateway::reply) when it serves many exchanges.
+///
+/// No stage asks for anything yet, so the type has no value: a face that matches on it is told by the compiler when the
+/// first one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {}
+
+/// Names one call of one gateway. Minted by the core; unique in a VM, where several gateways (an old and a new
+/// configuration) live at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId {
+    /// The gateway that asked.
+    pub gateway: GatewayId,
+    /// Counts that gateway's calls from 0.
+    pub serial: u64,
+}
+
+/// Names one gateway in its VM. The face chooses it: proxy-wasm has the root context's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GatewayId(pub u32);
+
+/// Names one exchange in its VM. The face chooses it: proxy-wasm has the stream context's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExchangeId(pub u32);
+
+/// What one event came to.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a step that is not carried out leaves its exchange hanging"]
+pub struct Step {
+    /// What to do with the exchange now.
+    pub verdict: Verdict,
+    /// What to ask of the world, in this order.
+    pub effects: Vec<Effect>,
+}
+
+impl Step {
+    /// A step that asks nothing of the world.
+    pub(crate) const fn of(verdict: Verdict) -> Self {
+        Self { verdict, effects: Vec::new() }
+    }
+}
+
+/// What to do with an exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Make these edits to the head at hand, then let it pass.
+    Continue(HeaderEdits),
+    /// Answer the client now; nothing reaches the upstream.
+    Refuse(Refusal),
+    /// Nothing to do now: a paused request stays paused, a passed one has passed.
+    Wait,
+}
+
+/// What a gateway's tick or reply came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use = "an exchange that is not woken waits for its deadline"]
+pub struct Woken {
+    /// What to ask of the world, in this order.
+    pub effects: Vec<Effect>,
+    /// The exchanges to step with [`Event::Wake`](crate::event::Event::Wake), in this order.
+    pub wake: Vec<ExchangeId>,
+}

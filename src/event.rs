@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the world tells an exchange.
+
+use crate::effect::CallId;
+use crate::head::Headers;
+
+/// Something that happened to one exchange, in the order in which it happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The request's header lines, pseudo-headers included. An unreadable map is refused, see
+    /// [`RequestHead::read`](crate::head::RequestHead::read).
+    Request(Headers<'a>),
+    /// The answer to a call that this exchange asked for. Late and unknown answers change nothing.
+    Reply(CallId, Result<Reply<'a>, CallFailed>),
+    /// What the gateway fetched for several exchanges has arrived, or failed: look again.
+    Wake,
+    /// The time that this exchange agreed to wait for is over.
+    Deadline,
+    /// The response's header lines.
+    Response(Headers<'a>),
+    /// The exchange is over; nothing comes after.
+    Closed,
+}
+
+/// A call's answer, lent for the time of one step.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply<'a> {
+    /// The response's header lines, with `:status`.
+    pub headers: Headers<'a>,
+    /// The response's body.
+    pub body: &'a [u8],
+}
+
+/// Why a call has no answer. Calls that the host refuses at once fail in the same way as calls that fail later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallFailed {
+    /// The host would not send it: unknown cluster, open circuit breaker, bad argument.
+    Refused,
+    /// No answer in time.
+    TimedOut,
+    /// The connection failed or was reset.
+    Disconnected,
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Events in and out of order.
+
+use super::*;
+use crate::config::Policy;
+use crate::effect::{CallId, GatewayId, Woken};
+use crate::event::CallFailed;
+use crate::head::Header;
+use crate::metrics::Counter;
+
+const POLICY: &[u8] = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [
+    {"name": "open", "match": {"path": {"prefix": "/open"}}},
+    {"name": "trial", "match": {"path": {"prefix": "/trial"}}, "rules": [{"name": "no", "require": "deny", "mode": "shadow"}]}]}"#;
+
+fn gateway() -> Gateway {
+    Gateway::new(GatewayId(1), Policy::from_json(POLICY).unwrap().policy)
+}
+
+fn step(exchange: &mut Exchange, gateway: &mut Gateway, event: Event<'_>) -> Verdict {
+    let mut entropy = |bytes: &mut [u8]| {
+        bytes.fill(0x5a);
+        Ok(())
+    };
+    exchange.step(gateway, event, &mut Inputs { now: 0, monotonic: 0, entropy: &mut entropy }).verdict
+}
+
+fn head(path: &str) -> [Header<'_>; 2] {
+    [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: path.as_bytes() }]
+}
+
+fn counts(gateway: &mut Gateway) -> Vec<(String, u64)> {
+    gateway.drain_counts().map(|(index, count)| (Counter::ALL[index].name(), count)).collect()
+}
+
+#[test]
+fn a_request_is_decided_once_and_counted_once() {
+    let mut gateway = gateway();
+    for (path, refused) in [("/open/1", None), ("/trial", None), ("/other", Some(404)), ("/%2f", Some(400))] {
+        let mut exchange = gateway.open(ExchangeId(7));
+        match step(&mut exchange, &mut gateway, Event::Request(Headers::new(&head(path)))) {
+            Verdict::Continue(edits) => assert_eq!((edits.len(), refused), (1, None), "{path}"),
+            Verdict::Refuse(refusal) => assert_eq!(Some(refusal.status()), refused, "{path}"),
+            Verdict::Wait => panic!("{path} waits"),
+        }
+        assert_eq!(step(&mut exchange, &mut gateway, Event::Response(Headers::default())), Verdict::Continue(HeaderEdits::none()));
+        assert_eq!(step(&mut exchange, &mut gateway, Event::Closed), Verdict::Wait);
+    }
+    let expected = [
+        ("tracegate.requests.admitted.none", 2),
+        ("tracegate.requests.refused.RequestPathAmbiguous", 1),
+        ("tracegate.requests.refused.OperationNotFound", 1),
+        ("tracegate.requests.shadowed.AccessDenied", 1),
+        ("tracegate.traces.restarted.absent", 4),
+    ];
+    assert_eq!(counts(&mut gateway), expected.map(|(name, count)| (name.to_owned(), count)));
+    assert_eq!(counts(&mut gateway), []);
+}
+
+#[test]
+fn an_unreadable_head_is_refused_with_its_own_reason() {
+    let mut gateway = gateway();
+    for lines in [&[][..], &[Header { name: b":path", value: b"/open" }]] {
+        let mut exchange = gateway.open(ExchangeId(7));
+        let verdict = step(&mut exchange, &mut gateway, Event::Request(Headers::new(lines)));
+        assert_eq!(verdict, Verdict::Refuse(Refusal::new(431, Reason::RequestHeadersUnreadable)));
+    }
+}
+
+#[test]
+fn events_that_nothing_waits_for_change_nothing() {
+    let mut gateway = gateway();
+    let mut exchange = gateway.open(ExchangeId(7));
+    let call = CallId { gateway: GatewayId(1), serial: 3 };
+    for event in [Event::Wake, Event::Deadline, Event::Reply(call, Err(CallFailed::TimedOut))] {
+        assert_eq!(step(&mut exchange, &mut gateway, event), Verdict::Wait);
+    }
+    assert!(matches!(step(&mut exchange, &mut gateway, Event::Request(Headers::new(&head("/open")))), Verdict::Continue(_)));
+    assert_eq!(step(&mut exchange, &mut gateway, Event::Wake), Verdict::Wait);
+    // A second head is no second chance.
+    assert!(matches!(step(&mut exchange, &mut gateway, Event::Request(Headers::new(&head("/open")))), Verdict::Refuse(_)));
+    let mut entropy = |_: &mut [u8]| Ok(());
+    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy };
+    assert_eq!(gateway.reply(call, Err(CallFailed::Refused), &mut inputs), Woken::default());
+    assert_eq!(gateway.tick(&mut inputs), Woken::default());
+}

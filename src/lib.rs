@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//! tracegate: an edge policy for Envoy and compatible gateways, decided on metadata only.
+//!
+//! One policy core with thin faces. The core is a pure state machine: no I/O, no clock, no randomness of its own, no
+//! panics. A face converts types and carries out effects, nothing else.
+//!
+//! ```text
+//!                  request or response headers, callout replies, ticks
+//!                                     │
+//!   face                       adapter (proxy-wasm)                    thin: types and calls only
+//!                                     │ Event + Inputs      ▲ Step { verdict, effects }
+//!   one request                 Exchange::step ─────────────┘
+//!                               trace::read → route → trace::settle → edits
+//!   one configuration           Gateway: Policy, entropy in blocks, counts
+//! ```
+//!
+//! The modules, in the order in which data flows: a stage never imports a later one.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | the policy: from text to [`Policy`], all errors in one run |
+//! | [`head`], [`event`], [`inputs`] | what the world hands in |
+//! | [`trace`] | stages `read` and `settle`: W3C trace context |
+//! | [`route`] | stage: which rules apply |
+//! | [`decision`], [`edits`], [`effect`] | what goes out |
+//! | [`metrics`] | what is counted |
+//! | [`exchange`], [`gateway`] | one request; one configuration |
+//!
+//! ```
+//! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, Verdict};
+//!
+//! let policy = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
+//! let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(policy)?.policy);
+//! let mut exchange = gateway.open(ExchangeId(2));
+//!
+//! let lines = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: b"/orders/7" }];
+//! let mut entropy = |bytes: &mut [u8]| {
+//!     bytes.fill(0x2a); // a host has better
+//!     Ok(())
+//! };
+//! let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy };
+//! let step = exchange.step(&mut gateway, Event::Request(Headers::new(&lines)), &mut inputs);
+//!
+//! let Verdict::Continue(edits) = step.verdict else { panic!("the policy admits everything") };
+//! assert_eq!(edits.len(), 1, "a fresh traceparent");
+//! # Ok::<(), tracegate::config::Findings>(())
+//! ```
+
+#![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice))]
+
+mod adapter;
+pub mod config;
+pub mod decision;
+pub mod edits;
+pub mod effect;
+mod entropy;
+pub mod event;
+pub mod exchange;
+pub mod gateway;
+pub mod head;
+pub mod inputs;
+pub mod metrics;
+mod reader;
+pub mod route;
+pub mod trace;
+
+pub use config::Policy;
+pub use decision::{Reason, Refusal};
+pub use edits::{HeaderEdit, HeaderEdits};
+pub use effect::{CallId, Effect, ExchangeId, GatewayId, Step, Verdict, Woken};
+pub use event::{CallFailed, Event, Reply};
+pub use exchange::Exchange;
+pub use gateway::Gateway;
+pub use head::{Header, Headers};
+pub use inputs::{Entropy, EntropyUnavailable, Inputs};
+
+/// The version, alike in the module's custom section, in log lines and in reports.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stage: which rules apply to a request. It matches on request facts only, never on who calls.
+
+mod host;
+mod path;
+
+pub use host::{HostMatch, InvalidHost};
+pub use path::{AmbiguousPath, InvalidPathMatch, NormalPath, PathMatch};
+
+#[cfg(any(test, fuzzing))]
+pub use path::normal_form_is_stable as fuzz_path;
+
+use crate::decision::{Decision, Reason, Refusal};
+use crate::head::RequestHead;
+
+/// The policy's routes, first match wins, and what becomes of a request that none matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteTable {
+    /// In the policy's order.
+    pub routes: Vec<Route>,
+    /// For a request that no route matches.
+    pub default: DefaultAction,
+}
+
+/// What becomes of a request that no route matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DefaultAction {
+    /// It goes on to the upstream.
+    Admit,
+    /// It is answered with this status.
+    Refuse {
+        /// From 400 to 599.
+        status: u16,
+    },
+}
+
+/// A named set of requests and the rules for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The policy's name for it.
+    pub name: String,
+    /// Any of these hosts; empty means every host.
+    pub hosts: Vec<HostMatch>,
+    /// Any of these methods, compared byte for byte (RFC 9110 section 9.1); empty means every method.
+    pub methods: Vec<String>,
+    /// The path; `None` means every path.
+    pub path: Option<PathMatch>,
+    /// What is required, all of it.
+    pub rules: Vec<Rule>,
+}
+
+/// One requirement of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The policy's name for it.
+    pub name: String,
+    /// What is required.
+    pub require: Requirement,
+    /// Decided and recorded, not enforced.
+    pub shadow: bool,
+}
+
+/// What a rule requires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// Nothing: everybody may.
+    Anonymous,
+    /// The impossible: nobody may.
+    Deny,
+}
+
+/// Decides by the first route that matches, else by the default.
+///
+/// A path that readers could take for different resources is refused before any route is tried: a rule for `/admin`
+/// must not be passed by `/%2e%2e/admin`-like spellings. A policy without routes decides nothing by path and looks at none.
+#[must_use]
+pub(crate) fn decide(head: &RequestHead<'_>, table: &RouteTable) -> Decision {
+    if table.routes.is_empty() {
+        return table.default.decision();
+    }
+    let Ok(path) = NormalPath::read(head.path) else {
+        return Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous));
+    };
+    let host = host::without_port(head.authority);
+    match table.routes.iter().find(|route| route.matches(head.method, host, &path)) {
+        Some(route) => route.decision(),
+        None => table.default.decision(),
+    }
+}
+
+impl Route {
+    fn matches(&self, method: &[u8], host: &[u8], path: &NormalPath<'_>) -> bool {
+        let any_method = self.methods.is_empty() || self.methods.iter().any(|known| known.as_bytes() == method);
+        let any_host = self.hosts.is_empty() || self.hosts.iter().any(|known| known.matches(host));
+        any_method && any_host && self.path.as_ref().is_none_or(|known| known.matches(path))
+    }
+
+    fn decision(&self) -> Decision {
+        let mut shadow = None;
+        for rule in &self.rules {
+            match (rule.require, rule.shadow) {
+                (Requirement::Anonymous, _) => {}
+                (Requirement::Deny, false) => return Decision::Refused(Refusal::new(403, Reason::AccessDenied)),
+                (Requirement::Deny, true) => shadow = Some(Reason::AccessDenied),
+            }
+        }
+        Decision::Admitted { shadow }
+    }
+}
+
+impl DefaultAction {
+    const fn decision(self) -> Decision {
+        match self {
+            Self::Admit => Decision::Admitted { shadow: None },
+            Self::Refuse { status } => Decision::Refused(Refusal::new(status, Reason::OperationNotFound)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::{Header, Headers};
+
+    fn table() -> RouteTable {
+        let rule = |require, shadow| Rule { name: "r".into(), require, shadow };
+        let route = |name: &str, methods: &[&str], path: &str, rules| Route {
+            name: name.into(),
+            hosts: vec![HostMatch::Exact("api.example".parse().unwrap())],
+            methods: methods.iter().map(|&method| method.into()).collect(),
+            path: Some(PathMatch::prefix(path).unwrap()),
+            rules,
+        };
+        RouteTable {
+            routes: vec![
+                route("admin", &[], "/admin", vec![rule(Requirement::Deny, false)]),
+                route("trial", &["GET"], "/trial", vec![rule(Requirement::Anonymous, false), rule(Requirement::Deny, true)]),
+                route("late", &[], "/admin/open", vec![]),
+            ],
+            default: DefaultAction::Refuse { status: 404 },
+        }
+    }
+
+    fn decided(method: &str, authority: &str, path: &str) -> Decision {
+        let lines = [(":method", method), (":authority", authority), (":path", path)]
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() });
+        decide(&RequestHead::read(Headers::new(&lines)).unwrap(), &table())
+    }
+
+    #[test]
+    fn the_first_route_that_matches_decides() {
+        let refused = |status, reason| Decision::Refused(Refusal::new(status, reason));
+        let admitted = |shadow| Decision::Admitted { shadow };
+        for (method, authority, path, expected) in [
+            ("GET", "api.example", "/admin", refused(403, Reason::AccessDenied)),
+            ("GET", "API.example:8443", "/admin/users?x=/trial", refused(403, Reason::AccessDenied)),
+            ("GET", "api.example", "/trial/../%61dmin", refused(403, Reason::AccessDenied)),
+            ("GET", "api.example", "//admin/./open", refused(403, Reason::AccessDenied)),
+            ("GET", "api.example", "/trial/1", admitted(Some(Reason::AccessDenied))),
+            ("POST", "api.example", "/trial/1", refused(404, Reason::OperationNotFound)),
+            ("get", "api.example", "/trial/1", refused(404, Reason::OperationNotFound)),
+            ("GET", "other.example", "/trial/1", refused(404, Reason::OperationNotFound)),
+            ("GET", "api.example", "/administrator", refused(404, Reason::OperationNotFound)),
+            ("GET", "api.example", "/trial%2fadmin", refused(400, Reason::RequestPathAmbiguous)),
+        ] {
+            assert_eq!(decided(method, authority, path), expected, "{method} {authority} {path}");
+        }
+    }
+
+    #[test]
+    fn a_policy_without_routes_looks_at_no_path() {
+        let lines = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: b"/%00" }];
+        let head = RequestHead::read(Headers::new(&lines)).unwrap();
+        let table = RouteTable { routes: vec![], default: DefaultAction::Admit };
+        assert_eq!(decide(&head, &table), Decision::Admitted { shadow: None });
+    }
+}
