@@ -1,1 +1,29 @@
-//! placeholder
+// SPDX-License-Identifier: Apache-2.0
+//! The native harness of tracegate, as a library: what the `tracegate` command and the tests share.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`module`] | builds the module that ships |
+//! | [`policy`] | reads policies, JSON or YAML |
+//! | [`host`] | runs the module natively |
+//! | [`recording`] | reads recorded traffic |
+//! | [`replay`] | sends it through the module and compares |
+//! | [`envoy`], [`echo`] | real Envoy and an upstream for it |
+//! | [`bench`] | measures |
+//! | [`command`] | the command line |
+
+pub mod bench;
+pub mod command;
+pub mod echo;
+pub mod envoy;
+pub mod error;
+pub mod host;
+pub mod http;
+pub mod module;
+pub mod policy;
+pub mod recording;
+mod redact;
+pub mod replay;
+pub mod workspace;
+
+pub use redact::Redactor;

@@ -10,7 +10,7 @@ use proxy_wasm::types::{ContextType, LogLevel, MetricType};
 use super::host;
 use super::stream::Stream;
 use crate::config::{Loaded, Policy};
-use crate::effect::{ExchangeId, GatewayId, Woken};
+use crate::effect::{Effect, ExchangeId, GatewayId, Woken};
 use crate::gateway::Gateway;
 use crate::inputs::{EntropyUnavailable, Inputs};
 use crate::metrics::Counter;
@@ -103,7 +103,7 @@ impl RootContext for Root {
         let Ok(mut gateway) = running.gateway.try_borrow_mut() else { return };
         // No stage waits yet, so there is nobody to wake.
         let Woken { effects, wake: _ } = with_inputs(|inputs| gateway.tick(inputs));
-        effects.into_iter().for_each(|effect| match effect {});
+        perform(&effects);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
@@ -113,6 +113,13 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// Carries out what the core asks of the world; the compiler points here when the first stage asks for something.
+pub(super) fn perform(effects: &[Effect]) {
+    if let Some(effect) = effects.first() {
+        match *effect {}
     }
 }
 

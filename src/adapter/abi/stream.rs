@@ -5,7 +5,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::host::{self, Failed};
-use super::root::{SharedGateway, with_inputs};
+use super::root::{SharedGateway, perform, with_inputs};
 use crate::adapter::pairs;
 use crate::decision::Refusal;
 use crate::edits::{HeaderEdit, HeaderEdits};
@@ -39,7 +39,7 @@ impl HttpContext for Stream {
         let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
         let lines = pairs::read(&map).unwrap_or_default();
         let Step { verdict, effects } = with_inputs(|inputs| exchange.step(&mut gateway, Event::Request(Headers::new(&lines)), inputs));
-        effects.into_iter().for_each(|effect| match effect {});
+        perform(&effects);
         match verdict {
             Verdict::Continue(edits) => match apply(MapType::HttpRequestHeaders, &edits) {
                 Ok(()) => Action::Continue,

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Measurements. Absolute figures depend on the machine; each comes with a ratio or a difference within one run.
+
+mod core;
+mod envoy;
+mod host;
+
+pub use core::run as core;
+pub use envoy::run as envoy;
+pub use host::run as host;
+
+/// The middle of some measurements.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The module in real Envoy: CPU time a request, over the router alone and over a plugin that does nothing.
+//!
+//! One Envoy a variant, one worker each, all running at once and measured in turn, so that what the machine does beside
+//! hits all alike. CPU time is the kernel's: the sum over Envoy's threads in `/proc`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::median;
+use crate::envoy::{self, Envoy, Options, Plugin};
+use crate::error::{Context, Error, Result};
+use crate::http::Connection;
+use crate::{echo::Echo, module};
+
+/// Prints the medians and what each variant adds.
+///
+/// # Errors
+///
+/// When Envoy doesn't start or answers with anything but 200, or where there is no `/proc`.
+pub fn run(rounds: u32, requests: u32) -> Result<()> {
+    let binary = envoy::install(envoy::VERSION)?;
+    let module = module::build()?;
+    let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
+    let noop = scratch.path().join("noop.wasm");
+    fs::write(&noop, wat::parse_str(NOOP).context(|| "noop.wat")?).context(|| "can't write the no-op plugin")?;
+    let echo = Echo::start().context(|| "can't start the upstream")?;
+    let wasm = |module: &Path, configuration: &str| Plugin::Wasm { module: module.to_owned(), configuration: configuration.to_owned() };
+    let variants = [
+        ("router only", Plugin::None),
+        ("plugin that does nothing", wasm(&noop, "")),
+        ("tracegate: trace goes on", wasm(&module, POLICY)),
+        ("tracegate: our tracestate member too", wasm(&module, POLICY_WITH_MEMBER)),
+    ];
+    let mut envoys = Vec::new();
+    for (name, plugin) in variants {
+        let upstream = (echo.address().ip().to_string(), echo.address().port());
+        let options = Options { binary: binary.clone(), plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None };
+        envoys.push((name, Envoy::start(&options)?, Vec::new()));
+    }
+    let progress = indicatif::ProgressBar::new(u64::from(rounds));
+    for round in 0..=rounds {
+        for (_, envoy, measured) in &mut envoys {
+            let before = cpu(envoy.process_id())?;
+            load(envoy.listener(), requests)?;
+            let used = cpu(envoy.process_id())?.saturating_sub(before);
+            // The first round warms up.
+            if round > 0 {
+                measured.push(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) / f64::from(requests));
+            }
+        }
+        progress.set_position(u64::from(round));
+    }
+    progress.finish_and_clear();
+    let medians: Vec<(&str, f64)> = envoys.into_iter().map(|(name, _, measured)| (name, median(measured))).collect();
+    let baseline = |index: usize| medians.get(index).map_or(f64::NAN, |(_, microseconds)| *microseconds);
+    println!("Envoy {}, proxied, {requests} requests a round, medians of {rounds} interleaved rounds\n", envoy::VERSION);
+    println!("{:<38} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
+    for (name, microseconds) in &medians {
+        let (over_router, over_noop) = (microseconds - baseline(0), microseconds - baseline(1));
+        println!("{name:<38} {microseconds:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {:>8.3}", microseconds / baseline(0));
+    }
+    Ok(())
+}
+
+/// CPU time of all threads, in nanoseconds.
+fn cpu(process: u32) -> Result<u64> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).context(|| "CPU time comes from /proc, which is not here")?;
+    let mut sum = 0;
+    for task in tasks {
+        let path = task.context(|| "can't list Envoy's threads")?.path().join("schedstat");
+        // A thread may end between the two.
+        if let Ok(text) = fs::read_to_string(path) {
+            sum += text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    Ok(sum)
+}
+
+/// Sends requests over some connections at once, each a closed loop.
+fn load(address: SocketAddr, requests: u32) -> Result<()> {
+    let mut connections =
+        (0..CONNECTIONS).map(|_| Connection::open(address)).collect::<std::io::Result<Vec<_>>>().context(|| "can't connect to Envoy")?;
+    let mut sent = 0;
+    while sent < requests {
+        for connection in &mut connections {
+            connection.send(REQUEST).context(|| "can't send to Envoy")?;
+        }
+        for connection in &mut connections {
+            let response = connection.read_response().context(|| "can't read from Envoy")?;
+            if response.status != 200 {
+                return Err(Error::new(format!("expected 200 from Envoy, found {}", response.status)));
+            }
+        }
+        sent += u32::try_from(connections.len()).unwrap_or(u32::MAX);
+    }
+    Ok(())
+}
+
+const NOOP: &str = include_str!("noop.wat");
+const CONNECTIONS: usize = 32;
+const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
+const POLICY_WITH_MEMBER: &str =
+    r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
+const REQUEST: &[u8] = b"GET /orders/7?expand=lines HTTP/1.1\r\nhost: api.example.com\r\nuser-agent: bench\r\naccept: application/json\r\n\
+    traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: rojo=00f067aa0ba902b7\r\n\r\n";

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate bench`
+
+use clap::{Args, Subcommand};
+
+use super::Outcome;
+use crate::bench;
+use crate::error::Result;
+
+/// Measure: every figure comes with its ratio to another one of the same run.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench host\n  cargo harness bench envoy --rounds 9")]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The core's parsers and steps, natively: nanoseconds a step
+    Core,
+    /// Whole exchanges through the module in the native host: exchanges a second, fuel an exchange
+    Host,
+    /// The module in real Envoy: CPU a request, over the router alone and over a plugin that does nothing
+    Envoy {
+        /// How often each variant is measured, interleaved
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        rounds: u32,
+        /// Requests a round
+        #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(100..))]
+        requests: u32,
+    },
+}
+
+impl Bench {
+    pub(super) fn run(self) -> Result<Outcome> {
+        match self.what {
+            What::Core => bench::core(),
+            What::Host => bench::host(),
+            What::Envoy { rounds, requests } => bench::envoy(rounds, requests),
+        }?;
+        Ok(Outcome::Clean)
+    }
+}

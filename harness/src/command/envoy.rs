@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate envoy`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Outcome;
+use crate::echo::Echo;
+use crate::envoy::{self, Envoy, Options, Plugin};
+use crate::error::{Context, Error, Result};
+use crate::{module, policy};
+
+/// Run real Envoy with the module in the foreground, until SIGINT or SIGTERM.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+When Envoy serves, one line says where:
+  ready listener=http://127.0.0.1:41234 admin=http://127.0.0.1:41235
+
+Without --upstream a built-in echo answers with what reached it: {\"method\", \"path\", \"headers\"}.
+
+Examples:
+  cargo harness envoy
+  cargo harness envoy --policy edge.yaml --port 8000 --upstream localhost:3000")]
+pub(super) struct RunEnvoy {
+    /// The policy to run: YAML or JSON; without one, trace context is settled and nothing is refused
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The listener's port; 0 chooses a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// The admin interface's port; 0 chooses a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    admin_port: u16,
+    /// Where requests go, instead of the echo
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    upstream: Option<(String, u16)>,
+    /// Worker threads
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    workers: u32,
+    /// An Envoy of your own, instead of the one from PyPI
+    #[arg(long, value_name = "BIN")]
+    envoy: Option<PathBuf>,
+}
+
+impl RunEnvoy {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let configuration = match &self.policy {
+            None => policy::OBSERVE_ONLY.to_owned(),
+            Some(path) => match policy::read(path) {
+                Ok(loaded) => loaded.canonical,
+                Err(error) => {
+                    eprintln!("{error}");
+                    return Ok(Outcome::Unusable);
+                }
+            },
+        };
+        let (ended, ending) = mpsc::channel();
+        ctrlc::set_handler(move || _ = ended.send(())).context(|| "can't listen for signals")?;
+        let module = module::build()?;
+        let binary = self.envoy.clone().map_or_else(|| envoy::install(envoy::VERSION), Ok)?;
+        let echo = Echo::start().context(|| "can't start the echo")?;
+        let upstream = self.upstream.clone().unwrap_or_else(|| (echo.address().ip().to_string(), echo.address().port()));
+        let plugin = Plugin::Wasm { module, configuration };
+        let options =
+            Options { binary, plugin, upstream, port: self.port, admin_port: self.admin_port, workers: self.workers, max_headers: None };
+        let mut envoy = Envoy::start(&options)?;
+        println!("ready listener=http://{} admin=http://{}", envoy.listener(), envoy.admin());
+        io::stdout().flush().context(|| "can't say that Envoy is ready")?;
+        loop {
+            match ending.recv_timeout(Duration::from_millis(200)) {
+                Ok(()) => return Ok(Outcome::Clean),
+                // A signal to the whole foreground group may end Envoy a moment before it reaches us.
+                Err(_) if envoy.has_ended() && ending.recv_timeout(Duration::from_millis(500)).is_err() => {
+                    return Err(Error::new(format!("Envoy ended by itself:\n{}", envoy.log())));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn host_and_port(text: &str) -> std::result::Result<(String, u16), String> {
+    let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = parsed.ok_or_else(|| format!("expected HOST:PORT, found {text:?}"))?;
+    match host.trim_start_matches('[').trim_end_matches(']') {
+        "" => Err(format!("expected HOST:PORT, found {text:?}")),
+        host => Ok((host.to_owned(), port)),
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate plugin`
+
+use clap::Args;
+
+use super::Outcome;
+use crate::error::{Context, Result};
+use crate::{module, workspace};
+
+/// Build the module: dist/tracegate.wasm and dist/tracegate-<version>.wasm.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  cargo plugin")]
+pub(super) struct Plugin {}
+
+impl Plugin {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let path = module::build()?;
+        let size = std::fs::metadata(&path).context(|| "can't look at the module")?.len();
+        println!("{}  {}  {size} bytes", workspace::display(&path), tracegate::VERSION);
+        Ok(Outcome::Clean)
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate replay`
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracegate::config::Loaded;
+
+use super::Outcome;
+use crate::error::{Context, Error, Result};
+use crate::host::{self, Metering};
+use crate::recording::{Files, InOrder, Ordered, Records, Unread, WINDOW};
+use crate::replay::{self, Edge, Report};
+use crate::{Redactor, module, policy, workspace};
+
+/// Replay recorded traffic through the compiled module and compare with the record.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without arguments the sample recording is replayed against the sample policy. A recording without --policy is replayed
+against the observe-only policy: trace context is settled, nothing is refused.
+
+Exit code: 0 all agrees, 1 something differs or is malformed, 2 nothing could be replayed.
+
+Examples:
+  cargo harness replay
+  cargo harness replay logs/*.json
+  cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson")]
+pub(super) struct Replay {
+    /// Recordings: API Management GatewayLogs (any stream of JSON objects, or {"records": […]}) or native NDJSON
+    #[arg(value_name = "RECORDING")]
+    recordings: Vec<PathBuf>,
+    /// The policy to replay against: YAML or JSON
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The module to replay through, instead of this checkout's
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+    /// A table for people, or one JSON object a line
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Write results to a file, whole or not at all
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Seeds the module's randomness and the redaction digests: same inputs and seed, same bytes
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Malformed records alone are no reason for exit code 1
+    #[arg(long)]
+    lenient: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// What can't be replayed, counted.
+#[derive(Default)]
+struct Losses {
+    malformed: u64,
+    late: u64,
+    fatal: bool,
+}
+
+impl Replay {
+    pub(super) fn run(mut self) -> Result<Outcome> {
+        if self.recordings.is_empty() {
+            self.recordings.push(shorten(workspace::sample_recording()));
+            self.policy.get_or_insert_with(|| shorten(workspace::sample_policy()));
+        }
+        let Some(loaded) = self.load_policy()? else { return Ok(Outcome::Unusable) };
+        let path = self.module.clone().map_or_else(module::build, Ok)?;
+        let module = host::compile_file(&path, Metering::None)?;
+        let edge = Edge::start(&module, &loaded.canonical, self.seed)?;
+        let fingerprint = loaded.policy.fingerprint.to_string();
+        match self.out.clone() {
+            None => {
+                let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+                let outcome = self.replay(edge, &fingerprint, module.version(), &mut out)?;
+                out.flush().context(|| "can't write the results")?;
+                Ok(outcome)
+            }
+            Some(path) => {
+                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+                let file = tempfile::NamedTempFile::new_in(directory).context(|| format!("can't write {}", path.display()))?;
+                let mut out = BufWriter::new(file);
+                let outcome = self.replay(edge, &fingerprint, module.version(), &mut out)?;
+                let file = out.into_inner().context(|| format!("can't write {}", path.display()))?;
+                file.persist(&path).context(|| format!("can't write {}", path.display()))?;
+                Ok(outcome)
+            }
+        }
+    }
+
+    /// `None` where the policy is wrong; what is wrong has been said.
+    fn load_policy(&self) -> Result<Option<Loaded>> {
+        match &self.policy {
+            None => tracegate::Policy::from_json(policy::OBSERVE_ONLY.as_bytes()).map(Some).context(|| "the observe-only policy"),
+            Some(path) => match policy::read(path) {
+                Ok(loaded) => Ok(Some(loaded)),
+                Err(error) => {
+                    eprintln!("{error}");
+                    Ok(None)
+                }
+            },
+        }
+    }
+
+    fn replay(&self, mut edge: Edge, fingerprint: &str, version: Option<&str>, out: &mut impl Write) -> Result<Outcome> {
+        let files = Files(self.recordings.clone());
+        let redactor = Redactor::new(self.seed);
+        let progress = self.progress();
+        let mut report = Report::default();
+        let mut losses = Losses::default();
+        let mut readers = Vec::new();
+        for (index, path) in files.0.iter().enumerate() {
+            match Records::open(index, path, &redactor, &progress) {
+                Ok(records) => readers.push(records),
+                Err(unread) => losses.add(&unread, &files, &progress),
+            }
+        }
+        for next in InOrder::new(readers, WINDOW) {
+            let Ordered { recorded, late } = match next {
+                Ok(ordered) => ordered,
+                Err(unread) => {
+                    losses.add(&unread, &files, &progress);
+                    continue;
+                }
+            };
+            losses.late += u64::from(late);
+            let place = recorded.place;
+            let replayed = edge.replay(recorded).context(|| format!("{}:{}", files.name(place.file), place.line))?;
+            report.add(&replayed, &files);
+            if self.format == Format::Json {
+                replay::write_exchange(out, &files.name(place.file), &replayed, &redactor).context(|| "can't write the results")?;
+            }
+        }
+        progress.finish_and_clear();
+        if losses.late > 0 {
+            eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", losses.late);
+        }
+        let totals = report.totals();
+        if totals.exchanges == 0 {
+            return Err(Error::new("no exchange could be read"));
+        }
+        match self.format {
+            Format::Json => replay::write_summary(out, totals, losses.malformed, fingerprint, version, self.seed),
+            Format::Text => {
+                let version = version.unwrap_or("of unknown version");
+                let malformed = losses.malformed;
+                write!(out, "{report}\npolicy {fingerprint}, module {version}, seed {}, {malformed} malformed\n", self.seed)
+            }
+        }
+        .context(|| "can't write the results")?;
+        Ok(match () {
+            () if losses.fatal => Outcome::Unusable,
+            () if totals.differed > 0 || (losses.malformed > 0 && !self.lenient) => Outcome::Finding,
+            () => Outcome::Clean,
+        })
+    }
+
+    /// A bar by bytes read, on a terminal and from the second second on.
+    fn progress(&self) -> ProgressBar {
+        let bytes = self.recordings.iter().filter_map(|path| File::open(path).ok()?.metadata().ok()).map(|metadata| metadata.len()).sum();
+        let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
+        ProgressBar::with_draw_target(Some(bytes), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    }
+}
+
+impl Losses {
+    fn add(&mut self, unread: &Unread, files: &Files, progress: &ProgressBar) {
+        progress.suspend(|| eprintln!("{}", files.locate(unread)));
+        self.malformed += u64::from(!unread.fatal);
+        self.fatal |= unread.fatal;
+    }
+}
+
+/// The sample's paths as one would type them.
+fn shorten(path: PathBuf) -> PathBuf {
+    PathBuf::from(workspace::display(&path))
+}

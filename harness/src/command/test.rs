@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate test`
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use clap::Args;
+
+use super::Outcome;
+use crate::error::{Context, Result};
+use crate::{envoy, module, workspace};
+
+/// Run what CI runs: tests of every package, in real Envoy too, lints and formatting.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo harness test\n  cargo harness test --all")]
+pub(super) struct Test {
+    /// The long suite too: every supported Envoy version
+    #[arg(long)]
+    all: bool,
+    /// What could not be run is a failure, as under CI=true
+    #[arg(long)]
+    strict: bool,
+}
+
+/// One step: a name, and the cargo command that does it.
+struct Step {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    environment: &'static [(&'static str, &'static str)],
+    /// The cargo subcommand that may be missing, and how to get it.
+    needs: Option<(&'static str, &'static str)>,
+}
+
+const CLIPPY: Option<(&str, &str)> = Some(("clippy", "rustup component add clippy"));
+const FMT: Option<(&str, &str)> = Some(("fmt", "rustup component add rustfmt"));
+
+const STEPS: &[Step] = &[
+    Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
+    Step {
+        name: "documentation",
+        arguments: &["doc", "--release", "--package", "tracegate", "--no-deps"],
+        environment: &[("RUSTDOCFLAGS", "--deny warnings")],
+        needs: None,
+    },
+    Step {
+        name: "lints",
+        arguments: &["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+        environment: &[],
+        needs: CLIPPY,
+    },
+    Step {
+        name: "lints of the module",
+        arguments: &[
+            "clippy",
+            "--package",
+            "tracegate",
+            "--lib",
+            "--target",
+            module::TARGET,
+            "--features",
+            "proxy-wasm",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+        environment: &[],
+        needs: CLIPPY,
+    },
+    Step { name: "formatting", arguments: &["fmt", "--all", "--check"], environment: &[], needs: FMT },
+];
+
+enum Ended {
+    Passed,
+    Failed,
+    NotRun(String),
+}
+
+impl Test {
+    pub(super) fn run(self) -> Result<Outcome> {
+        let mut results = Vec::new();
+        let begun = Instant::now();
+        module::build()?;
+        results.push(("module", begun.elapsed(), Ended::Passed));
+        let begun = Instant::now();
+        let fetched = envoy::install(envoy::VERSION);
+        let ended = fetched.map_or_else(|error| Ended::NotRun(format!("tests in real Envoy: {error}")), |_| Ended::Passed);
+        results.push(("Envoy", begun.elapsed(), ended));
+        for step in STEPS {
+            eprintln!("\n== {}", step.name);
+            let begun = Instant::now();
+            let ended = self.run_step(step)?;
+            results.push((step.name, begun.elapsed(), ended));
+        }
+        println!();
+        let strict = self.strict || std::env::var_os("CI").is_some_and(|value| value == "true");
+        let mut outcome = Outcome::Clean;
+        for (name, took, ended) in &results {
+            let word = match ended {
+                Ended::Passed => "ok",
+                Ended::Failed => "FAILED",
+                Ended::NotRun(_) => "NOT RUN",
+            };
+            println!("{word:<8} {:>6.1} s  {name}", took.as_secs_f64());
+            outcome = outcome.max(match ended {
+                Ended::Failed => Outcome::Finding,
+                Ended::NotRun(_) if strict => Outcome::Finding,
+                Ended::NotRun(_) | Ended::Passed => Outcome::Clean,
+            });
+        }
+        for (_, _, ended) in &results {
+            if let Ended::NotRun(why) = ended {
+                println!("NOT RUN: {why}");
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn run_step(&self, step: &Step) -> Result<Ended> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        if let Some((subcommand, how)) = step.needs {
+            let present = Command::new(&cargo).args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            if !present.is_ok_and(|status| status.success()) {
+                return Ok(Ended::NotRun(format!("{}: cargo {subcommand} is missing: {how}", step.name)));
+            }
+        }
+        let mut command = Command::new(&cargo);
+        command.current_dir(workspace::root()).args(step.arguments).envs(step.environment.iter().copied());
+        if self.all {
+            command.env("TRACEGATE_TEST_ALL", "1");
+        }
+        let status = command.status().context(|| format!("can't run cargo {}", step.arguments.join(" ")))?;
+        Ok(if status.success() { Ended::Passed } else { Ended::Failed })
+    }
+}

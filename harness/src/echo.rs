@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//! An upstream that answers with what reached it: 200 and `{method, path, headers: [[name, value]…]}`, repeated lines and
+//! raw bytes kept.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use serde_json::{Value, json};
+
+use crate::http::{Connection, Request};
+use crate::replay::json_bytes;
+
+/// A running echo; it ends when dropped.
+#[derive(Debug)]
+pub struct Echo {
+    address: SocketAddr,
+    ending: Arc<AtomicBool>,
+    listening: Option<JoinHandle<()>>,
+}
+
+impl Echo {
+    /// Listens on a free port of the loopback address.
+    ///
+    /// # Errors
+    ///
+    /// When there is no free port.
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&ending);
+        let listening = thread::spawn(move || {
+            for accepted in listener.incoming() {
+                if ends.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Ok(stream) = accepted {
+                    thread::spawn(move || serve(stream));
+                }
+            }
+        });
+        Ok(Self { address, ending, listening: Some(listening) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        // Wakes `incoming`.
+        let _ = TcpStream::connect(self.address);
+        if let Some(listening) = self.listening.take() {
+            let _ = listening.join();
+        }
+    }
+}
+
+/// Answers until the peer closes, or sends what is no HTTP.
+fn serve(stream: TcpStream) {
+    let Ok(mut connection) = Connection::over(stream) else { return };
+    while let Ok(Some(request)) = connection.read_request() {
+        let body = echo(&request).to_string();
+        let body = if request.method == "HEAD" { "" } else { &body };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        if connection.send([head.as_bytes(), body.as_bytes()].concat().as_slice()).is_err() {
+            return;
+        }
+    }
+}
+
+fn echo(Request { method, target, fields }: &Request) -> Value {
+    let headers: Vec<Value> = fields.iter().map(|(name, value)| json!([String::from_utf8_lossy(name), json_bytes(value)])).collect();
+    json!({"method": method, "path": target, "headers": headers})
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_reaches_it_comes_back_byte_for_byte() {
+        let echo = Echo::start().unwrap();
+        let mut connection = Connection::open(echo.address()).unwrap();
+        for _ in 0..2 {
+            connection
+                .send(b"POST /a?b HTTP/1.1\r\nA: 1\r\nx: \xff\r\na: 2\r\ntransfer-encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n")
+                .unwrap();
+            let response = connection.read_response().unwrap();
+            let body: Value = serde_json::from_slice(&response.body).unwrap();
+            assert_eq!(response.status, 200);
+            let headers = json!([["A", "1"], ["x", {"base64": "/w=="}], ["a", "2"], ["transfer-encoding", "chunked"]]);
+            assert_eq!(body, json!({"method": "POST", "path": "/a?b", "headers": headers}));
+        }
+    }
+}

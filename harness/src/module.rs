@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The module: built from this checkout into `dist/`, in one place and under one lock, so that commands and tests that
+//! run at once find the same file and never half of it.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Context, Error, Result};
+use crate::workspace;
+
+/// What a proxy-wasm module is compiled to.
+pub const TARGET: &str = "wasm32-wasip1";
+
+/// Builds `dist/tracegate.wasm` and `dist/tracegate-<version>.wasm`; without changes this takes well under a second.
+///
+/// # Errors
+///
+/// When cargo, rustup or the file system fail, with their words.
+pub fn build() -> Result<PathBuf> {
+    let dist = workspace::dist();
+    fs::create_dir_all(&dist).context(|| format!("can't create {}", dist.display()))?;
+    fs::create_dir_all(workspace::target()).context(|| "can't create the target directory")?;
+    let lock_path = workspace::target().join("module.lock");
+    let lock = File::create(&lock_path).context(|| format!("can't open {}", lock_path.display()))?;
+    lock.lock().context(|| format!("can't lock {}", lock_path.display()))?;
+    add_target(TARGET)?;
+    let built = compile()?;
+    let shipped = strip(&fs::read(&built).context(|| format!("can't read {}", built.display()))?)?;
+    let path = dist.join("tracegate.wasm");
+    write_whole(&path, &shipped)?;
+    write_whole(&dist.join(format!("tracegate-{}.wasm", tracegate::VERSION)), &shipped)?;
+    Ok(path)
+}
+
+/// Adds a compilation target to the toolchain at hand, unless it is there.
+fn add_target(target: &str) -> Result<()> {
+    let printed = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output().context(|| "can't run rustc")?;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&printed.stdout).trim());
+    if libraries.is_dir() {
+        return Ok(());
+    }
+    run(Command::new("rustup").args(["target", "add", target]))
+}
+
+fn compile() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace::root()).args(["build", "--package", "tracegate", "--lib", "--profile", "wasm"]);
+    command.args(["--target", TARGET, "--features", "proxy-wasm"]);
+    // A build from within `cargo test` or `cargo run` is a build of its own.
+    for inherited in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        command.env_remove(inherited);
+    }
+    run(&mut command)?;
+    Ok(workspace::target().join(TARGET).join("wasm").join("tracegate.wasm"))
+}
+
+/// Runs a command; standard output is for results, so what the command prints there goes to standard error.
+fn run(command: &mut Command) -> Result<()> {
+    let shown = format!(
+        "{} {}",
+        command.get_program().to_string_lossy(),
+        command.get_args().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    );
+    let status = command.stdout(std::io::stderr()).status().context(|| format!("can't run `{shown}`"))?;
+    if status.success() { Ok(()) } else { Err(Error::new(format!("`{shown}` failed ({status})"))) }
+}
+
+/// Removes the exports that the module has no use for, with the code behind them, and symbol names.
+///
+/// The SDK exports every callback of the ABI, and a host calls what is exported: in Envoy each such call costs a request
+/// 0.1 to 0.3 µs.
+///
+/// # Errors
+///
+/// When the bytes are no module or lack an export that hosts need.
+pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
+    let mut config = walrus::ModuleConfig::new();
+    config.generate_name_section(false).generate_producers_section(false);
+    let mut module = config.parse(module).map_err(|error| Error::new(format!("can't read the module: {error}")))?;
+    for name in EXPORTS {
+        if !module.exports.iter().any(|export| export.name == *name) {
+            return Err(Error::new(format!("the module doesn't export `{name}`")));
+        }
+    }
+    let unused: Vec<_> = module.exports.iter().filter(|export| !EXPORTS.contains(&export.name.as_str())).map(walrus::Export::id).collect();
+    for export in unused {
+        module.exports.delete(export);
+    }
+    walrus::passes::gc::run(&mut module);
+    Ok(module.emit_wasm())
+}
+
+/// Writes a file whole or not at all, and leaves it alone where nothing changes.
+fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == contents) {
+        return Ok(());
+    }
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(contents)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        }
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().context(|| format!("can't write {}", path.display()))
+}
+
+/// What the module exports. `proxy_on_delete` stays whatever happens: without it the SDK's contexts leak.
+const EXPORTS: &[&str] = &[
+    "memory",
+    "_initialize",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_memory_allocate",
+    "proxy_on_context_create",
+    "proxy_on_vm_start",
+    "proxy_on_configure",
+    "proxy_on_tick",
+    "proxy_on_request_headers",
+    "proxy_on_done",
+    "proxy_on_delete",
+];

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A stream of bytes cut into JSON objects, one record each, with white space free between and inside them.
+//!
+//! Objects may follow one another, stand in an array, or in an envelope `{"records": […]}`, any number of times. What is
+//! no JSON is reported with its place and skipped: reading goes on at the next line that begins with `{`. Memory is
+//! bounded by [`MAX_RECORD`].
+
+use std::io::{self, Read};
+
+/// One JSON object, as text not yet parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// The line on which it begins, from 1.
+    pub(super) line: u64,
+    /// Its bytes, from `{` to `}`.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What is wrong with the stream.
+#[derive(Debug)]
+pub(super) enum FrameError {
+    /// A record is malformed; reading goes on behind it.
+    Malformed {
+        /// The line on which it begins.
+        line: u64,
+        /// What was expected and found.
+        message: String,
+    },
+    /// The array or envelope that begins on this line is not closed: the file is cut short.
+    Unclosed {
+        /// The line.
+        line: u64,
+    },
+    /// The bytes can't be had.
+    Unreadable(io::Error),
+}
+
+/// Cuts a stream into frames.
+pub(super) struct Frames<R> {
+    source: R,
+    /// Bytes read and not yet given out; those before `start` have been.
+    buffer: Vec<u8>,
+    start: usize,
+    ended: bool,
+    /// The line of the byte at `start`.
+    line: u64,
+    /// The array or envelope that records stand in, if they do.
+    container: Option<Container>,
+    finished: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Container {
+    line: u64,
+    envelope: bool,
+}
+
+/// What one look at the buffer found.
+enum Scan {
+    /// An object of this many bytes.
+    Whole(usize),
+    /// The beginning of an envelope, of this many bytes.
+    Envelope(usize),
+    /// No JSON: what was expected at which byte, and where to go on.
+    Broken { message: String, resume: usize },
+}
+
+impl<R: Read> Frames<R> {
+    pub(super) fn new(source: R) -> Self {
+        Self { source, buffer: Vec::new(), start: 0, ended: false, line: 1, container: None, finished: false }
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            let Some(byte) = self.skip_white_space()? else {
+                self.finished = true;
+                return self.container.map_or(Ok(None), |container| Err(FrameError::Unclosed { line: container.line }));
+            };
+            match (byte, self.container) {
+                (b'{', _) => match self.scan_object()? {
+                    Scan::Whole(length) => {
+                        let (line, bytes) = (self.line, self.take(length));
+                        return Ok(Some(Frame { line, bytes }));
+                    }
+                    Scan::Envelope(length) => {
+                        self.container = Some(Container { line: self.line, envelope: true });
+                        self.take(length);
+                    }
+                    Scan::Broken { message, resume } => {
+                        let line = self.line;
+                        self.take(resume);
+                        if self.ended
+                            && self.start >= self.buffer.len()
+                            && let Some(container) = self.container
+                        {
+                            self.finished = true;
+                            return Err(FrameError::Unclosed { line: container.line });
+                        }
+                        return Err(FrameError::Malformed { line, message });
+                    }
+                },
+                (b'[', None) => {
+                    self.container = Some(Container { line: self.line, envelope: false });
+                    self.take(1);
+                }
+                (b',', Some(_)) => drop(self.take(1)),
+                (b']', Some(container)) => {
+                    self.take(1);
+                    self.container = None;
+                    if container.envelope {
+                        self.close_envelope()?;
+                    }
+                }
+                (found, _) => {
+                    let line = self.line;
+                    self.skip_to_next_record()?;
+                    return Err(FrameError::Malformed {
+                        line,
+                        message: format!("expected a JSON object, found '{}'", found.escape_ascii()),
+                    });
+                }
+            }
+        }
+    }
+
+    fn close_envelope(&mut self) -> Result<(), FrameError> {
+        let line = self.line;
+        match self.skip_white_space()? {
+            Some(b'}') => {
+                self.take(1);
+                Ok(())
+            }
+            Some(found) => {
+                let message = format!("expected '}}' after the envelope's records, found '{}'", found.escape_ascii());
+                self.skip_to_next_record()?;
+                Err(FrameError::Malformed { line, message })
+            }
+            None => {
+                self.finished = true;
+                Err(FrameError::Unclosed { line })
+            }
+        }
+    }
+
+    /// Looks for the end of the object that begins at `start`.
+    fn scan_object(&mut self) -> Result<Scan, FrameError> {
+        let mut open: Vec<u8> = Vec::new();
+        let mut in_string = false;
+        let mut escaped = false;
+        // The last byte that is no white space, and whether the line so far is white space only.
+        let (mut last, mut line_begins) = (0_u8, false);
+        let mut index = 0;
+        loop {
+            let Some(byte) = self.byte(index)? else {
+                return Ok(self.broken("expected the end of a JSON object, found the end of the file".to_owned(), index));
+            };
+            if in_string {
+                match byte {
+                    b'\n' => return Ok(self.broken("expected the end of a string, found the end of the line".to_owned(), index + 1)),
+                    _ if escaped => escaped = false,
+                    b'\\' => escaped = true,
+                    b'"' => in_string = false,
+                    _ => {}
+                }
+                index += 1;
+                continue;
+            }
+            match byte {
+                b'"' => in_string = true,
+                b'{' if line_begins && !matches!((last, open.last()), (b':', _) | (b'[' | b',', Some(b'['))) => {
+                    return Ok(self.broken("expected the end of a JSON object, found the beginning of another".to_owned(), index));
+                }
+                b'{' | b'[' => open.push(byte),
+                b'}' | b']' => {
+                    let opener = if byte == b'}' { b'{' } else { b'[' };
+                    if open.pop() != Some(opener) {
+                        let message = format!("expected the end of a JSON array or object, found '{}'", char::from(byte));
+                        return Ok(self.broken(message, index + 1));
+                    }
+                    if open.is_empty() {
+                        return Ok(Scan::Whole(index + 1));
+                    }
+                }
+                _ => {}
+            }
+            line_begins = byte == b'\n' || (line_begins && byte.is_ascii_whitespace());
+            if !byte.is_ascii_whitespace() {
+                last = byte;
+            }
+            index += 1;
+            if byte == b'[' && open.len() == 2 && self.container.is_none() && is_envelope(self.window(index)) {
+                return Ok(Scan::Envelope(index));
+            }
+            if index > MAX_RECORD {
+                return Ok(self.broken(format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20), index));
+            }
+        }
+    }
+
+    /// Goes on at the first line after the broken object's first that begins with `{`. Not far into a large one, where
+    /// reading it again from each line could take for ever.
+    fn broken(&self, message: String, seen: usize) -> Scan {
+        let window = self.window(seen);
+        let near = window.get(..window.len().min(MAX_REREAD)).unwrap_or(window);
+        let again = near.windows(2).position(|pair| pair == b"\n{").map(|position| position + 1);
+        Scan::Broken { message, resume: again.unwrap_or(seen) }
+    }
+
+    fn skip_to_next_record(&mut self) -> Result<(), FrameError> {
+        loop {
+            match self.byte(0)? {
+                None => return Ok(()),
+                Some(b'\n') if self.byte(1)? == Some(b'{') => {
+                    self.take(1);
+                    return Ok(());
+                }
+                Some(_) => drop(self.take(1)),
+            }
+        }
+    }
+
+    /// The next byte that is no white space (nor a byte order mark), unread.
+    fn skip_white_space(&mut self) -> Result<Option<u8>, FrameError> {
+        loop {
+            match self.byte(0)? {
+                Some(byte) if byte.is_ascii_whitespace() => drop(self.take(1)),
+                Some(0xef) if self.byte(1)? == Some(0xbb) && self.byte(2)? == Some(0xbf) => drop(self.take(3)),
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// The byte `index` bytes ahead, read if it must be; `None` at the end.
+    fn byte(&mut self, index: usize) -> Result<Option<u8>, FrameError> {
+        loop {
+            if let Some(byte) = self.buffer.get(self.start + index) {
+                return Ok(Some(*byte));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), FrameError> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let length = self.buffer.len();
+        self.buffer.resize(length + CHUNK, 0);
+        let read = self.source.read(self.buffer.get_mut(length..).unwrap_or_default()).map_err(FrameError::Unreadable)?;
+        self.buffer.truncate(length + read);
+        self.ended = read == 0;
+        Ok(())
+    }
+
+    fn window(&self, length: usize) -> &[u8] {
+        let end = (self.start + length).min(self.buffer.len());
+        self.buffer.get(self.start..end).unwrap_or_default()
+    }
+
+    /// Gives out `length` bytes.
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        let taken = self.window(length).to_vec();
+        self.line += taken.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
+        self.start += taken.len();
+        taken
+    }
+}
+
+impl<R: Read> Iterator for Frames<R> {
+    type Item = Result<Frame, FrameError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.finished {
+            return None;
+        }
+        let next = self.next_frame();
+        self.finished |= matches!(next, Err(FrameError::Unreadable(_)));
+        next.transpose()
+    }
+}
+
+/// Whether `text`, up to a `[`, is the beginning of `{"records": [`.
+fn is_envelope(text: &[u8]) -> bool {
+    let dense: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(16).collect();
+    dense == b"{\"records\":["
+}
+
+const CHUNK: usize = 1 << 16;
+/// No gateway writes a record of this size.
+const MAX_RECORD: usize = 16 << 20;
+const MAX_REREAD: usize = 1 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames as `line:bytes`, errors as `line!message`, read a few bytes at a time.
+    fn frames(text: &str) -> Vec<String> {
+        struct Trickle<'a>(&'a [u8]);
+        impl Read for Trickle<'_> {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let (now, later) = self.0.split_at(self.0.len().min(3));
+                self.0 = later;
+                into[..now.len()].copy_from_slice(now);
+                Ok(now.len())
+            }
+        }
+        Frames::new(Trickle(text.as_bytes()))
+            .map(|frame| match frame {
+                Ok(Frame { line, bytes }) => format!("{line}:{}", String::from_utf8_lossy(&bytes)),
+                Err(FrameError::Malformed { line, message }) => format!("{line}!{message}"),
+                Err(FrameError::Unclosed { line }) => format!("{line}!unclosed"),
+                Err(FrameError::Unreadable(error)) => error.to_string(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn any_stream_of_objects_is_cut() {
+        assert_eq!(frames(""), Vec::<String>::new());
+        assert_eq!(frames("{}\n{\"a\":{}} {\"b\":[{}]}{}"), ["1:{}", "2:{\"a\":{}}", "2:{\"b\":[{}]}", "2:{}"]);
+        assert_eq!(frames("\u{feff}\r\n{\n \"a\":\n {\n\"b\": [\n{},\n{}\n]\n}\n}\n"), ["2:{\n \"a\":\n {\n\"b\": [\n{},\n{}\n]\n}\n}"]);
+        assert_eq!(frames(r#"{"a":"}\"{\\"}"#), [r#"1:{"a":"}\"{\\"}"#]);
+        assert_eq!(frames("[{},\n{\"a\":1}]{}"), ["1:{}", "2:{\"a\":1}", "2:{}"]);
+        assert_eq!(frames("{\"records\":[{},{}]}\n{ \"records\" :\n[\n{\"records\":[1]}\n]\n}\n"), ["1:{}", "1:{}", "4:{\"records\":[1]}"]);
+        assert_eq!(frames("{\"records\":[]}"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_broken_record_costs_only_itself() {
+        let another = "expected the end of a JSON object, found the beginning of another";
+        for (text, expected) in [
+            ("{\"a\":1\n{\"b\":2}\n", vec![format!("1!{another}"), "2:{\"b\":2}".to_owned()]),
+            ("{\"a\":1,\n{\"b\":2}\n", vec![format!("1!{another}"), "2:{\"b\":2}".to_owned()]),
+            // Only the line after next shows that the first was cut: the one between is not lost.
+            ("{\"a\":\n{\"b\":2}\n{\"c\":3}\n", vec![format!("1!{another}"), "2:{\"b\":2}".to_owned(), "3:{\"c\":3}".to_owned()]),
+            (
+                "{\"a\":\"x\n{\"b\":2}\n",
+                vec!["1!expected the end of a string, found the end of the line".to_owned(), "2:{\"b\":2}".to_owned()],
+            ),
+            (
+                "{\"a\":[1}\n{\"b\":2}\n",
+                vec!["1!expected the end of a JSON array or object, found '}'".to_owned(), "2:{\"b\":2}".to_owned()],
+            ),
+            ("{}\n{\"a\":1", vec!["1:{}".to_owned(), "2!expected the end of a JSON object, found the end of the file".to_owned()]),
+            ("# title\nx\n{\"b\":2}\n", vec!["1!expected a JSON object, found '#'".to_owned(), "3:{\"b\":2}".to_owned()]),
+            ("{}\n\"s\"\n12\n{}\n", vec!["1:{}".to_owned(), "2!expected a JSON object, found '\\\"'".to_owned(), "4:{}".to_owned()]),
+            ("\u{1f}\u{8b}", vec!["1!expected a JSON object, found '\\x1f'".to_owned()]),
+        ] {
+            assert_eq!(frames(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unclosed_array_or_envelope_is_a_cut_file() {
+        assert_eq!(frames("\n[{},\n{}"), ["2:{}", "3:{}", "2!unclosed"]);
+        assert_eq!(frames("{\"records\":[{}]"), ["1:{}", "1!unclosed"]);
+        assert_eq!(frames("{\"records\":[{},{\"a\":"), ["1:{}", "1!unclosed"]);
+    }
+
+    #[test]
+    fn a_record_without_end_is_cut_off() {
+        let text = format!("{{\"a\":\"{}\"}}\n{{}}\n", "x".repeat(MAX_RECORD + 10));
+        let found = Frames::new(text.as_bytes()).map(|frame| matches!(frame, Ok(frame) if frame.bytes == b"{}")).collect::<Vec<_>>();
+        assert_eq!(found.last(), Some(&true));
+    }
+}
