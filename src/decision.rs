@@ -55,7 +55,7 @@ impl Refusal {
 /// Why a request is refused: API Management's name where it has one, else ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The host handed over a header map that is no request's (above the ABI's limits it reads empty).
+    /// The host handed over a header map that is no request's: empty, or without `:method`.
     RequestHeadersUnreadable,
     /// Gateways and services could read the path in different ways.
     RequestPathAmbiguous,

@@ -64,9 +64,9 @@ impl<'a> RequestHead<'a> {
     ///
     /// # Errors
     ///
-    /// [`UnreadableHead`] for a map without a `:method`. Hosts read a header map above the ABI's limits (1,024 pairs or
-    /// 1 MiB in Envoy) as an *empty* one, so such a map says nothing about the request, least of all that it carried no
-    /// credentials.
+    /// [`UnreadableHead`] for a map without a `:method`. A host that can't hand a map over, because it is above a limit of
+    /// its own or for lack of memory, may hand over an *empty* one; such a map says nothing about the request, least of
+    /// all that it carried no credentials.
     pub fn read(headers: Headers<'a>) -> Result<Self, UnreadableHead> {
         let mut head = Self { method: b"", authority: b"", path: b"", headers };
         for Header { name, value } in headers.iter() {

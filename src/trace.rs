@@ -20,7 +20,7 @@ pub use {parent::accepted_reprints as fuzz_traceparent, state::accepted_reprints
 
 use crate::edits::HeaderEdits;
 use crate::entropy::EntropyBlock;
-use crate::head::Headers;
+use crate::head::{Header, Headers};
 use crate::inputs::{Entropy, EntropyUnavailable};
 
 /// What the policy says about traces.
@@ -56,8 +56,8 @@ enum CarriedState<'a> {
     Malformed(InvalidTraceState),
     Valid {
         state: TraceState<'a>,
-        /// The one line as received; `None` where there were several.
-        line: Option<&'a [u8]>,
+        /// It came in one line, with members and without white space around them or empty ones among them.
+        dense: bool,
     },
 }
 
@@ -97,21 +97,31 @@ pub enum RestartCause {
 /// Reads the caller's trace context.
 #[must_use]
 pub(crate) fn read(headers: Headers<'_>) -> Carried<'_> {
-    let mut parents = headers.values(TRACEPARENT);
-    let parent = match (parents.next(), parents.next()) {
-        (None, _) => CarriedParent::Absent,
-        (Some(_), Some(_)) => CarriedParent::Several,
-        (Some(line), None) => TraceParent::try_from(line).map_or_else(CarriedParent::Malformed, CarriedParent::Valid),
-    };
-    let states = headers.values(TRACESTATE);
-    let mut lines = states.clone();
-    let state = match (lines.next(), lines.next(), parent) {
-        (None, ..) => CarriedState::Absent,
-        (Some(line), second, CarriedParent::Valid(_)) => match TraceState::from_lines(states) {
-            Ok(state) => CarriedState::Valid { state, line: second.is_none().then_some(line) },
-            Err(error) => CarriedState::Malformed(error),
-        },
-        _ => CarriedState::Unread,
+    let mut parent = CarriedParent::Absent;
+    // The first `tracestate` line, and whether there are more.
+    let (mut line, mut several) = (None, false);
+    for Header { name, value } in headers.iter() {
+        if name.eq_ignore_ascii_case(TRACEPARENT.as_bytes()) {
+            parent = match parent {
+                CarriedParent::Absent => TraceParent::try_from(value).map_or_else(CarriedParent::Malformed, CarriedParent::Valid),
+                _ => CarriedParent::Several,
+            };
+        } else if name.eq_ignore_ascii_case(TRACESTATE.as_bytes()) {
+            several = line.is_some();
+            line = line.or(Some(value));
+        }
+    }
+    let state = match (line, parent) {
+        (None, _) => CarriedState::Absent,
+        (Some(line), CarriedParent::Valid(_)) => {
+            let state = if several { TraceState::from_lines(headers.values(TRACESTATE)) } else { TraceState::try_from(line) };
+            state.map_or_else(CarriedState::Malformed, |state| {
+                // A single line as long as what it prints to is what it prints to.
+                let dense = !several && !state.is_empty() && state.length() == line.len();
+                CarriedState::Valid { state, dense }
+            })
+        }
+        (Some(_), _) => CarriedState::Unread,
     };
     Carried { parent, state }
 }
@@ -166,24 +176,22 @@ fn new_span_id(ids: &mut EntropyBlock, entropy: &mut dyn Entropy) -> Result<Span
 /// Tells the upstream what is left of the caller's `tracestate`, with our member first where the policy asks for one.
 fn write_state(carried: CarriedState<'_>, sent: TraceParent, policy: &TracePolicy, edits: &mut HeaderEdits) {
     let present = carried != CarriedState::Absent;
-    let (mut state, line) = match carried {
-        CarriedState::Valid { state, line } => (state, line),
-        CarriedState::Absent | CarriedState::Unread | CarriedState::Malformed(_) => (TraceState::default(), None),
+    let (mut state, dense) = match carried {
+        CarriedState::Valid { state, dense } => (state, dense),
+        CarriedState::Absent | CarriedState::Unread | CarriedState::Malformed(_) => (TraceState::default(), false),
     };
+    if dense && policy.member.is_none() && state.length() <= policy.max_tracestate_length {
+        return;
+    }
     let value = sent.parent_id().encode();
     if let Some(member) = policy.member.as_ref().and_then(|key| Member::new(key.as_bytes(), &value).ok()) {
         state.put_first(member);
     }
     state.limit(policy.max_tracestate_length);
-    if state.is_empty() {
-        if present {
-            edits.remove(TRACESTATE);
-        }
-        return;
-    }
-    let text = state.encode();
-    if line != Some(text.as_slice()) {
-        edits.replace(TRACESTATE, text);
+    match (state.is_empty(), present) {
+        (false, _) => edits.replace(TRACESTATE, state.encode()),
+        (true, true) => edits.remove(TRACESTATE),
+        (true, false) => {}
     }
 }
 

@@ -1,1 +1,164 @@
-//! placeholder
+// SPDX-License-Identifier: Apache-2.0
+//! What the test programs share: the `tracegate` command, the module, and real Envoy.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tracegate_harness::echo::Echo;
+use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
+use tracegate_harness::http::{Connection, Response};
+use tracegate_harness::{module, workspace};
+
+/// The least policy: trace context is settled, nothing is refused.
+pub const OPEN: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
+
+/// The least policy with a tracestate member of ours.
+pub const WITH_MEMBER: &str =
+    r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
+
+/// A folder of the tests'.
+#[must_use]
+pub fn folder(name: &str) -> PathBuf {
+    workspace::root().join("tests").join(name)
+}
+
+/// The command under test, built by cargo beside the test programs.
+#[must_use]
+pub fn tracegate() -> Command {
+    let program = std::env::current_exe().expect("a test has a program");
+    let beside = program.parent().and_then(Path::parent).expect("test programs lie in target/<profile>/deps");
+    let command = beside.join(format!("tracegate{}", std::env::consts::EXE_SUFFIX));
+    assert!(command.is_file(), "{} is missing: run `cargo harness test`, which builds it", command.display());
+    let mut command = Command::new(command);
+    command.current_dir(workspace::root());
+    command
+}
+
+/// Runs the command to its end.
+pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
+    tracegate().args(arguments).output().expect("the command runs")
+}
+
+/// Standard output as text.
+#[must_use]
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("output is UTF-8")
+}
+
+/// Standard error as text, without cargo's lines.
+#[must_use]
+pub fn stderr(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).expect("output is UTF-8");
+    let cargos = ["Compiling", "Finished", "Blocking", "Locking", "Downloading", "Downloaded", "Updating"];
+    text.lines().filter(|line| !cargos.iter().any(|word| line.trim_start().starts_with(word))).map(|line| format!("{line}\n")).collect()
+}
+
+/// Standard output as JSON values, one a line.
+#[must_use]
+pub fn lines(output: &Output) -> Vec<Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+/// Real Envoy with the module and an echo behind it; `None` where Envoy can't be had, which `cargo harness test` reports.
+pub struct Edge {
+    /// The gateway.
+    pub envoy: Envoy,
+    _echo: Echo,
+}
+
+impl Edge {
+    /// Starts Envoy with a policy.
+    #[must_use]
+    pub fn start(policy: &str) -> Option<Self> {
+        Self::start_with(policy, None, None)
+    }
+
+    /// Starts Envoy with a policy, perhaps with more header lines allowed than its own 100, perhaps of another version.
+    #[must_use]
+    pub fn start_with(policy: &str, max_headers: Option<u32>, version: Option<&str>) -> Option<Self> {
+        let binary = binary(version.unwrap_or(envoy::VERSION))?;
+        let echo = Echo::start().expect("there is a free port");
+        let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_owned() };
+        let upstream = (echo.address().ip().to_string(), echo.address().port());
+        let options = Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 2, max_headers, cpu: None };
+        let envoy = Envoy::start(&options).unwrap_or_else(|error| panic!("{error}"));
+        Some(Self { envoy, _echo: echo })
+    }
+
+    /// A connection to the listener.
+    #[must_use]
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.envoy.listener()).expect("Envoy listens")
+    }
+
+    /// Sends a GET with these lines on a connection of its own.
+    #[must_use]
+    pub fn get(&self, path: &str, fields: &[(&str, &[u8])]) -> Response {
+        let mut connection = self.connect();
+        connection.send(&get(path, fields)).expect("Envoy takes a request");
+        connection.read_response().expect("Envoy answers")
+    }
+
+    /// The value of a plugin metric, once it has been flushed: flushing takes up to a second.
+    #[must_use]
+    pub fn metric_when(&self, name: &str, is_expected: impl Fn(u64) -> bool) -> u64 {
+        let mut value = 0;
+        for _ in 0..100 {
+            let stats = self.envoy.stats("wasmcustom").expect("Envoy has statistics");
+            value = stats.iter().find(|(known, _)| known == &format!("wasmcustom.{name}")).map_or(0, |(_, value)| *value);
+            if is_expected(value) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        value
+    }
+
+    /// Fails if a plugin VM of this Envoy has died.
+    pub fn assert_alive(&self) {
+        let stats = self.envoy.stats("wasm").expect("Envoy has statistics");
+        let value = |name: &str| stats.iter().find(|(known, _)| known == name).map(|(_, value)| *value);
+        for name in ["vm_reload", "vm_reload_backoff", "vm_reload_failure", "vm_reload_success"] {
+            assert_eq!(value(&format!("wasm.tracegate.{name}")), Some(0), "{name}");
+        }
+        let log = self.envoy.log();
+        assert!(!log.contains("panicked") && !log.contains("Proxy-Wasm plugin in-VM backtrace"), "{log}");
+    }
+}
+
+/// Envoy's binary; `None` where it can't be had.
+#[must_use]
+pub fn binary(version: &str) -> Option<PathBuf> {
+    match envoy::install(version) {
+        Ok(binary) => Some(binary),
+        Err(error) => {
+            eprintln!("NOT RUN: {error}");
+            None
+        }
+    }
+}
+
+/// The bytes of a GET.
+#[must_use]
+pub fn get(path: &str, fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = format!("GET {path} HTTP/1.1\r\nhost: api.example\r\n").into_bytes();
+    for (name, value) in fields {
+        bytes.extend_from_slice(name.as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}
+
+/// What reached the upstream, as the echo tells: every line of a name.
+#[must_use]
+pub fn echoed(response: &Response, name: &str) -> Vec<String> {
+    assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+    let body: Value = serde_json::from_slice(&response.body).expect("the echo answers in JSON");
+    let headers = body["headers"].as_array().expect("the echo lists headers");
+    headers.iter().filter(|line| line[0] == name).map(|line| line[1].as_str().map_or_else(|| line[1].to_string(), str::to_owned)).collect()
+}

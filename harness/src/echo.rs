@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use serde_json::{Value, json};
 
 use crate::http::{Connection, Request};
-use crate::replay::json_bytes;
+use crate::redact::json_bytes;
 
 /// A running echo; it ends when dropped.
 #[derive(Debug)]

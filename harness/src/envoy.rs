@@ -83,6 +83,8 @@ pub struct Options {
     pub workers: u32,
     /// The most header lines that Envoy takes (it takes 100 by default).
     pub max_headers: Option<u32>,
+    /// The one CPU that Envoy may use, where `taskset` can see to that.
+    pub cpu: Option<u32>,
 }
 
 /// The filter before the router.
@@ -121,7 +123,14 @@ impl Envoy {
         fs::write(&configuration, bootstrap(options)?.to_string()).context(|| "can't write Envoy's configuration")?;
         let log = File::create(directory.path().join("log")).context(|| "can't create Envoy's log")?;
         let admin_path = directory.path().join("admin");
-        let mut command = Command::new(&options.binary);
+        let mut command = match options.cpu {
+            None => Command::new(&options.binary),
+            Some(cpu) => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", &cpu.to_string()]).arg(&options.binary);
+                command
+            }
+        };
         command.arg("--config-path").arg(&configuration).arg("--admin-address-path").arg(&admin_path);
         command.args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"]);
         command.args(["--concurrency", &options.workers.to_string(), "--drain-time-s", "1"]);

@@ -189,6 +189,6 @@ mod tests {
     #[test]
     fn broken_yaml_is_located() {
         let findings = from_yaml(b"schema: 1\nservice: {name: edge\n").unwrap_err();
-        assert_eq!(findings.iter().next().unwrap().at.line, 3);
+        assert_eq!(findings.iter().next().unwrap().at.line, 2);
     }
 }

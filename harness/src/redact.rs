@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Credentials, replaced by digests: one that repeats can be told to repeat, none can be told.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// Replaces credential values by the first 32 bits of a keyed digest.
@@ -23,6 +26,12 @@ impl Redactor {
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// A header's value as JSON: a credential as `{"redacted": "1a2b3c4d"}`, text as text, other bytes as `{"base64": "…"}`.
+    #[must_use]
+    pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
+        if is_credential_header(name) { json!({"redacted": self.digest(value)}) } else { json_bytes(value) }
+    }
+
     /// A path with the values of credential parameters in its query as `REDACTED-1a2b3c4d`.
     #[must_use]
     pub fn path(&self, path: &str) -> String {
@@ -41,6 +50,14 @@ impl Redactor {
 #[must_use]
 pub(crate) fn is_credential_header(name: &[u8]) -> bool {
     CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Bytes as JSON: text where they are text, else `{"base64": "…"}`.
+pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => json!({"base64": BASE64_STANDARD.encode(bytes)}),
+    }
 }
 
 fn is_credential_parameter(name: &str) -> bool {

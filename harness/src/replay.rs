@@ -8,13 +8,13 @@ mod agreement;
 mod output;
 mod report;
 
-use serde_json::Value;
 use tracegate::trace::TraceParent;
 
 pub use agreement::{Agreement, Difference, Undecidable};
 pub use output::{write_exchange, write_summary};
 pub use report::Report;
 
+use crate::Redactor;
 use crate::error::Result;
 use crate::host::{HeaderMap, Module, Outcome, Plugin, Vm};
 use crate::recording::Recorded;
@@ -24,6 +24,7 @@ use crate::recording::Recorded;
 pub struct Edge {
     vm: Vm,
     plugin: Plugin,
+    redactor: Redactor,
 }
 
 /// One recorded exchange and what the edge made of it.
@@ -121,7 +122,7 @@ impl Edge {
     pub fn start(module: &Module, policy: &str, seed: u64) -> Result<Self> {
         let mut vm = Vm::start(module, seed)?;
         let plugin = vm.configure(policy)?;
-        Ok(Self { vm, plugin })
+        Ok(Self { vm, plugin, redactor: Redactor::new(seed) })
     }
 
     /// Sends a recorded exchange through.
@@ -134,7 +135,7 @@ impl Edge {
         self.vm.set_clock(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
         let decided = self.decide(&recorded)?;
         let trace = trace_fate(&recorded, &decided);
-        let agreement = Agreement::of(&recorded, &decided);
+        let agreement = Agreement::of(&recorded, &decided, &self.redactor);
         Ok(Replayed { recorded, decided, trace, agreement })
     }
 
@@ -238,14 +239,5 @@ impl Totals {
             Agreement::Differs(_) => self.differed += 1,
             Agreement::Undecidable(_) => self.undecidable += 1,
         }
-    }
-}
-
-/// Bytes as JSON: text where they are text, else `{"base64": "…"}`.
-pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
-    use base64::Engine as _;
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Value::from(text),
-        Err(_) => serde_json::json!({"base64": base64::prelude::BASE64_STANDARD.encode(bytes)}),
     }
 }

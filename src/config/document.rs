@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policy document as written. Unknown fields are errors everywhere; a field left out has the default named here.
-//! Serialised, it lists every field in the order below, defaults filled in: that form gives the fingerprint.
+//! Serialised, it lists every field in the order below, defaults filled in: that form is a policy again, with the same
+//! meaning, and gives the fingerprint.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ pub(super) struct Service {
     /// `service.name`
     pub(super) name: String,
     /// `service.namespace`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<String>,
     /// Any other resource attribute.
     pub(super) attributes: BTreeMap<String, String>,
@@ -60,6 +62,7 @@ pub(super) enum Format {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct TraceState {
     /// The key of our member; none is written by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) member: Option<Leaf<MemberKey>>,
     /// The longest header to send, in bytes. Default: all that the grammar allows.
     pub(super) max_length: usize,
@@ -79,6 +82,7 @@ pub(super) struct Route {
 pub(super) struct Match {
     pub(super) hosts: Vec<Host>,
     pub(super) methods: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) path: Option<Path>,
 }
 

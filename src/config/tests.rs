@@ -19,11 +19,12 @@ fn findings(text: &str) -> Vec<String> {
 fn the_least_policy_has_every_default_filled_in() {
     let loaded = Policy::from_json(LEAST.as_bytes()).unwrap();
     let expected = concat!(
-        r#"{"schema":1,"service":{"name":"edge","namespace":null,"attributes":{}},"#,
-        r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"]},"tracestate":{"member":null,"max_length":16447}},"#,
+        r#"{"schema":1,"service":{"name":"edge","attributes":{}},"#,
+        r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"]},"tracestate":{"max_length":16447}},"#,
         r#""routes":[],"default":{"action":"admit"}}"#
     );
     assert_eq!(loaded.canonical, expected);
+    assert_eq!(Policy::from_json(expected.as_bytes()).unwrap().canonical, expected);
     assert_eq!(loaded.warnings.to_string(), "1:1: warning: no `trace.trust`: every caller's valid trace context is continued");
 }
 
@@ -34,7 +35,7 @@ fn the_fingerprint_is_of_the_meaning_not_of_the_spelling() {
     assert_eq!(fingerprint(r#" {"default":{"action":"admit"}, "routes": [], "service":{"name":"\u0065dge"},"schema":1}"#), least);
     assert_ne!(fingerprint(&LEAST.replace("edge", "egde")), least);
     // The digest of the canonical text above, as `sha256sum` prints it.
-    assert_eq!(least.to_string(), "309f245393c20d22");
+    assert_eq!(least.to_string(), "aaa155daf26766f6");
     assert_eq!(format!("{:012x}", least.gauge()), least.to_string()[..12]);
 }
 
@@ -50,7 +51,9 @@ fn a_whole_policy_reads() {
         {"name": "rest"}],
       "default": {"action": "refuse", "status": 403}
     }"#;
-    let policy = Policy::from_json(text.as_bytes()).unwrap().policy;
+    let Loaded { policy, canonical, .. } = Policy::from_json(text.as_bytes()).unwrap();
+    let again = Policy::from_json(canonical.as_bytes()).unwrap();
+    assert_eq!((again.policy.fingerprint, &again.canonical), (policy.fingerprint, &canonical), "the canonical form is the same policy");
     assert_eq!(policy.trace.member.as_ref().map(|key| key.as_bytes()), Some(&b"tgate"[..]));
     assert_eq!(
         policy.routes.routes.iter().map(|route| (route.name.as_str(), route.rules.len())).collect::<Vec<_>>(),

@@ -112,7 +112,8 @@ impl<'a> TraceState<'a> {
     }
 
     /// The length of the header value in bytes.
-    fn length(&self) -> usize {
+    #[must_use]
+    pub fn length(&self) -> usize {
         let commas = self.members.len().saturating_sub(1);
         self.members.iter().map(Member::length).fold(commas, usize::saturating_add)
     }
@@ -259,22 +260,24 @@ impl std::error::Error for InvalidTraceState {}
 
 /// Where `key` breaks the grammar, if it does.
 fn first_wrong_key_byte(key: &[u8]) -> Option<usize> {
-    let wrong = key.iter().enumerate().position(|(index, byte)| match byte {
-        b'a'..=b'z' | b'0'..=b'9' => index >= MAX_KEY,
-        b'_' | b'-' | b'*' | b'/' | b'@' => index == 0 || index >= MAX_KEY,
-        _ => true,
-    });
-    wrong.or_else(|| key.is_empty().then_some(0))
+    match key {
+        [] => Some(0),
+        [b'_' | b'-' | b'*' | b'/' | b'@', ..] => Some(0),
+        _ => key.iter().position(|&byte| !has(byte, IN_KEY)).or_else(|| (key.len() > MAX_KEY).then_some(MAX_KEY)),
+    }
 }
 
 /// Where `value` breaks the grammar, if it does.
 fn first_wrong_value_byte(value: &[u8]) -> Option<usize> {
-    let wrong = value.iter().enumerate().position(|(index, byte)| match byte {
-        b',' | b'=' => true,
-        b' '..=b'~' => index >= MAX_VALUE,
-        _ => true,
-    });
-    wrong.or_else(|| matches!(value.last(), None | Some(b' ')).then(|| value.len().saturating_sub(1)))
+    match value {
+        [] => Some(0),
+        [rest @ .., b' '] => Some(rest.len()),
+        _ => value.iter().position(|&byte| !has(byte, IN_VALUE)).or_else(|| (value.len() > MAX_VALUE).then_some(MAX_VALUE)),
+    }
+}
+
+fn has(byte: u8, class: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
 fn trim_ows(mut text: &[u8]) -> &[u8] {
@@ -294,6 +297,25 @@ fn trim_ows(mut text: &[u8]) -> &[u8] {
 const fn is_ows(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
+
+const IN_KEY: u8 = 1;
+const IN_VALUE: u8 = 2;
+/// Which parts of a member each byte may stand in.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        let in_key = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+        let in_value = matches!(byte, b' '..=b'~') && byte != b',' && byte != b'=';
+        // In bounds: a constant is evaluated by the compiler, which would refuse it otherwise.
+        #[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "evaluated at compile time")]
+        {
+            classes[byte as usize] = if in_key { IN_KEY } else { 0 } | if in_value { IN_VALUE } else { 0 };
+        }
+        byte = byte.wrapping_add(1);
+    }
+    classes
+};
 
 const MAX_MEMBERS: usize = 32;
 const MAX_KEY: usize = 256;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The module in real Envoy: CPU time a request, over the router alone and over a plugin that does nothing.
 //!
-//! One Envoy a variant, one worker each, all running at once and measured in turn, so that what the machine does beside
-//! hits all alike. CPU time is the kernel's: the sum over Envoy's threads in `/proc`.
+//! One Envoy a variant, one worker each, measured in turn, so that what the machine does beside hits all alike. Where
+//! `taskset` is at hand and there is more than one CPU, Envoy has one to itself, and clients and upstream another. CPU
+//! time is the kernel's: the sum over Envoy's threads in `/proc`.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::median;
 use crate::envoy::{self, Envoy, Options, Plugin};
@@ -25,6 +27,8 @@ pub fn run(rounds: u32, requests: u32) -> Result<()> {
     let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
     let noop = scratch.path().join("noop.wasm");
     fs::write(&noop, wat::parse_str(NOOP).context(|| "noop.wat")?).context(|| "can't write the no-op plugin")?;
+    // Threads and processes started from here on inherit this process's CPU, but for Envoy, which gets its own.
+    let own_cpu = (std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) && pin_to(1)).then_some(0);
     let echo = Echo::start().context(|| "can't start the upstream")?;
     let wasm = |module: &Path, configuration: &str| Plugin::Wasm { module: module.to_owned(), configuration: configuration.to_owned() };
     let variants = [
@@ -36,7 +40,8 @@ pub fn run(rounds: u32, requests: u32) -> Result<()> {
     let mut envoys = Vec::new();
     for (name, plugin) in variants {
         let upstream = (echo.address().ip().to_string(), echo.address().port());
-        let options = Options { binary: binary.clone(), plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None };
+        let options =
+            Options { binary: binary.clone(), plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: own_cpu };
         envoys.push((name, Envoy::start(&options)?, Vec::new()));
     }
     let progress = indicatif::ProgressBar::new(u64::from(rounds));
@@ -62,6 +67,13 @@ pub fn run(rounds: u32, requests: u32) -> Result<()> {
         println!("{name:<38} {microseconds:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {:>8.3}", microseconds / baseline(0));
     }
     Ok(())
+}
+
+/// Keeps this process on one CPU, if `taskset` can.
+fn pin_to(cpu: u32) -> bool {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", "--pid", &cpu.to_string(), &std::process::id().to_string()]);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// CPU time of all threads, in nanoseconds.

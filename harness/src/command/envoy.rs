@@ -65,8 +65,16 @@ impl RunEnvoy {
         let echo = Echo::start().context(|| "can't start the echo")?;
         let upstream = self.upstream.clone().unwrap_or_else(|| (echo.address().ip().to_string(), echo.address().port()));
         let plugin = Plugin::Wasm { module, configuration };
-        let options =
-            Options { binary, plugin, upstream, port: self.port, admin_port: self.admin_port, workers: self.workers, max_headers: None };
+        let options = Options {
+            binary,
+            plugin,
+            upstream,
+            port: self.port,
+            admin_port: self.admin_port,
+            workers: self.workers,
+            max_headers: None,
+            cpu: None,
+        };
         let mut envoy = Envoy::start(&options)?;
         println!("ready listener=http://{} admin=http://{}", envoy.listener(), envoy.admin());
         io::stdout().flush().context(|| "can't say that Envoy is ready")?;

@@ -7,7 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Decided, json_bytes};
+use super::Decided;
+use crate::Redactor;
 use crate::host::HeaderMap;
 use crate::recording::{Apim, Expect, LastError, Recorded};
 
@@ -75,18 +76,18 @@ impl Undecidable {
 }
 
 impl Agreement {
-    /// Compares.
+    /// Compares. Credentials in what is shown of a difference are redacted.
     #[must_use]
-    pub fn of(recorded: &Recorded, decided: &Decided) -> Self {
+    pub fn of(recorded: &Recorded, decided: &Decided, redactor: &Redactor) -> Self {
         match (&recorded.expect, &recorded.apim) {
-            (Some(expect), _) => first_difference(expect, decided).map_or(Self::Agrees, Self::Differs),
+            (Some(expect), _) => first_difference(expect, decided, redactor).map_or(Self::Agrees, Self::Differs),
             (None, Some(apim)) => with_log(recorded, apim, decided),
             (None, None) => Self::Undecidable(Undecidable::NoRecord),
         }
     }
 }
 
-fn first_difference(expect: &Expect, decided: &Decided) -> Option<Difference> {
+fn first_difference(expect: &Expect, decided: &Decided, redactor: &Redactor) -> Option<Difference> {
     let admitted = matches!(decided, Decided::Admitted { .. });
     if expect.admitted.is_some_and(|expected| expected != admitted) {
         return Some(decision(!admitted, decided));
@@ -106,8 +107,8 @@ fn first_difference(expect: &Expect, decided: &Decided) -> Option<Difference> {
         Decided::Admitted { upstream, .. } => upstream,
         Decided::Refused { .. } => &none,
     };
-    header_difference("upstream_headers", &expect.upstream_headers, upstream)
-        .or_else(|| header_difference("response_headers", &expect.response_headers, decided.response_headers()))
+    header_difference("upstream_headers", &expect.upstream_headers, upstream, redactor)
+        .or_else(|| header_difference("response_headers", &expect.response_headers, decided.response_headers(), redactor))
 }
 
 fn decision(expected: bool, decided: &Decided) -> Difference {
@@ -115,7 +116,12 @@ fn decision(expected: bool, decided: &Decided) -> Difference {
     Difference { field: "decision", expected: json!(expected), found: json!(decided.name()) }
 }
 
-fn header_difference(field: &'static str, expected: &[(String, Option<Vec<Vec<u8>>>)], found: &HeaderMap) -> Option<Difference> {
+fn header_difference(
+    field: &'static str,
+    expected: &[(String, Option<Vec<Vec<u8>>>)],
+    found: &HeaderMap,
+    redactor: &Redactor,
+) -> Option<Difference> {
     expected.iter().find_map(|(name, expected)| {
         let lines: Vec<&[u8]> = found.values(name.as_bytes()).collect();
         let same = match expected {
@@ -123,7 +129,7 @@ fn header_difference(field: &'static str, expected: &[(String, Option<Vec<Vec<u8
             Some(expected) => expected.iter().map(Vec::as_slice).eq(lines.iter().copied()),
         };
         let shown = |lines: Option<Vec<&[u8]>>| {
-            let lines = lines.map_or(Value::Null, |lines| lines.into_iter().map(json_bytes).collect());
+            let lines = lines.map_or(Value::Null, |lines| lines.into_iter().map(|line| redactor.header(name.as_bytes(), line)).collect());
             Value::Object(Map::from_iter([(name.clone(), lines)]))
         };
         let expected = expected.as_ref().map(|lines| lines.iter().map(Vec::as_slice).collect());

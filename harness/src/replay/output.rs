@@ -4,11 +4,11 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Agreement, Decided, Replayed, Totals, json_bytes};
+use super::{Agreement, Decided, Replayed, Totals};
+use crate::Redactor;
 use crate::host::HeaderMap;
-use crate::redact::{Redactor, is_credential_header};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -43,8 +43,8 @@ struct Response {
 #[derive(Serialize)]
 struct Difference<'a> {
     field: &'static str,
-    expected: Value,
-    found: Value,
+    expected: &'a Value,
+    found: &'a Value,
     explained_by: Option<&'a str>,
 }
 
@@ -88,8 +88,8 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
         undecidable,
         difference: difference.map(|difference| Difference {
             field: difference.field,
-            expected: redacted_headers(&difference.expected, redactor),
-            found: redacted_headers(&difference.found, redactor),
+            expected: &difference.expected,
+            found: &difference.found,
             explained_by: None,
         }),
     };
@@ -136,35 +136,5 @@ fn upstream_request(decided: &Decided, redactor: &Redactor) -> Option<UpstreamRe
 /// Lines but for pseudo-headers.
 fn headers(map: &HeaderMap, redactor: &Redactor) -> Vec<(String, Value)> {
     let regular = map.iter().filter(|line| !line.name.starts_with(b":"));
-    regular
-        .map(|line| {
-            let value = if is_credential_header(&line.name) { redacted(&line.value, redactor) } else { json_bytes(&line.value) };
-            (String::from_utf8_lossy(&line.name).into_owned(), value)
-        })
-        .collect()
-}
-
-fn redacted(secret: &[u8], redactor: &Redactor) -> Value {
-    json!({"redacted": redactor.digest(secret)})
-}
-
-/// A difference in a credential header shows digests.
-fn redacted_headers(value: &Value, redactor: &Redactor) -> Value {
-    let Value::Object(headers) = value else { return value.clone() };
-    let shown = headers.iter().map(|(name, lines)| {
-        let lines = match lines {
-            Value::Array(lines) if is_credential_header(name.as_bytes()) => lines
-                .iter()
-                .map(|line| {
-                    redacted(
-                        line.as_str().map_or_else(|| line.to_string().into_bytes(), |text| text.as_bytes().to_vec()).as_slice(),
-                        redactor,
-                    )
-                })
-                .collect(),
-            other => other.clone(),
-        };
-        (name.clone(), lines)
-    });
-    Value::Object(shown.collect())
+    regular.map(|line| (String::from_utf8_lossy(&line.name).into_owned(), redactor.header(&line.name, &line.value))).collect()
 }

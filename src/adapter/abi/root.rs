@@ -9,7 +9,7 @@ use proxy_wasm::types::{ContextType, LogLevel, MetricType};
 
 use super::host;
 use super::stream::Stream;
-use crate::config::{Loaded, Policy};
+use crate::config::{Findings, Loaded, Policy, Severity};
 use crate::effect::{Effect, ExchangeId, GatewayId, Woken};
 use crate::gateway::Gateway;
 use crate::inputs::{EntropyUnavailable, Inputs};
@@ -40,7 +40,7 @@ impl Root {
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err("expected the policy as JSON in a google.protobuf.StringValue, found something else".to_owned());
         }
-        let Loaded { policy, warnings, .. } = Policy::from_json(&text).map_err(|findings| findings.to_string())?;
+        let Loaded { policy, warnings, .. } = Policy::from_json(&text).map_err(|findings| errors(&findings))?;
         for warning in warnings.iter() {
             host::log(LogLevel::Warn, &format!("tracegate: {warning}"));
         }
@@ -114,6 +114,12 @@ impl RootContext for Root {
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
+}
+
+/// The findings that keep a policy from running, one a line.
+fn errors(findings: &Findings) -> String {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    errors.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Carries out what the core asks of the world; the compiler points here when the first stage asks for something.

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate replay`, as its users meet it: arguments in, bytes and exit code out.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tracegate_tests::{folder, lines, run, stderr, stdout};
+
+/// A file in a directory that goes when the test ends.
+fn file(scratch: &TempDir, name: &str, contents: &str) -> PathBuf {
+    let path = scratch.path().join(name);
+    fs::write(&path, contents).unwrap();
+    path
+}
+
+fn replay(arguments: &[&str]) -> std::process::Output {
+    run(std::iter::once("replay").chain(arguments.iter().copied()))
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn summary(lines: &[Value]) -> &Value {
+    &lines.last().unwrap()["summary"]
+}
+
+/// One GatewayLogs record; `properties` are added to the least that there is.
+fn record(properties: Value) -> Value {
+    let mut whole = json!({"method": "GET", "url": "https://api.example/a", "responseCode": 200, "backendResponseCode": 200});
+    whole.as_object_mut().unwrap().extend(properties.as_object().unwrap().clone());
+    json!({"time": "2026-10-05T06:00:00.1234567Z", "category": "GatewayLogs", "properties": whole})
+}
+
+/// The generator, which shares no code with the product, says what each exchange of the sample must come to.
+#[test]
+fn the_sample_comes_to_what_its_generator_says() {
+    let expected: Value = serde_json::from_slice(&fs::read(folder("recordings").join("sample.expected.json")).unwrap()).unwrap();
+    let output = replay(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let table = stdout(&output);
+    for (api, row) in expected["by_api"].as_object().unwrap() {
+        let found: Vec<&str> =
+            table.lines().find(|line| line.starts_with(&format!("{api} "))).unwrap().split_whitespace().skip(1).collect();
+        let number = |name: &str| row[name].to_string();
+        let expected = ["exchanges", "continued", "restarted", "refused", "agreed"].map(number);
+        assert_eq!(found[..5], expected, "{api}");
+        assert_eq!((found[5], found[6]), ("0", number("undecidable").as_str()), "{api}");
+    }
+    for (undecidable, count) in expected["undecidable"].as_object().unwrap() {
+        let line = table.lines().find(|line| line.contains(&format!(" {undecidable}: "))).unwrap();
+        assert_eq!(line.split_whitespace().next().unwrap(), count.to_string(), "{undecidable}");
+    }
+}
+
+#[test]
+fn the_sample_is_what_its_generator_writes() {
+    let script = folder("recordings").join("generate.py");
+    let output = Command::new("python3").arg(script).arg("--check").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn json_has_every_field_and_the_same_bytes_every_time() {
+    let first = replay(&["--format", "json"]);
+    assert_eq!(first.status.code(), Some(0));
+    assert_eq!(replay(&["--format", "json"]).stdout, first.stdout, "same inputs and seed, same bytes");
+    assert_ne!(replay(&["--format", "json", "--seed", "1"]).stdout, first.stdout, "another seed, other ids");
+    let text = stdout(&first);
+    let shape = r#"{"recording":"tests/recordings/sample.ndjson","index":"#;
+    assert!(text.lines().next().unwrap().starts_with(shape), "{text:.300}");
+    let lines = lines(&first);
+    let order = [
+        "recording",
+        "index",
+        "line",
+        "decision",
+        "status",
+        "reason",
+        "upstream_request",
+        "response",
+        "span",
+        "agrees",
+        "undecidable",
+        "difference",
+    ];
+    for (line, shown) in lines.iter().zip(text.lines()).take(lines.len() - 1) {
+        let places: Vec<usize> = order.iter().map(|field| shown.find(&format!("\"{field}\":")).unwrap()).collect();
+        assert!(places.is_sorted() && line.as_object().unwrap().len() == order.len(), "{shown}");
+        assert_eq!(line["upstream_request"].is_null(), line["decision"] == "refused", "{shown}");
+        assert_eq!(line["undecidable"].is_null(), !line["agrees"].is_null(), "{shown}");
+    }
+    let summary = summary(&lines);
+    let expected = json!({"exchanges": 2400, "admitted": 2350, "refused": 50, "agreed": 2077, "differed": 0, "undecidable": 323, "malformed": 0,
+        "policy_fingerprint": summary["policy_fingerprint"], "module_version": tracegate::VERSION, "seed": 0});
+    assert_eq!(summary, &expected);
+    assert_eq!(summary["policy_fingerprint"].as_str().unwrap().len(), 16);
+}
+
+#[test]
+fn records_come_in_time_order_across_files_whatever_the_layout() {
+    let scratch = TempDir::new().unwrap();
+    let at = |second: u32, path: &str| {
+        let mut record = record(json!({"url": format!("https://api.example/{path}")}));
+        record["time"] = json!(format!("2026-10-05T06:00:{second:02}Z"));
+        record
+    };
+    let pretty = serde_json::to_string_pretty(&json!({"records": [at(5, "f"), at(1, "b")]})).unwrap();
+    let envelope = file(&scratch, "envelope.json", &format!("\u{feff}{pretty}\n{}", json!({"records": [at(3, "d")]})));
+    let stream = file(&scratch, "stream.json", &format!("{}{}\n\n{:#}", at(2, "c"), at(0, "a"), at(3, "e")));
+    let native =
+        file(&scratch, "native.ndjson", "{\"time\":\"2026-10-05T06:00:09.123456789Z\",\"request\":{\"method\":\"GET\",\"path\":\"/g\"}}\n");
+    let output = replay(&[text(&envelope), text(&stream), text(&native), "--format", "json"]);
+    let lines = lines(&output);
+    let found: Vec<String> =
+        lines[..7].iter().map(|line| format!("{}{}", line["upstream_request"]["path"].as_str().unwrap(), line["line"])).collect();
+    assert_eq!(found, ["/a1", "/b13", "/c1", "/d25", "/e3", "/f3", "/g1"], "{}", stderr(&output));
+    assert_eq!(lines[6]["undecidable"], "no_record");
+    assert_eq!(output.status.code(), Some(0), "what can't be decided is no finding");
+}
+
+#[test]
+fn malformed_records_are_located_counted_and_skipped() {
+    let scratch = TempDir::new().unwrap();
+    let good = record(json!({})).to_string();
+    let missing = json!({"time": "2026-10-05T06:00:00Z", "properties": {"method": "GET"}}).to_string();
+    let contents =
+        format!("{good}\n{}\n{missing}\nnonsense\n{good}\n{}\n{}", &good[..100], good.replace("2026-10", "20x6-10"), &good[..50]);
+    let path = file(&scratch, "log.json", &contents);
+    let output = replay(&[text(&path), "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = stderr(&output).replace(text(&path), "log.json");
+    let expected = [
+        "log.json:2: expected the end of a JSON object, found the beginning of another",
+        "log.json:3: properties.url: expected the request's URL, found none",
+        "log.json:4: expected a JSON object, found 'n'",
+        "log.json:6: time: expected an RFC 3339 date and time, found \"20x6-10-05T06:00:00.1234567Z\"",
+        "log.json:7: expected the end of a JSON object, found the end of the file",
+    ];
+    assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
+    let lines = lines(&output);
+    assert_eq!((&summary(&lines)["exchanges"], &summary(&lines)["malformed"]), (&json!(2), &json!(5)));
+    assert_eq!(
+        lines[..2].iter().map(|line| (&line["index"], &line["line"])).collect::<Vec<_>>(),
+        [(&json!(0), &json!(1)), (&json!(1), &json!(5))]
+    );
+    assert_eq!(replay(&[text(&path), "--lenient"]).status.code(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_replayed_at_all_is_code_2() {
+    let scratch = TempDir::new().unwrap();
+    let good = record(json!({})).to_string();
+    let unclosed = file(&scratch, "unclosed.json", &format!("{{\"records\":[{good},\n{good}"));
+    let output = replay(&[text(&unclosed)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("unclosed.json:1: expected the end of the array that begins here, found the end of the file"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&output).contains("api.example          2"), "what was whole is replayed all the same: {}", stdout(&output));
+    for (name, contents) in [("empty.json", ""), ("notes.md", "# notes\n"), ("other.json", "{\"a\":1}\n"), ("gzip", "\u{1f}\u{8b}")] {
+        let path = file(&scratch, name, contents);
+        let output = replay(&[text(&path)]);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{name}");
+        assert!(stderr(&output).contains("no exchange could be read"), "{name}: {}", stderr(&output));
+    }
+    for arguments in
+        [&["nowhere.json"][..], &[text(scratch.path())], &["--fromat", "json"], &["--policy", "nowhere.yaml"], &["--module", "Cargo.toml"]]
+    {
+        let output = replay(arguments);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(!stderr(&output).is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_wrong_policy_starts_nothing() {
+    let scratch = TempDir::new().unwrap();
+    let policy = file(&scratch, "policy.json", "{\"schema\": 9}");
+    let out = scratch.path().join("out.json");
+    let output = replay(&["--policy", text(&policy), "--out", text(&out)]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""));
+    assert!(stderr(&output).contains("policy.json:1:12: schema: expected a whole number from 1 to 1, found 9"), "{}", stderr(&output));
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_disagreement_with_the_log_is_a_finding() {
+    let scratch = TempDir::new().unwrap();
+    let error = |source: &str, reason: &str, message: &str| json!({"lastError": {"source": source, "reason": reason, "message": message}, "backendResponseCode": null});
+    let with = |mut properties: Value, headers: Value| {
+        properties["requestHeaders"] = headers;
+        properties
+    };
+    let closed = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}}"#;
+    let closed = file(&scratch, "closed.json", closed);
+    for (properties, observed, refusing) in [
+        (json!({}), json!([true, null]), json!([false, null])),
+        (json!({"backendResponseCode": 503}), json!([true, null]), json!([false, null])),
+        (json!({"backendResponseCode": 0}), json!([null, "backend_unknown"]), json!([null, "backend_unknown"])),
+        (error("forward-request", "Timeout", ""), json!([null, "backend_unknown"]), json!([null, "backend_unknown"])),
+        (error("configuration", "OperationNotFound", ""), json!([false, null]), json!([true, null])),
+        (error("ip-filter", "CallerIpNotAllowed", ""), json!([false, null]), json!([false, null])),
+        (error("validate-jwt", "TokenExpired", ""), json!([null, "token_not_logged"]), json!([false, null])),
+        (with(error("validate-jwt", "TokenExpired", ""), json!({"Authorization": "Bearer x"})), json!([false, null]), json!([false, null])),
+        (error("rate-limit", "RateLimitExceeded", ""), json!([null, "incomplete_log"]), json!([false, null])),
+        (
+            error("check-header", "HeaderNotFound", "Header x-a was not found in the request."),
+            json!([null, "header_not_logged"]),
+            json!([false, null]),
+        ),
+        (
+            with(error("check-header", "HeaderValueNotAllowed", "Header X-A value of 1 is not allowed."), json!({"x-a": "1"})),
+            json!([false, null]),
+            json!([false, null]),
+        ),
+    ] {
+        let log = file(&scratch, "log.json", &record(properties.clone()).to_string());
+        for (policy, expected) in [(None, &observed), (Some(&closed), &refusing)] {
+            let mut arguments = vec![text(&log), "--format", "json"];
+            arguments.extend(policy.iter().flat_map(|policy| ["--policy", text(policy)]));
+            let output = replay(&arguments);
+            let lines = lines(&output);
+            assert_eq!(json!([lines[0]["agrees"], lines[0]["undecidable"]]), *expected, "{properties} with {policy:?}");
+            let code = if expected[0] == false { 1 } else { 0 };
+            assert_eq!(output.status.code(), Some(code), "{properties} with {policy:?}");
+        }
+    }
+}
+
+#[test]
+fn expectations_are_compared_field_by_field() {
+    let scratch = TempDir::new().unwrap();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let refuse = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse", "status": 403}}"#;
+    let refuse = file(&scratch, "refuse.json", refuse);
+    for (refused, expect, difference) in [
+        (
+            false,
+            json!({"decision": "admitted", "status": 418, "reason": null, "upstream_headers": {"x-raw": [{"base64": "/w=="}], "x-none": null}, "response_headers": {"x-from": ["upstream"]}}),
+            Value::Null,
+        ),
+        (
+            false,
+            json!({"decision": "refused"}),
+            json!({"field": "decision", "expected": "refused", "found": "admitted", "explained_by": null}),
+        ),
+        (false, json!({"status": 200}), json!({"field": "status", "expected": 200, "found": 418, "explained_by": null})),
+        (
+            false,
+            json!({"upstream_headers": {"X-Raw": null}}),
+            json!({"field": "upstream_headers", "expected": {"x-raw": null}, "found": {"x-raw": [{"base64": "/w=="}]}, "explained_by": null}),
+        ),
+        (
+            false,
+            json!({"upstream_headers": {"x-none": ["1"]}}),
+            json!({"field": "upstream_headers", "expected": {"x-none": ["1"]}, "found": {"x-none": null}, "explained_by": null}),
+        ),
+        (
+            false,
+            json!({"response_headers": {"x-from": null}}),
+            json!({"field": "response_headers", "expected": {"x-from": null}, "found": {"x-from": ["upstream"]}, "explained_by": null}),
+        ),
+        (
+            true,
+            json!({"decision": "refused", "status": 403, "reason": "OperationNotFound", "response_headers": {"content-type": ["application/json"]}}),
+            Value::Null,
+        ),
+        (true, json!({"reason": null}), json!({"field": "reason", "expected": null, "found": "OperationNotFound", "explained_by": null})),
+    ] {
+        let exchange = json!({"time": "2026-11-22T09:00:00.0000001Z", "expect": expect,
+            "request": {"method": "GET", "path": "/orders/7?x=1", "headers": [["traceparent", parent], ["x-raw", {"base64": "/w=="}]], "source": "203.0.113.9:4711"},
+            "response": {"status": 418, "headers": [["x-from", "upstream"]], "request_bytes": 1, "response_bytes": 838, "duration_ms": 166.2}});
+        let path = file(&scratch, "native.ndjson", &exchange.to_string());
+        let mut arguments = vec![text(&path), "--format", "json"];
+        if refused {
+            arguments.extend(["--policy", text(&refuse)]);
+        }
+        let output = replay(&arguments);
+        let lines = lines(&output);
+        assert_eq!(lines[0]["difference"], difference, "{expect}: {}", stderr(&output));
+        assert_eq!(lines[0]["agrees"], json!(difference.is_null()), "{expect}");
+        assert_eq!(output.status.code(), Some(if difference.is_null() { 0 } else { 1 }), "{expect}");
+    }
+}
+
+#[test]
+fn native_records_are_read_strictly() {
+    let scratch = TempDir::new().unwrap();
+    for (change, message) in [
+        (json!({"extra": 1}), "unknown field `extra`"),
+        (json!({"request": {"method": "GET", "path": "/", "body": "x"}}), "unknown field `body`"),
+        (json!({"request": {"path": "/"}}), "missing field `method`"),
+        (json!({"request": {"method": "GET", "path": "orders"}}), "path: expected one that begins with '/'"),
+        (json!({"request": {"method": "GE T", "path": "/"}}), "expected a method, found \"GE T\""),
+        (json!({"request": {"method": "GET", "path": "/", "source": "203.0.113.9"}}), "request.source: expected an address with a port"),
+        (json!({"request": {"method": "GET", "path": "/", "headers": [["a b", "1"]]}}), "expected a header name, found \"a b\""),
+        (
+            json!({"request": {"method": "GET", "path": "/", "headers": [["authorization", "s3cret\r\n"]]}}),
+            "header authorization: expected a value without CR, LF and NUL",
+        ),
+        (json!({"request": {"method": "GET", "path": "/", "headers": [["a", {"base64": "/w"}]]}}), "expected padded base64"),
+        (json!({"time": "2026-11-22T09:00:00.1234567891Z"}), "time: expected an RFC 3339 date and time"),
+        (json!({"expect": {"decision": "perhaps"}}), "unknown variant `perhaps`"),
+    ] {
+        let mut exchange = json!({"time": "2026-11-22T09:00:00Z", "request": {"method": "GET", "path": "/"}});
+        exchange.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let path = file(&scratch, "native.ndjson", &exchange.to_string());
+        let output = replay(&[text(&path)]);
+        assert_eq!(output.status.code(), Some(2), "{change}");
+        assert!(stderr(&output).contains(message), "{change}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("s3cret"), "a value is not shown");
+    }
+}
+
+/// Secrets put wherever a recording can hold one come out nowhere, in no format.
+#[test]
+fn no_credential_comes_out() {
+    const CANARY: &str = "canary-7f3a9";
+    let scratch = TempDir::new().unwrap();
+    let url = format!(
+        "https://user:{CANARY}@api.example/a?x=1&subscription-key={CANARY}&Subscription%2DKey={CANARY}&sig={CANARY}&access_token={CANARY}"
+    );
+    let headers = json!({"Authorization": format!("Bearer {CANARY}"), "Ocp-Apim-Subscription-Key": CANARY, "Cookie": format!("s={CANARY}"), "x-plain": "shown"});
+    let log = record(json!({"url": url, "requestHeaders": headers, "backendResponseHeaders": {"Set-Cookie": CANARY}}));
+    let native = json!({"time": "2026-11-22T09:00:00Z", "request": {"method": "GET", "path": format!("/?token={CANARY}"), "headers": [["authorization", CANARY]]},
+        "expect": {"upstream_headers": {"authorization": [format!("other {CANARY}")]}}});
+    let path = file(&scratch, "log.json", &format!("{log}\n{native}\n"));
+    let json_output = replay(&[text(&path), "--format", "json"]);
+    for output in [&json_output, &replay(&[text(&path)])] {
+        assert_eq!(output.status.code(), Some(1), "the native record differs");
+        assert!(!stdout(output).contains(CANARY) && !stderr(output).contains(CANARY), "{}{}", stdout(output), stderr(output));
+    }
+    let lines = lines(&json_output);
+    let headers = lines[0]["upstream_request"]["headers"].as_array().unwrap();
+    assert!(headers.contains(&json!(["x-plain", "shown"])));
+    let digest = headers.iter().find(|line| line[0] == "authorization").unwrap()[1]["redacted"].as_str().unwrap();
+    assert_eq!(digest.len(), 8);
+    let path = lines[0]["upstream_request"]["path"].as_str().unwrap();
+    assert!(path.starts_with("/a?x=1&subscription-key=REDACTED-"), "{path}");
+}
+
+#[test]
+fn results_go_to_a_file_whole() {
+    let scratch = TempDir::new().unwrap();
+    let out = scratch.path().join("out.ndjson");
+    let output = replay(&["--format", "json", "--out", text(&out)]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
+    assert_eq!(fs::read(&out).unwrap(), replay(&["--format", "json"]).stdout);
+    let output = replay(&["--out", text(&scratch.path().join("nowhere/out.ndjson"))]);
+    assert_eq!(output.status.code(), Some(2));
+}
