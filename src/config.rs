@@ -57,5 +57,20 @@ impl Policy {
     }
 }
 
+/// No bytes panic, findings stand in order and in bounds, and what is accepted is, in canonical form, accepted as the same.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_policy(bytes: &[u8]) {
+    match Policy::from_json(bytes) {
+        Ok(loaded) => {
+            let again = Policy::from_json(loaded.canonical.as_bytes()).map(|again| (again.policy.fingerprint, again.canonical));
+            assert_eq!(again, Ok((loaded.policy.fingerprint, loaded.canonical)));
+        }
+        Err(findings) => {
+            assert!(findings.has_errors());
+            assert!(findings.iter().is_sorted_by_key(|finding| finding.at));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -74,5 +74,8 @@ pub use gateway::Gateway;
 pub use head::{Header, Headers};
 pub use inputs::{Entropy, EntropyUnavailable, Inputs};
 
+#[cfg(test)]
+mod seeds;
+
 /// The version, alike in the module's custom section, in log lines and in reports.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The fuzz targets' seeds, whole, cut and changed at every byte: what fuzzing does, on stable and in seconds.
+
+use std::fs;
+use std::path::Path;
+
+fn each(target: &str, property: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds").join(target);
+    let mut seeds = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let seed = fs::read(entry.unwrap().path()).unwrap();
+        property(&seed);
+        for at in 0..seed.len() {
+            property(&seed[..at]);
+            for byte in [0, b' ', b'"', b'%', b',', b'-', b'=', b'0', b'A', b'g', b'{', 0x7f, 0xff] {
+                let mut changed = seed.clone();
+                changed[at] = byte;
+                property(&changed);
+            }
+        }
+        seeds += 1;
+    }
+    assert!(seeds >= 3, "{target} has seeds");
+}
+
+#[test]
+fn traceparent() {
+    each("traceparent", crate::trace::fuzz_traceparent);
+}
+
+#[test]
+fn tracestate() {
+    each("tracestate", crate::trace::fuzz_tracestate);
+}
+
+#[test]
+fn path() {
+    each("path", crate::route::fuzz_path);
+}
+
+#[test]
+fn policy() {
+    each("policy", crate::config::fuzz_policy);
+}
