@@ -5,5 +5,11 @@
 #[cfg(all(feature = "proxy-wasm", target_family = "wasm"))]
 mod abi;
 
+#[cfg(all(feature = "component", target_family = "wasm"))]
+mod component;
+
+#[cfg(all(feature = "browser", target_family = "wasm"))]
+mod browser;
+
 #[cfg(any(test, all(feature = "proxy-wasm", target_family = "wasm")))]
 mod pairs;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The policy: read as a [`Document`](document), checked whole, compiled into the [`Policy`] that runs.
+//! The policy: read as a document, checked whole, compiled into the [`Policy`] that runs.
 //!
 //! Everything wrong with a document is found in one run, each with its place: `routes[2].match.path.prefix`, line and
 //! column, what was expected and what was found.

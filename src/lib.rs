@@ -7,7 +7,7 @@
 //! ```text
 //!                  request or response headers, callout replies, ticks
 //!                                     │
-//!   face                       adapter (proxy-wasm)                    thin: types and calls only
+//!   face      adapter/abi.rs   adapter/component.rs   adapter/browser.rs      thin: types and calls only
 //!                                     │ Event + Inputs      ▲ Step { verdict, effects }
 //!   one request                 Exchange::step ─────────────┘
 //!                               trace::read → route → trace::settle → edits
@@ -25,6 +25,8 @@
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`metrics`] | what is counted |
 //! | [`exchange`], [`gateway`] | one request; one configuration |
+//!
+//! Each face is behind a feature of its own (`proxy-wasm`, `component`, `browser`) and built for WebAssembly only.
 //!
 //! ```
 //! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, Verdict};

@@ -82,7 +82,6 @@ fn echo(Request { method, target, fields }: &Request) -> Value {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may")]
 mod tests {
     use super::*;
 

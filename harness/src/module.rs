@@ -13,6 +13,9 @@ use crate::workspace;
 /// What a proxy-wasm module is compiled to.
 pub const TARGET: &str = "wasm32-wasip1";
 
+/// What the component and browser faces are compiled to.
+pub const BARE_TARGET: &str = "wasm32-unknown-unknown";
+
 /// Builds `dist/tracegate.wasm` and `dist/tracegate-<version>.wasm`; without changes this takes well under a second.
 ///
 /// # Errors
@@ -35,7 +38,11 @@ pub fn build() -> Result<PathBuf> {
 }
 
 /// Adds a compilation target to the toolchain at hand, unless it is there.
-fn add_target(target: &str) -> Result<()> {
+///
+/// # Errors
+///
+/// When rustc or rustup fail.
+pub fn add_target(target: &str) -> Result<()> {
     let printed = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output().context(|| "can't run rustc")?;
     let libraries = PathBuf::from(String::from_utf8_lossy(&printed.stdout).trim());
     if libraries.is_dir() {

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The module file, and modules that are none.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
 use std::fs;
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tracegate::trace::TraceParent;
 use tracegate_harness::host::{HeaderMap, LogLevel, Metering, Module, Outcome, Vm};
 use tracegate_harness::module;
 
@@ -111,4 +115,44 @@ fn one_vm_holds_several_plugins_and_counts_for_each() {
     vm.tick(closed).unwrap();
     assert_eq!(vm.metrics()["tracegate.requests.refused.OperationNotFound"], 1);
     assert_eq!(vm.metrics()["tracegate.requests.refused.RequestHeadersUnreadable"], 1);
+}
+
+/// Names and values of any bytes at all, far beyond what HTTP admits: none traps the module, and whatever is forwarded
+/// carries one valid traceparent.
+#[test]
+fn no_header_of_any_bytes_traps_the_module() {
+    let module = Module::compile(&shipped(), Metering::None).unwrap();
+    let mut vm = Vm::start(&module, 0).unwrap();
+    let routes = OPEN.replace("\"default\"", "\"trace\": {\"tracestate\": {\"member\": \"tgate\"}}, \"routes\": [{\"name\": \"a\", \"match\": {\"path\": {\"prefix\": \"/a\"}}}], \"default\"");
+    let plugins = [vm.configure(OPEN).unwrap(), vm.configure(&routes).unwrap()];
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut forwarded = 0;
+    for _ in 0..20_000 {
+        let head: HeaderMap = (0..random.next_u32() % 10).map(|_| random_line(&mut random)).collect();
+        for plugin in plugins {
+            let exchange = vm.request(plugin, head.clone()).unwrap();
+            if let Outcome::Forwarded(upstream) = vm.outcome(&exchange).unwrap() {
+                let parents: Vec<&[u8]> = upstream.values(b"traceparent").collect();
+                assert!(matches!(parents.as_slice(), [parent] if TraceParent::try_from(*parent).is_ok()), "{head:?}");
+                forwarded += 1;
+            }
+            vm.close(exchange).unwrap();
+        }
+    }
+    assert!(forwarded > 10_000, "{forwarded} were forwarded: the heads are too hostile to test what comes after");
+}
+
+fn random_line(random: &mut ChaCha8Rng) -> (Vec<u8>, Vec<u8>) {
+    let names: [&[u8]; 6] = [b":method", b":method", b":path", b":authority", b"traceparent", b"tracestate"];
+    let values: [&[u8]; 5] = [b"GET", b"/a/../b%2e", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"a=1,b=2", b""];
+    let below = |random: &mut ChaCha8Rng, limit: usize| usize::try_from(random.next_u32()).unwrap() % limit;
+    let mut bytes =
+        |random: &mut ChaCha8Rng, limit: usize| (0..below(random, limit)).map(|_| random.next_u32().to_le_bytes()[0]).collect::<Vec<u8>>();
+    let name = names.get(below(random, 8)).map_or_else(|| bytes(random, 20), |name| name.to_vec());
+    let mut value = values.get(below(random, 8)).map_or_else(|| bytes(random, 600), |value| value.to_vec());
+    if random.next_u32() % 4 == 0 && !value.is_empty() {
+        let at = below(random, value.len());
+        value[at] = bytes(random, 3).first().copied().unwrap_or(b',');
+    }
+    (name, value)
 }

@@ -34,6 +34,17 @@ struct Step {
 const CLIPPY: Option<(&str, &str)> = Some(("clippy", "rustup component add clippy"));
 const FMT: Option<(&str, &str)> = Some(("fmt", "rustup component add rustfmt"));
 
+/// What to ask of cargo to lint one face.
+macro_rules! face {
+    ($target:expr, $feature:literal) => {
+        ["clippy", "--package", "tracegate", "--lib", "--target", $target, "--features", $feature, "--", "--deny", "warnings"]
+    };
+}
+
+const fn lints_of_face(name: &'static str, arguments: &'static [&'static str]) -> Step {
+    Step { name, arguments, environment: &[], needs: CLIPPY }
+}
+
 const STEPS: &[Step] = &[
     Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
     Step {
@@ -48,24 +59,9 @@ const STEPS: &[Step] = &[
         environment: &[],
         needs: CLIPPY,
     },
-    Step {
-        name: "lints of the module",
-        arguments: &[
-            "clippy",
-            "--package",
-            "tracegate",
-            "--lib",
-            "--target",
-            module::TARGET,
-            "--features",
-            "proxy-wasm",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-        environment: &[],
-        needs: CLIPPY,
-    },
+    lints_of_face("lints of the proxy-wasm face", &face!(module::TARGET, "proxy-wasm")),
+    lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
+    lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
     Step { name: "formatting", arguments: &["fmt", "--all", "--check"], environment: &[], needs: FMT },
 ];
 
@@ -80,6 +76,7 @@ impl Test {
         let mut results = Vec::new();
         let begun = Instant::now();
         module::build()?;
+        module::add_target(module::BARE_TARGET)?;
         results.push(("module", begun.elapsed(), Ended::Passed));
         let begun = Instant::now();
         let fetched = envoy::install(envoy::VERSION);

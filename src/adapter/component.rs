@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The component face: `wit/world.wit`, for hosts of the component model. A component is never entered while it runs, so
+//! no cell below is borrowed twice.
+#![expect(unsafe_code, reason = "wit-bindgen generates exports and imports, which are unsafe by nature")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::config::{Finding, Findings, Severity};
+use crate::head::{self, Headers};
+use crate::inputs::EntropyUnavailable;
+use crate::metrics::Counter;
+use crate::{Effect, ExchangeId, GatewayId, Inputs, Policy};
+use bindings::exports::tracegate::policy::policy as wit;
+use bindings::tracegate::policy::{clocks, random};
+
+#[allow(missing_docs, unreachable_pub, reason = "generated")]
+mod bindings {
+    wit_bindgen::generate!({ world: "edge-policy", path: "wit" });
+    use super::Component;
+    export!(Component with_types_in self);
+}
+
+struct Component;
+
+impl wit::Guest for Component {
+    type Gateway = Gateway;
+    type Exchange = Exchange;
+}
+
+struct Gateway(Rc<RefCell<crate::Gateway>>);
+
+struct Exchange {
+    gateway: Rc<RefCell<crate::Gateway>>,
+    exchange: RefCell<crate::Exchange>,
+}
+
+impl wit::GuestGateway for Gateway {
+    fn load(id: u32, policy: String) -> Result<wit::Gateway, Vec<wit::Finding>> {
+        let loaded = Policy::from_json(policy.as_bytes()).map_err(|findings| self::findings(&findings))?;
+        let gateway = crate::Gateway::new(GatewayId(id), loaded.policy);
+        Ok(wit::Gateway::new(Self(Rc::new(RefCell::new(gateway)))))
+    }
+
+    fn open(&self, id: u32) -> wit::Exchange {
+        let exchange = RefCell::new(self.0.borrow().open(ExchangeId(id)));
+        wit::Exchange::new(Exchange { gateway: Rc::clone(&self.0), exchange })
+    }
+
+    fn tick(&self) -> Vec<u32> {
+        let woken = with_inputs(|inputs| self.0.borrow_mut().tick(inputs));
+        perform(&woken.effects);
+        woken.wake.into_iter().map(|ExchangeId(id)| id).collect()
+    }
+
+    fn drain_counts(&self) -> Vec<wit::Count> {
+        let counts = self.0.borrow_mut().drain_counts();
+        counts.filter_map(|(index, by)| Some(wit::Count { name: Counter::ALL.get(index)?.name(), by })).collect()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.0.borrow().policy().fingerprint.to_string()
+    }
+}
+
+impl wit::GuestExchange for Exchange {
+    fn step(&self, event: wit::Event) -> wit::Verdict {
+        let lines = match &event {
+            wit::Event::Request(lines) | wit::Event::Response(lines) => self::lines(lines),
+            wit::Event::Wake | wit::Event::Deadline | wit::Event::Closed => Vec::new(),
+        };
+        let event = match &event {
+            wit::Event::Request(_) => crate::Event::Request(Headers::new(&lines)),
+            wit::Event::Response(_) => crate::Event::Response(Headers::new(&lines)),
+            wit::Event::Wake => crate::Event::Wake,
+            wit::Event::Deadline => crate::Event::Deadline,
+            wit::Event::Closed => crate::Event::Closed,
+        };
+        let step = with_inputs(|inputs| self.exchange.borrow_mut().step(&mut self.gateway.borrow_mut(), event, inputs));
+        perform(&step.effects);
+        verdict(step.verdict)
+    }
+}
+
+fn lines(lines: &[wit::Header]) -> Vec<head::Header<'_>> {
+    lines.iter().map(|wit::Header { name, value }| head::Header { name, value }).collect()
+}
+
+fn verdict(verdict: crate::Verdict) -> wit::Verdict {
+    match verdict {
+        crate::Verdict::Continue(edits) => wit::Verdict::Continue(edits.iter().map(edit).collect()),
+        crate::Verdict::Refuse(refusal) => wit::Verdict::Refuse(wit::Refusal {
+            status: refusal.status(),
+            reason: refusal.reason().as_str().to_owned(),
+            headers: refusal.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            body: refusal.body(),
+        }),
+        crate::Verdict::Wait => wit::Verdict::Wait,
+    }
+}
+
+fn edit(edit: &crate::HeaderEdit) -> wit::HeaderEdit {
+    match edit {
+        crate::HeaderEdit::Replace { name, value } => {
+            wit::HeaderEdit::Replace(wit::Header { name: name.as_bytes().to_vec(), value: value.clone() })
+        }
+        crate::HeaderEdit::Remove { name } => wit::HeaderEdit::Remove(name.to_string()),
+    }
+}
+
+fn findings(findings: &Findings) -> Vec<wit::Finding> {
+    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+    let finding = |Finding { severity, at, path, problem }: &Finding| wit::Finding {
+        warning: *severity == Severity::Warning,
+        at: wit::Position { line: number(at.line), column: number(at.column) },
+        path: path.clone(),
+        message: problem.to_string(),
+    };
+    findings.iter().map(finding).collect()
+}
+
+/// Carries out what the core asks of the world; the compiler points here when the first stage asks for something.
+fn perform(effects: &[Effect]) {
+    if let Some(effect) = effects.first() {
+        match *effect {}
+    }
+}
+
+/// Lends the host's clocks and randomness.
+fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
+    let mut entropy = |bytes: &mut [u8]| {
+        let length = u32::try_from(bytes.len()).map_err(|_| EntropyUnavailable)?;
+        let drawn = random::bytes(length).filter(|drawn| drawn.len() == bytes.len()).ok_or(EntropyUnavailable)?;
+        bytes.copy_from_slice(&drawn);
+        Ok(())
+    };
+    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy })
+}
