@@ -81,7 +81,7 @@ impl Edge {
         let binary = binary(version.unwrap_or(envoy::VERSION))?;
         let echo = Echo::start().expect("there is a free port");
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_owned() };
-        let upstream = (echo.address().ip().to_string(), echo.address().port());
+        let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
         let options = Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 2, max_headers, cpu: None };
         let envoy = Envoy::start(&options).unwrap_or_else(|error| panic!("{error}"));
         Some(Self { envoy, _echo: echo })

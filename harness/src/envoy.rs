@@ -73,8 +73,8 @@ pub struct Options {
     pub binary: PathBuf,
     /// The filter before the router.
     pub plugin: Plugin,
-    /// Where requests go.
-    pub upstream: (String, u16),
+    /// Where requests go; without one Envoy answers 200 itself.
+    pub upstream: Option<(String, u16)>,
     /// The listener's port; 0 for a free one.
     pub port: u16,
     /// The admin interface's port; 0 for a free one.
@@ -244,11 +244,15 @@ fn last_lines(log: &str) -> String {
 /// `envoy-config/envoy.yaml` with the options in place.
 fn bootstrap(options: &Options) -> Result<Value> {
     let mut bootstrap: Value = serde_saphyr::from_str(SHIPPED).context(|| "envoy-config/envoy.yaml")?;
-    let (host, port) = &options.upstream;
     set(&mut bootstrap, "/admin/address/socket_address/port_value", json!(options.admin_port))?;
     set(&mut bootstrap, "/static_resources/listeners/0/address/socket_address/port_value", json!(options.port))?;
-    let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
-    set(&mut bootstrap, endpoint, json!({"address": host, "port_value": port}))?;
+    match &options.upstream {
+        Some((host, port)) => set(&mut bootstrap, ENDPOINT, json!({"address": host, "port_value": port}))?,
+        None => {
+            let route = json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}});
+            set(&mut bootstrap, &format!("{MANAGER}/route_config/virtual_hosts/0/routes/0"), route)?;
+        }
+    }
     match &options.plugin {
         Plugin::None => {
             let filters = at(&mut bootstrap, &format!("{MANAGER}/http_filters"))?;
@@ -282,5 +286,6 @@ fn at<'v>(bootstrap: &'v mut Value, pointer: &str) -> Result<&'v mut Value> {
 
 const SHIPPED: &str = include_str!("../../envoy-config/envoy.yaml");
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+const ENDPOINT: &str = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const END_TIMEOUT: Duration = Duration::from_secs(5);

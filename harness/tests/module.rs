@@ -146,11 +146,11 @@ fn random_line(random: &mut ChaCha8Rng) -> (Vec<u8>, Vec<u8>) {
     let names: [&[u8]; 6] = [b":method", b":method", b":path", b":authority", b"traceparent", b"tracestate"];
     let values: [&[u8]; 5] = [b"GET", b"/a/../b%2e", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"a=1,b=2", b""];
     let below = |random: &mut ChaCha8Rng, limit: usize| usize::try_from(random.next_u32()).unwrap() % limit;
-    let mut bytes =
+    let bytes =
         |random: &mut ChaCha8Rng, limit: usize| (0..below(random, limit)).map(|_| random.next_u32().to_le_bytes()[0]).collect::<Vec<u8>>();
     let name = names.get(below(random, 8)).map_or_else(|| bytes(random, 20), |name| name.to_vec());
     let mut value = values.get(below(random, 8)).map_or_else(|| bytes(random, 600), |value| value.to_vec());
-    if random.next_u32() % 4 == 0 && !value.is_empty() {
+    if random.next_u32().is_multiple_of(4) && !value.is_empty() {
         let at = below(random, value.len());
         value[at] = bytes(random, 3).first().copied().unwrap_or(b',');
     }

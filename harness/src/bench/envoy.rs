@@ -21,7 +21,7 @@ use crate::{echo::Echo, module};
 /// # Errors
 ///
 /// When Envoy doesn't start or answers with anything but 200, or where there is no `/proc`.
-pub fn run(rounds: u32, requests: u32) -> Result<()> {
+pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<()> {
     let binary = envoy::install(envoy::VERSION)?;
     let module = module::build()?;
     let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
@@ -39,7 +39,7 @@ pub fn run(rounds: u32, requests: u32) -> Result<()> {
     ];
     let mut envoys = Vec::new();
     for (name, plugin) in variants {
-        let upstream = (echo.address().ip().to_string(), echo.address().port());
+        let upstream = proxied.then(|| (echo.address().ip().to_string(), echo.address().port()));
         let options =
             Options { binary: binary.clone(), plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: own_cpu };
         envoys.push((name, Envoy::start(&options)?, Vec::new()));
@@ -58,13 +58,19 @@ pub fn run(rounds: u32, requests: u32) -> Result<()> {
         progress.set_position(u64::from(round));
     }
     progress.finish_and_clear();
-    let medians: Vec<(&str, f64)> = envoys.into_iter().map(|(name, _, measured)| (name, median(measured))).collect();
-    let baseline = |index: usize| medians.get(index).map_or(f64::NAN, |(_, microseconds)| *microseconds);
-    println!("Envoy {}, proxied, {requests} requests a round, medians of {rounds} interleaved rounds\n", envoy::VERSION);
+    let rows: Vec<(&str, Vec<f64>)> = envoys.into_iter().map(|(name, _, measured)| (name, measured)).collect();
+    let how = if proxied { "proxied" } else { "direct response" };
+    println!("Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds\n", envoy::VERSION);
     println!("{:<38} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
-    for (name, microseconds) in &medians {
-        let (over_router, over_noop) = (microseconds - baseline(0), microseconds - baseline(1));
-        println!("{name:<38} {microseconds:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {:>8.3}", microseconds / baseline(0));
+    for (name, measured) in &rows {
+        // Compared round by round: what slows a whole round slows both.
+        let over = |index: usize, compare: fn(f64, f64) -> f64| {
+            let baseline = rows.get(index).map(|(_, measured)| measured.as_slice()).unwrap_or_default();
+            median(measured.iter().zip(baseline).map(|(&value, &baseline)| compare(value, baseline)).collect())
+        };
+        let (over_router, over_noop) = (over(0, std::ops::Sub::sub), over(1, std::ops::Sub::sub));
+        let (alone, ratio) = (median(measured.clone()), over(0, std::ops::Div::div));
+        println!("{name:<38} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// Measure: every figure comes with its ratio to another one of the same run.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench host\n  cargo harness bench envoy --rounds 9")]
+#[command(after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench host\n  cargo harness bench envoy --proxied")]
 pub(super) struct Bench {
     #[command(subcommand)]
     what: What,
@@ -24,11 +24,14 @@ enum What {
     /// The module in real Envoy: CPU a request, over the router alone and over a plugin that does nothing
     Envoy {
         /// How often each variant is measured, interleaved
-        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..=1000))]
         rounds: u32,
         /// Requests a round
-        #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(100..))]
+        #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..))]
         requests: u32,
+        /// With an upstream behind Envoy; otherwise Envoy answers itself
+        #[arg(long)]
+        proxied: bool,
     },
 }
 
@@ -37,7 +40,7 @@ impl Bench {
         match self.what {
             What::Core => bench::core(),
             What::Host => bench::host(),
-            What::Envoy { rounds, requests } => bench::envoy(rounds, requests),
+            What::Envoy { rounds, requests, proxied } => bench::envoy(rounds, requests, proxied),
         }?;
         Ok(Outcome::Clean)
     }

@@ -63,7 +63,7 @@ impl RunEnvoy {
         let module = module::build()?;
         let binary = self.envoy.clone().map_or_else(|| envoy::install(envoy::VERSION), Ok)?;
         let echo = Echo::start().context(|| "can't start the echo")?;
-        let upstream = self.upstream.clone().unwrap_or_else(|| (echo.address().ip().to_string(), echo.address().port()));
+        let upstream = self.upstream.clone().or_else(|| Some((echo.address().ip().to_string(), echo.address().port())));
         let plugin = Plugin::Wasm { module, configuration };
         let options = Options {
             binary,
