@@ -56,6 +56,9 @@ fn a_valid_trace_goes_on_under_a_new_parent_id() {
     // Lines become one, empty members and white space go.
     let several = [("traceparent", PARENT), ("tracestate", "a=1 ,,"), ("TRACESTATE", " b=2")];
     assert_eq!(sent(&several, None), (one(CONTINUED), one("a=1,b=2")));
+    let with_empty = [("traceparent", PARENT), ("tracestate", "a=1"), ("tracestate", "")];
+    let (_, upstream) = upstream(&with_empty, &policy(None), &mut counting);
+    assert_eq!(upstream["tracestate"], ["a=1"], "an empty second line goes too");
     assert_eq!(sent(&[("traceparent", PARENT), ("tracestate", "")], None), (one(CONTINUED), vec![]));
     // A later version comes out as 00, unknown flags as 0, the random flag as it came.
     let later = format!("cc-{TRACE}-b7ad6b7169203331-ff-more");
