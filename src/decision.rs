@@ -57,6 +57,8 @@ impl Refusal {
 pub enum Reason {
     /// The host handed over a header map that is no request's: empty, or without `:method`.
     RequestHeadersUnreadable,
+    /// Gateways and services could read the host in different ways.
+    RequestHostAmbiguous,
     /// Gateways and services could read the path in different ways.
     RequestPathAmbiguous,
     /// No route matches and the policy's default refuses.
@@ -67,13 +69,20 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 4] = [Self::RequestHeadersUnreadable, Self::RequestPathAmbiguous, Self::OperationNotFound, Self::AccessDenied];
+    pub const ALL: [Self; 5] = [
+        Self::RequestHeadersUnreadable,
+        Self::RequestHostAmbiguous,
+        Self::RequestPathAmbiguous,
+        Self::OperationNotFound,
+        Self::AccessDenied,
+    ];
 
     /// The code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RequestHeadersUnreadable => "RequestHeadersUnreadable",
+            Self::RequestHostAmbiguous => "RequestHostAmbiguous",
             Self::RequestPathAmbiguous => "RequestPathAmbiguous",
             Self::OperationNotFound => "OperationNotFound",
             Self::AccessDenied => "AccessDenied",
@@ -84,6 +93,7 @@ impl Reason {
     const fn message(self) -> &'static str {
         match self {
             Self::RequestHeadersUnreadable => "Request headers could not be read.",
+            Self::RequestHostAmbiguous => "Request host is ambiguous.",
             Self::RequestPathAmbiguous => "Request path is ambiguous.",
             Self::OperationNotFound => "Resource not found",
             Self::AccessDenied => "Access denied.",

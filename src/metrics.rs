@@ -28,13 +28,15 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter; its place here is its index.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Admitted,
         Self::Refused(Reason::RequestHeadersUnreadable),
+        Self::Refused(Reason::RequestHostAmbiguous),
         Self::Refused(Reason::RequestPathAmbiguous),
         Self::Refused(Reason::OperationNotFound),
         Self::Refused(Reason::AccessDenied),
         Self::Shadowed(Reason::RequestHeadersUnreadable),
+        Self::Shadowed(Reason::RequestHostAmbiguous),
         Self::Shadowed(Reason::RequestPathAmbiguous),
         Self::Shadowed(Reason::OperationNotFound),
         Self::Shadowed(Reason::AccessDenied),
@@ -66,13 +68,13 @@ impl Counter {
         match self {
             Self::Admitted => 0,
             Self::Refused(reason) => 1_usize.saturating_add(reason.index()),
-            Self::Shadowed(reason) => 5_usize.saturating_add(reason.index()),
-            Self::Continued => 9,
-            Self::Restarted(RestartCause::Absent) => 10,
-            Self::Restarted(RestartCause::Malformed) => 11,
-            Self::Restarted(RestartCause::Several) => 12,
-            Self::Unminted => 13,
-            Self::TraceStateDropped => 14,
+            Self::Shadowed(reason) => 6_usize.saturating_add(reason.index()),
+            Self::Continued => 11,
+            Self::Restarted(RestartCause::Absent) => 12,
+            Self::Restarted(RestartCause::Malformed) => 13,
+            Self::Restarted(RestartCause::Several) => 14,
+            Self::Unminted => 15,
+            Self::TraceStateDropped => 16,
         }
     }
 }
@@ -81,9 +83,10 @@ impl Reason {
     const fn index(self) -> usize {
         match self {
             Self::RequestHeadersUnreadable => 0,
-            Self::RequestPathAmbiguous => 1,
-            Self::OperationNotFound => 2,
-            Self::AccessDenied => 3,
+            Self::RequestHostAmbiguous => 1,
+            Self::RequestPathAmbiguous => 2,
+            Self::OperationNotFound => 3,
+            Self::AccessDenied => 4,
         }
     }
 }

@@ -4,11 +4,11 @@
 mod host;
 mod path;
 
-pub use host::{HostMatch, InvalidHost};
-pub use path::{AmbiguousPath, InvalidPathMatch, NormalPath, PathMatch};
+pub use host::{AmbiguousHost, Host, HostMatch, HostSuffix, InvalidHost, RequestHost};
+pub use path::{AmbiguousPath, InvalidPathMatch, NormalPath, PathMatch, Segment};
 
 #[cfg(any(test, fuzzing))]
-pub use path::normal_form_is_stable as fuzz_path;
+pub use path::spellings_share_a_form as fuzz_path;
 
 use crate::decision::{Decision, Reason, Refusal};
 use crate::head::RequestHead;
@@ -71,8 +71,8 @@ pub enum Requirement {
 
 /// Decides by the first route that matches, else by the default.
 ///
-/// A path that readers could take for different resources is refused before any route is tried: a rule for `/admin`
-/// must not be passed by `/%2e%2e/admin`-like spellings. A policy without routes decides nothing by path and looks at none.
+/// A host or path that readers could take for different ones is refused before any route is tried: a rule for `/admin` must
+/// not be passed by another spelling of it. A policy without routes decides nothing by either and looks at neither.
 #[must_use]
 pub(crate) fn decide(head: &RequestHead<'_>, table: &RouteTable) -> Decision {
     if table.routes.is_empty() {
@@ -81,7 +81,9 @@ pub(crate) fn decide(head: &RequestHead<'_>, table: &RouteTable) -> Decision {
     let Ok(path) = NormalPath::read(head.path) else {
         return Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous));
     };
-    let host = host::without_port(head.authority);
+    let Ok(host) = RequestHost::read(head.authority) else {
+        return Decision::Refused(Refusal::new(400, Reason::RequestHostAmbiguous));
+    };
     match table.routes.iter().find(|route| route.matches(head.method, host, &path)) {
         Some(route) => route.decision(),
         None => table.default.decision(),
@@ -89,7 +91,7 @@ pub(crate) fn decide(head: &RequestHead<'_>, table: &RouteTable) -> Decision {
 }
 
 impl Route {
-    fn matches(&self, method: &[u8], host: &[u8], path: &NormalPath<'_>) -> bool {
+    fn matches(&self, method: &[u8], host: RequestHost<'_>, path: &NormalPath<'_>) -> bool {
         let any_method = self.methods.is_empty() || self.methods.iter().any(|known| known.as_bytes() == method);
         let any_host = self.hosts.is_empty() || self.hosts.iter().any(|known| known.matches(host));
         any_method && any_host && self.path.as_ref().is_none_or(|known| known.matches(path))
@@ -161,7 +163,10 @@ mod tests {
             ("get", "api.example", "/trial/1", refused(404, Reason::OperationNotFound)),
             ("GET", "other.example", "/trial/1", refused(404, Reason::OperationNotFound)),
             ("GET", "api.example", "/administrator", refused(404, Reason::OperationNotFound)),
+            ("GET", "api.example.:443", "/admin", refused(403, Reason::AccessDenied)),
             ("GET", "api.example", "/trial%2fadmin", refused(400, Reason::RequestPathAmbiguous)),
+            ("GET", "api.example", "/trial//../admin", refused(400, Reason::RequestPathAmbiguous)),
+            ("GET", "u@api.example", "/admin", refused(400, Reason::RequestHostAmbiguous)),
         ] {
             assert_eq!(decided(method, authority, path), expected, "{method} {authority} {path}");
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::Loaded;
-use super::document::{self, Document, Mode};
+use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
 use crate::route::{DefaultAction, HostMatch, PathMatch, Requirement, Route, RouteTable, Rule};
 use crate::trace::TracePolicy;
@@ -36,7 +36,7 @@ pub struct Service {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// SHA-256 of the canonical document: two policies that mean the same have the same, however they are written.
+/// SHA-256 of the canonical document: the same for every notation, order of fields and spelling of defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
@@ -75,8 +75,8 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
         routes: RouteTable {
             routes: routes.into_iter().map(route).collect(),
             default: match default {
-                document::DefaultAction::Admit => DefaultAction::Admit,
-                document::DefaultAction::Refuse { status } => DefaultAction::Refuse { status },
+                document::DefaultAction { action: Action::Refuse, status: Some(status) } => DefaultAction::Refuse { status },
+                document::DefaultAction { .. } => DefaultAction::Admit,
             },
         },
         fingerprint: Fingerprint::of(&canonical),

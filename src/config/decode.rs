@@ -2,7 +2,7 @@
 //! From tree to types, without stopping at the first error: what can't be read is reported and reads as `None`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -98,6 +98,24 @@ impl<'n> Place<'n> {
         items
     }
 
+    /// Reports the items of a list whose field `name` holds a text that an earlier item's holds too.
+    pub(super) fn unique(&self, name: &'static str, findings: &mut Findings) -> Option<()> {
+        let Value::Sequence(nodes) = &self.node.value else { return Some(()) };
+        let mut seen = BTreeSet::new();
+        let mut unique = Some(());
+        for (index, node) in nodes.iter().enumerate() {
+            let item = Place { node, path: format!("{}[{index}]", self.path) };
+            let Value::Mapping(entries) = &node.value else { continue };
+            let Some((_, node)) = entries.iter().find(|(key, _)| key.text == name) else { continue };
+            if let Value::String(text) = &node.value
+                && !seen.insert(text)
+            {
+                unique = item.field(name, node).expected("a name of its own", findings);
+            }
+        }
+        unique
+    }
+
     pub(super) fn fields(&self, findings: &mut Findings) -> Option<Fields<'n>> {
         let Value::Mapping(entries) = &self.node.value else {
             return self.expected("a mapping", findings);
@@ -121,7 +139,9 @@ impl<'n> Place<'n> {
         }
         let found = match &self.node.value {
             Value::Mapping(entries) if entries.is_empty() => "an empty mapping".to_owned(),
-            Value::Mapping(entries) => entries.iter().map(|(key, _)| format!("`{}`", key.text)).collect::<Vec<_>>().join(" and "),
+            Value::Mapping(entries) => {
+                entries.iter().map(|(key, _)| format!("`{}`", key.text.escape_debug())).collect::<Vec<_>>().join(" and ")
+            }
             other => other.to_string(),
         };
         let expected = format!("a mapping with {}", alternatives(names.iter().copied()));
@@ -209,15 +229,17 @@ impl<T> Serialize for Leaf<T> {
 impl Decode for BTreeMap<String, String> {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let fields = place.fields(findings)?;
-        let mut map = Self::new();
+        let (mut map, mut all_sound) = (Self::new(), true);
         for (key, node) in fields.entries {
             let value = place.field(&key.text, node);
             if key.text.is_empty() {
                 report_key(key, &place.path, Problem::Invalid("expected a name of at least one character".to_owned()), findings);
             }
-            map.insert(key.text.clone(), value.text(findings)?.to_owned());
+            let text = value.text(findings);
+            all_sound &= text.is_some();
+            map.insert(key.text.clone(), text.unwrap_or_default().to_owned());
         }
-        Some(map)
+        all_sound.then_some(map)
     }
 }
 
@@ -227,8 +249,10 @@ fn report_key(key: &Key, path: &str, problem: Problem, findings: &mut Findings) 
     findings.add(Finding { severity: Severity::Error, at, path: child(path, text), problem });
 }
 
+/// Names are the document's and could hold anything: they are escaped, lest they forge a line of the report.
 fn child(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    let name = name.escape_debug();
+    if path.is_empty() { name.to_string() } else { format!("{path}.{name}") }
 }
 
 fn alternatives(words: impl Iterator<Item = &'static str>) -> String {

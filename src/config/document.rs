@@ -126,13 +126,19 @@ pub(super) enum Mode {
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
-#[serde(tag = "action", rename_all = "lowercase")]
-pub(super) enum DefaultAction {
+pub(super) struct DefaultAction {
+    /// Required.
+    pub(super) action: Action,
+    /// Only beside `refuse`, 404 by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) status: Option<u16>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Action {
     Admit,
-    /// The status is 404 by default.
-    Refuse {
-        status: u16,
-    },
+    Refuse,
 }
 
 impl Decode for Document {
@@ -160,9 +166,8 @@ fn schema(place: &Place<'_>, findings: &mut Findings) -> Option<u64> {
 }
 
 fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {
-    let routes: Vec<Route> = place.list(findings)?;
-    unique(&place, routes.iter().map(|route| route.name.as_str()), findings)?;
-    Some(routes)
+    let (routes, unique) = (place.list(findings), place.unique("name", findings));
+    unique.and(routes)
 }
 
 impl Decode for Service {
@@ -243,9 +248,8 @@ impl Decode for Route {
 }
 
 fn rules(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Rule>> {
-    let rules: Vec<Rule> = place.list(findings)?;
-    unique(&place, rules.iter().map(|rule| rule.name.as_str()), findings)?;
-    Some(rules)
+    let (rules, unique) = (place.list(findings), place.unique("name", findings));
+    unique.and(rules)
 }
 
 impl Decode for Match {
@@ -308,25 +312,17 @@ impl Decode for Rule {
 impl Decode for DefaultAction {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
-        let refuses = fields.required("action", findings).and_then(|place| place.word(&[("admit", false), ("refuse", true)], findings));
+        let actions = [("admit", Action::Admit), ("refuse", Action::Refuse)];
+        let action = fields.required("action", findings).and_then(|place| place.word(&actions, findings));
         let status = fields.maybe("status", findings, |place, findings| u16::try_from(place.integer(400..=599, findings)?).ok());
         let place = fields.place().clone();
         fields.finish(findings);
-        match (refuses?, status?) {
-            (true, status) => Some(Self::Refuse { status: status.unwrap_or(404) }),
-            (false, None) => Some(Self::Admit),
-            (false, Some(_)) => {
+        match (action?, status?) {
+            (action @ Action::Refuse, status) => Some(Self { action, status: Some(status.unwrap_or(404)) }),
+            (action @ Action::Admit, None) => Some(Self { action, status: None }),
+            (Action::Admit, Some(_)) => {
                 place.report(Problem::Invalid("expected no `status` beside `action: admit`, found one".to_owned()), findings)
             }
         }
-    }
-}
-
-/// Reports a name that stands twice.
-fn unique<'a>(place: &Place<'_>, names: impl Iterator<Item = &'a str> + Clone, findings: &mut Findings) -> Option<()> {
-    let repeated = names.clone().enumerate().find(|&(index, name)| names.clone().take(index).any(|other| other == name));
-    match repeated {
-        Some((_, name)) => place.report(Problem::Invalid(format!("expected names that differ, found `{name}` again")), findings),
-        None => Some(()),
     }
 }

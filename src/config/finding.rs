@@ -88,51 +88,65 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The findings of one document, in the order of the text.
+/// The findings of one document, in the order of the text: the first 100 met.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    kept: Vec<Finding>,
+    left_out: usize,
+}
 
 impl Findings {
     /// The findings.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
     /// Whether the policy can't run.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| finding.severity == Severity::Error)
+        self.kept.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    /// Keeps `finding` in its place, unless there are [`MAX_FINDINGS`] already.
+    /// How many more there are than are kept.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Keeps `finding` in its place, or only counts it.
     pub(super) fn add(&mut self, finding: Finding) {
-        if self.0.len() < MAX_FINDINGS {
-            let place = self.0.partition_point(|other| other.at <= finding.at);
-            self.0.insert(place, finding);
+        if self.kept.len() < MAX_FINDINGS {
+            let place = self.kept.partition_point(|other| other.at <= finding.at);
+            self.kept.insert(place, finding);
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
         }
     }
 }
 
 impl From<Finding> for Findings {
     fn from(finding: Finding) -> Self {
-        Self(vec![finding])
+        Self { kept: vec![finding], left_out: 0 }
     }
 }
 
 impl fmt::Display for Findings {
     /// One finding a line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, finding) in self.0.iter().enumerate() {
+        for (index, finding) in self.kept.iter().enumerate() {
             if index > 0 {
                 formatter.write_str("\n")?;
             }
             finding.fmt(formatter)?;
+        }
+        if self.left_out > 0 {
+            write!(formatter, "\n… and {} more", self.left_out)?;
         }
         Ok(())
     }

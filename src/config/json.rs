@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! JSON text to a tree with places. serde_json reads; its raw values are slices of the text, which gives every offset.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserializer as _;
@@ -29,19 +30,28 @@ pub(super) fn parse(text: &[u8]) -> Result<Node, Finding> {
 struct Source<'a> {
     text: &'a str,
     lines: Vec<usize>,
+    /// The place asked for last, by offset: places are asked for front to back, and a policy on one line is counted once.
+    last: Cell<(usize, Position)>,
 }
 
 impl<'a> Source<'a> {
     fn new(text: &'a str) -> Self {
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(index, _)| index.saturating_add(1));
-        Self { text, lines: std::iter::once(0).chain(breaks).collect() }
+        Self { text, lines: std::iter::once(0).chain(breaks).collect(), last: Cell::new((0, Position { line: 1, column: 1 })) }
     }
 
     fn position(&self, offset: usize) -> Position {
         let line = self.lines.partition_point(|&start| start <= offset);
-        let start = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
+        let (last, at) = self.last.get();
+        let (start, column) = if at.line == line && last <= offset {
+            (last, at.column)
+        } else {
+            (line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0), 1)
+        };
         let before = self.text.get(start..offset).unwrap_or_default();
-        Position { line, column: before.chars().count().saturating_add(1) }
+        let position = Position { line, column: before.chars().count().saturating_add(column) };
+        self.last.set((offset, position));
+        position
     }
 
     /// Where `part`, a slice of the text, begins.

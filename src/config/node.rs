@@ -62,7 +62,10 @@ impl fmt::Display for Value {
             Self::Null => formatter.write_str("null"),
             Self::Bool(value) => write!(formatter, "{value}"),
             Self::Integer(value) => write!(formatter, "{value}"),
-            Self::Number(text) => formatter.write_str(text),
+            Self::Number(text) => match text.char_indices().nth(SHOWN) {
+                Some((end, _)) => write!(formatter, "{}…", text.get(..end).unwrap_or_default()),
+                None => formatter.write_str(text),
+            },
             Self::String(text) => match text.char_indices().nth(SHOWN) {
                 Some((end, _)) => write!(formatter, "{:?}…", text.get(..end).unwrap_or_default()),
                 None => write!(formatter, "{text:?}"),

@@ -93,6 +93,7 @@ fn all_errors_come_in_one_run_with_their_places() {
 7:110: routes[1].rules[0].mode: expected `enforce` or `shadow`, found 3
 7:114: routes[1].rules[1]: expected a field `name`, found none
 7:114: routes[1].rules[1]: expected a field `require`, found none
+8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
 11:3: quotas: expected one of `schema`, `service`, `trace`, `routes`, `default`, found an unknown field"#;
@@ -113,8 +114,12 @@ fn what_is_missing_or_out_of_place_is_named() {
         ),
         (&LEAST.replace("\"edge\"", "\"edge\", \"attributes\": {\"a\": 1}"), "1:63: service.attributes.a: expected text, found 1"),
         (
+            &LEAST.replace("\"edge\"", "\"edge\", \"attributes\": {\"a\": 1, \"b\\n\": []}"),
+            "1:63: service.attributes.a: expected text, found 1\n1:73: service.attributes.b\\n: expected text, found a list",
+        ),
+        (
             &LEAST.replace("}}", "}, \"routes\": [{\"name\": \"a\"}, {\"name\": \"b\"}, {\"name\": \"a\"}]}"),
-            "1:86: routes: expected names that differ, found `a` again",
+            "1:126: routes[2].name: expected a name of its own, found \"a\"",
         ),
     ] {
         assert_eq!(findings(text).join("\n"), expected, "{text}");
@@ -142,8 +147,12 @@ fn what_is_no_json_is_located_in_characters() {
 fn a_flood_of_errors_is_cut_and_long_values_too() {
     let routes = vec!["{}"; 1000].join(",");
     let text = LEAST.replace("}}", &format!("}}, \"routes\": [{routes}]}}"));
-    assert_eq!(Policy::from_json(text.as_bytes()).unwrap_err().iter().count(), 100);
+    let flood = Policy::from_json(text.as_bytes()).unwrap_err();
+    assert_eq!((flood.iter().count(), flood.left_out()), (100, 901), "1,000 errors and a warning");
+    assert!(flood.to_string().ends_with("\n… and 901 more"));
     let long = LEAST.replace("\"admit\"", &format!("\"{}\"", "é".repeat(500)));
+    let digits = LEAST.replace("1,", &format!("{},", "9".repeat(5000)));
+    assert_eq!(findings(&digits), [format!("1:12: schema: expected a whole number from 1 to 1, found {}…", "9".repeat(40))]);
     assert_eq!(findings(&long), [format!("1:66: default.action: expected `admit` or `refuse`, found \"{}\"…", "é".repeat(40))]);
 }
 

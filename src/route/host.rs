@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Host matches. Hosts compare in lower case and without the port (RFC 9110 section 4.2.3).
+//! Host matches. Hosts compare in lower case, without the port (RFC 9110 section 4.2.3) and without the dot that may end a
+//! fully qualified name (RFC 1034 section 3.1).
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,9 +16,9 @@ pub enum HostMatch {
 }
 
 impl HostMatch {
-    /// Whether `host`, without a port, matches.
+    /// Whether `host` matches.
     #[must_use]
-    pub fn matches(&self, host: &[u8]) -> bool {
+    pub fn matches(&self, RequestHost(host): RequestHost<'_>) -> bool {
         match self {
             Self::Exact(Host(expected)) => host.eq_ignore_ascii_case(expected.as_bytes()),
             Self::Suffix(HostSuffix(suffix)) => {
@@ -27,6 +28,45 @@ impl HostMatch {
         }
     }
 }
+
+/// The host that a request names, without port and final dot; empty where it names none.
+///
+/// What could be read as another host further down is no host: user information, a port that is no number, several ports,
+/// bytes that hosts don't hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestHost<'a>(&'a [u8]);
+
+impl<'a> RequestHost<'a> {
+    /// Reads an `:authority`.
+    ///
+    /// # Errors
+    ///
+    /// [`AmbiguousHost`], as said above.
+    pub fn read(authority: &'a [u8]) -> Result<Self, AmbiguousHost> {
+        let (host, port) = split_port(authority);
+        let address = host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+        let sound = match address {
+            Some(address) => address.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+            None => host.iter().all(|&byte| is_name_byte(byte)),
+        };
+        if !sound || !port.iter().all(u8::is_ascii_digit) {
+            return Err(AmbiguousHost);
+        }
+        Ok(Self(host.strip_suffix(b".").unwrap_or(host)))
+    }
+}
+
+/// An authority that two readers could take for different hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AmbiguousHost;
+
+impl fmt::Display for AmbiguousHost {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("expected a host with one reading and perhaps a port")
+    }
+}
+
+impl std::error::Error for AmbiguousHost {}
 
 /// A host name or address in lower case, without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +97,11 @@ impl FromStr for Host {
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
         check(text)?;
-        if without_port(text.as_bytes()).len() != text.len() {
+        let (host, _) = split_port(text.as_bytes());
+        if host.len() != text.len() {
             return Err(InvalidHost::Port);
         }
-        Ok(Self(text.to_ascii_lowercase()))
+        Ok(Self(text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase()))
     }
 }
 
@@ -69,6 +110,7 @@ impl FromStr for HostSuffix {
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
         check(text)?;
+        let text = text.strip_suffix('.').unwrap_or(text);
         if !text.starts_with('.') || text.len() < 2 {
             return Err(InvalidHost::SuffixWithoutDot);
         }
@@ -77,18 +119,24 @@ impl FromStr for HostSuffix {
 }
 
 fn check(text: &str) -> Result<(), InvalidHost> {
-    match text.bytes().find(|byte| !matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b':' | b'[' | b']')) {
+    match text.bytes().find(|&byte| !is_name_byte(byte) && !matches!(byte, b':' | b'[' | b']')) {
         Some(found) => Err(InvalidHost::Byte { found }),
         None if text.is_empty() || text.len() > 255 => Err(InvalidHost::Length { found: text.len() }),
         None => Ok(()),
     }
 }
 
-/// Cuts `:port` off an authority. An IPv6 address keeps its brackets.
-pub(super) fn without_port(authority: &[u8]) -> &[u8] {
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+}
+
+/// Cuts `:port` off an authority, at the last colon that is in no bracket.
+fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     match authority.iter().rposition(|&byte| byte == b':' || byte == b']') {
-        Some(colon) if authority.get(colon) == Some(&b':') => authority.get(..colon).unwrap_or(authority),
-        _ => authority,
+        Some(at) if authority.get(at) == Some(&b':') => {
+            authority.split_at_checked(at).map_or((authority, &[]), |(host, port)| (host, port.strip_prefix(b":").unwrap_or(port)))
+        }
+        _ => (authority, &[]),
     }
 }
 
@@ -129,27 +177,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_dropped() {
-        for (authority, host) in
-            [("a.example", "a.example"), ("a.example:443", "a.example"), ("a:", "a"), ("[::1]", "[::1]"), ("[::1]:80", "[::1]"), ("", "")]
+    fn ports_and_the_final_dot_are_dropped() {
+        for (authority, host) in [
+            ("a.example", "a.example"),
+            ("a.example:443", "a.example"),
+            ("a.example.", "a.example"),
+            ("a.example.:443", "a.example"),
+            ("a:", "a"),
+            ("[::1]", "[::1]"),
+            ("[::1]:80", "[::1]"),
+            ("192.0.2.1:80", "192.0.2.1"),
+            ("", ""),
+        ] {
+            assert_eq!(RequestHost::read(authority.as_bytes()), Ok(RequestHost(host.as_bytes())), "{authority}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_authorities_are_refused() {
+        for authority in
+            ["u:p@a", "u@a", "a:80:80", "a:x", "a:-1", "a b", "%61", "a/b", "a\u{e9}", "[::1", "[::1]x", "[a]b]:1", "::1", "a,b", "a\t"]
         {
-            assert_eq!(without_port(authority.as_bytes()), host.as_bytes());
+            assert_eq!(RequestHost::read(authority.as_bytes()), Err(AmbiguousHost), "{authority}");
         }
     }
 
     #[test]
     fn matches_by_whole_labels_in_any_case() {
-        let exact = HostMatch::Exact("Api.Example".parse().unwrap());
+        let exact = HostMatch::Exact("Api.Example.".parse().unwrap());
         let suffix = HostMatch::Suffix(".Example".parse().unwrap());
         for (host, by_exact, by_suffix) in [
             ("api.example", true, true),
-            ("API.EXAMPLE", true, true),
+            ("API.EXAMPLE.:1", true, true),
             ("a.b.example", false, true),
             ("evilexample", false, false),
             (".example", false, false),
             ("", false, false),
         ] {
-            assert_eq!((exact.matches(host.as_bytes()), suffix.matches(host.as_bytes())), (by_exact, by_suffix), "{host}");
+            let host = RequestHost::read(host.as_bytes()).unwrap();
+            assert_eq!((exact.matches(host), suffix.matches(host)), (by_exact, by_suffix), "{host:?}");
         }
     }
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Path matches, on the form that RFC 3986 section 6.2.2 makes equivalent spellings share.
+//! Path matches, on a form that all spellings of a path share.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A request's path in normal form, without its query: unreserved characters decoded, other escapes in upper case, dot
-/// segments removed (section 5.2.4), slashes merged.
+/// A request's path without its query, in the form in which paths are compared: RFC 3986 section 6.2.2 and beyond. Escapes
+/// are decoded (`%24metadata` is `$metadata` to a service that decodes, as most do), dot segments removed (section 5.2.4),
+/// slashes merged.
 ///
-/// Nothing is rewritten upstream. What could be read as another path further down is no path: `%2F`, `%5C` and `%00`,
-/// a backslash, an escape without two hexadecimal digits, a fragment, and anything that doesn't begin with `/` (but for
-/// the `*` of OPTIONS).
+/// Nothing is rewritten upstream. What could be read as another path further down is no path: `%2F`, `%5C` and `%00`, a
+/// backslash, an escape without two hexadecimal digits, a control character, a fragment, a `..` behind an empty segment
+/// (`/a//../b` is `/a/b` by the standard and `/b` to those who merge slashes first), and anything that doesn't begin with
+/// `/` (but for the `*` of OPTIONS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath<'a>(Cow<'a, [u8]>);
 
@@ -30,7 +32,7 @@ impl<'a> NormalPath<'a> {
         if !path.contains(&b'%') && is_plain(path) {
             return Ok(Self(Cow::Borrowed(path)));
         }
-        Ok(Self(Cow::Owned(without_dot_segments(&decode_unreserved(path)?))))
+        Ok(Self(Cow::Owned(without_dot_segments(&decoded(path)?)?)))
     }
 
     /// The path's bytes.
@@ -50,7 +52,8 @@ fn is_plain(path: &[u8]) -> bool {
     inner.split(|&byte| byte == b'/').skip(1).all(|segment| !matches!(segment, b"" | b"." | b".."))
 }
 
-fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, AmbiguousPath> {
+/// Decodes every escape, once.
+fn decoded(path: &[u8]) -> Result<Vec<u8>, AmbiguousPath> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let [first, tail @ ..] = rest {
@@ -65,41 +68,37 @@ fn decode_unreserved(path: &[u8]) -> Result<Vec<u8>, AmbiguousPath> {
         hex::decode_to_slice(digits, &mut byte).map_err(|_| AmbiguousPath)?;
         match byte {
             [b'/' | b'\\' | 0] => return Err(AmbiguousPath),
-            [byte @ (b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~')] => decoded.push(byte),
-            _ => {
-                decoded.push(b'%');
-                decoded.extend(digits.iter().map(u8::to_ascii_uppercase));
-            }
+            [byte] => decoded.push(byte),
         }
     }
     Ok(decoded)
 }
 
-fn without_dot_segments(path: &[u8]) -> Vec<u8> {
+fn without_dot_segments(path: &[u8]) -> Result<Vec<u8>, AmbiguousPath> {
+    // Empty segments stay until the dots are gone, as section 5.2.4 counts them.
     let mut kept: Vec<&[u8]> = Vec::new();
-    let mut segments = path.split(|&byte| byte == b'/').skip(1).peekable();
-    let mut ends_in_directory = false;
-    while let Some(segment) = segments.next() {
+    let mut last: &[u8] = b"";
+    for segment in path.split(|&byte| byte == b'/').skip(1) {
         match segment {
-            b"" | b"." => {}
+            b"." => {}
             b".." => {
-                kept.pop();
+                if kept.pop() == Some(b"") {
+                    return Err(AmbiguousPath);
+                }
             }
             segment => kept.push(segment),
         }
-        if segments.peek().is_none() {
-            ends_in_directory = matches!(segment, b"" | b"." | b"..");
-        }
+        last = segment;
     }
     let mut normal = Vec::with_capacity(path.len());
-    for segment in &kept {
+    for segment in kept.iter().filter(|segment| !segment.is_empty()) {
         normal.push(b'/');
         normal.extend_from_slice(segment);
     }
-    if ends_in_directory || kept.is_empty() {
+    if matches!(last, b"" | b"." | b"..") || normal.is_empty() {
         normal.push(b'/');
     }
-    normal
+    Ok(normal)
 }
 
 /// A path that two readers could take for different ones.
@@ -109,7 +108,7 @@ pub struct AmbiguousPath;
 impl fmt::Display for AmbiguousPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(
-            "expected a path with one reading, found %2F, %5C, %00, a backslash, a control character, a fragment or a broken escape",
+            "expected a path with one reading, found %2F, %5C, %00, a backslash, a control character, a fragment, a broken escape or '..' behind an empty segment",
         )
     }
 }
@@ -144,7 +143,7 @@ impl PathMatch {
     ///
     /// [`InvalidPathMatch`] where `path` is not in normal form and so could never match.
     pub fn exact(path: &str) -> Result<Self, InvalidPathMatch> {
-        normal(path).map(|path| Self::Exact(path.to_vec()))
+        normal(path).map(Self::Exact)
     }
 
     /// Matches `path` and all below it.
@@ -153,7 +152,11 @@ impl PathMatch {
     ///
     /// [`InvalidPathMatch`] where `path` is not in normal form and so could never match.
     pub fn prefix(path: &str) -> Result<Self, InvalidPathMatch> {
-        normal(path).map(|path| Self::Prefix(path.strip_suffix(b"/").unwrap_or(path).to_vec()))
+        let mut path = normal(path)?;
+        if path.last() == Some(&b'/') {
+            path.pop();
+        }
+        Ok(Self::Prefix(path))
     }
 
     /// Matches by template.
@@ -170,7 +173,7 @@ impl PathMatch {
             let segment = match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
                 Some(name) => Segment::Parameter(parameter_name(name, &segments)?),
                 None if segment.contains(['{', '}']) => return Err(InvalidPathMatch::PartialSegment),
-                None => Segment::Literal(segment.as_bytes().to_vec()),
+                None => Segment::Literal(decoded(segment.as_bytes()).map_err(|AmbiguousPath| InvalidPathMatch::NotAPath)?),
             };
             segments.push(segment);
         }
@@ -203,11 +206,12 @@ impl Segment {
     }
 }
 
-fn normal(path: &str) -> Result<&[u8], InvalidPathMatch> {
-    match NormalPath::read(path.as_bytes()) {
-        Ok(normal) if normal.as_bytes() == path.as_bytes() => Ok(path.as_bytes()),
-        Ok(normal) => Err(InvalidPathMatch::NotNormal { normal: String::from_utf8_lossy(normal.as_bytes()).into_owned() }),
-        Err(AmbiguousPath) => Err(InvalidPathMatch::NotAPath),
+/// The form in which requests are compared; escapes may stand in a policy, dot and empty segments may not.
+fn normal(path: &str) -> Result<Vec<u8>, InvalidPathMatch> {
+    let normal = NormalPath::read(path.as_bytes()).map_err(|AmbiguousPath| InvalidPathMatch::NotAPath)?;
+    match decoded(path.as_bytes()) {
+        Ok(decoded) if decoded == normal.as_bytes() => Ok(decoded),
+        _ => Err(InvalidPathMatch::NotNormal { normal: String::from_utf8_lossy(normal.as_bytes()).into_owned() }),
     }
 }
 
@@ -256,12 +260,17 @@ impl fmt::Display for InvalidPathMatch {
 
 impl std::error::Error for InvalidPathMatch {}
 
-/// No bytes panic, and a normal path is its own normal form.
+/// No bytes panic, no dot segment is left, and escaping every byte but slashes is another spelling of the same path.
 #[cfg(any(test, fuzzing))]
-pub fn normal_form_is_stable(bytes: &[u8]) {
+pub fn spellings_share_a_form(bytes: &[u8]) {
     let Ok(path) = NormalPath::read(bytes) else { return };
-    assert_eq!(NormalPath::read(path.as_bytes()).as_ref(), Ok(&path));
-    assert!(path.segments().all(|segment| segment != b"." && segment != b".."));
+    assert!(path.as_bytes() == b"*" || path.segments().all(|segment| segment != b"." && segment != b".."));
+    let target = bytes.split(|&byte| byte == b'?').next().unwrap_or_default();
+    if target.contains(&b'%') || target == b"*" {
+        return;
+    }
+    let escaped = target.iter().map(|&byte| if byte == b'/' { "/".to_owned() } else { format!("%{byte:02x}") }).collect::<String>();
+    assert_eq!(NormalPath::read(escaped.as_bytes()).as_ref(), Ok(&path), "{escaped}");
 }
 
 #[cfg(test)]
@@ -285,7 +294,10 @@ mod tests {
             ("/../../a", "/a"),
             ("/%61%2d%2E%7e", "/a-.~"),
             ("/a/%2e%2E/b", "/b"),
-            ("/caf%c3%a9%3f", "/caf%C3%A9%3F"),
+            ("/caf%c3%a9%3f", "/café?"),
+            ("/%24metadata", "/$metadata"),
+            ("/%2561", "/%61"),
+            ("/a//b/../c", "/a/c"),
             ("/a;b=1/c", "/a;b=1/c"),
         ] {
             assert_eq!(
@@ -346,10 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_may_spell_paths_with_escapes() {
+        for (made, target) in [
+            (PathMatch::prefix("/caf%C3%A9"), "/caf%c3%a9/menu"),
+            (PathMatch::prefix("/café"), "/caf%c3%a9"),
+            (PathMatch::exact("/$metadata"), "/%24metadata"),
+            (PathMatch::template("/%24/{id}"), "/$/7"),
+        ] {
+            assert!(made.unwrap().matches(&NormalPath::read(target.as_bytes()).unwrap()), "{target}");
+        }
+    }
+
+    #[test]
     fn what_can_never_match_is_refused() {
         for (made, expected) in [
             (PathMatch::exact("healthz"), InvalidPathMatch::NotAPath),
             (PathMatch::exact("/a?b"), InvalidPathMatch::NotNormal { normal: "/a".into() }),
+            (PathMatch::prefix("/a%2fb"), InvalidPathMatch::NotAPath),
             (PathMatch::prefix("/a/../b"), InvalidPathMatch::NotNormal { normal: "/b".into() }),
             (PathMatch::template("/a//{b}"), InvalidPathMatch::NotNormal { normal: "/a/b".into() }),
             (PathMatch::template("/a/x{b}"), InvalidPathMatch::PartialSegment),
@@ -364,12 +389,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            normal_form_is_stable(&bytes);
+            spellings_share_a_form(&bytes);
         }
 
         #[test]
-        fn normal_forms_are_stable(target in "/([a./%]|%2[eE]|%6[0-9]|%[c-f]0){0,30}") {
-            normal_form_is_stable(target.as_bytes());
+        fn nearly_right_paths_too(target in "/([a./%]|%2[eE]|%6[0-9]|%[c-f]0){0,30}") {
+            spellings_share_a_form(target.as_bytes());
         }
     }
 }
