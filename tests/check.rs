@@ -50,3 +50,12 @@ fn every_error_of_every_policy_is_shown() {
         [(&2.into(), &23.into()), (&3.into(), &35.into()), (&4.into(), &1.into())]
     );
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let policy = folder("recordings").join("sample-policy.yaml");
+    let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    let output = tracegate_tests::tracegate().arg("check").arg(policy).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("can't write to standard output"), "{}", stderr(&output));
+}

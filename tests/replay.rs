@@ -123,6 +123,31 @@ fn records_come_in_time_order_across_files_whatever_the_layout() {
 }
 
 #[test]
+fn envelopes_may_hold_more_than_records() {
+    let scratch = TempDir::new().unwrap();
+    let good = record(json!({}));
+    let first = json!({"count": 1, "records": [good, good]});
+    let log = file(&scratch, "log.json", &format!("{first:#}\n{{\"records\":[{good}],\"count\":1}}\n"));
+    let found = lines(&replay(&[text(&log), "--format", "json"]));
+    assert_eq!(found[..3].iter().map(|line| line["line"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 14, 26]);
+    assert_eq!((&summary(&found)["exchanges"], &summary(&found)["malformed"]), (&json!(3), &json!(0)));
+}
+
+#[test]
+fn logged_headers_keep_repeated_names() {
+    let scratch = TempDir::new().unwrap();
+    let parent = |digit: char| format!("00-{digit}af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let twice = format!(r#"{{"traceparent":"{}","content-length":5,"x-none":null,"traceparent":"{}"}}"#, parent('0'), parent('1'));
+    let log = record(json!({"requestHeaders": 0})).to_string().replace("\"requestHeaders\":0", &format!("\"requestHeaders\":{twice}"));
+    let log = file(&scratch, "log.json", &log);
+    let found = lines(&replay(&[text(&log), "--format", "json"]));
+    let headers = found[0]["upstream_request"]["headers"].as_array().unwrap();
+    let sent = headers.iter().find(|line| line[0] == "traceparent").unwrap()[1].as_str().unwrap();
+    assert!(!sent.contains("af7651916cd43dd8448eb211c80319c"), "two contexts are none: {sent}");
+    assert!(headers.contains(&json!(["content-length", "5"])) && headers.iter().all(|line| line[0] != "x-none"), "{headers:?}");
+}
+
+#[test]
 fn malformed_records_are_located_counted_and_skipped() {
     let scratch = TempDir::new().unwrap();
     let good = record(json!({})).to_string();
@@ -305,8 +330,19 @@ fn native_records_are_read_strictly() {
             "header authorization: expected a value without CR, LF and NUL",
         ),
         (json!({"request": {"method": "GET", "path": "/", "headers": [["a", {"base64": "/w"}]]}}), "expected padded base64"),
+        (
+            json!({"request": {"method": "GET", "path": "/", "headers": "authorization: s3cret"}}),
+            "invalid type: expected a sequence, found string",
+        ),
+        (json!({"request": {"method": "GET", "path": "/", "authority": "u:s3cret@a"}}), "expected an authority of host and port"),
+        (json!({"request": {"method": "GET", "path": "/", "authority": "a\r\nx: 1"}}), "expected an authority of host and port"),
+        (json!({"request": {"method": "GET", "path": "/", "scheme": "ftp"}}), "expected the scheme http or https"),
+        (json!({"response": {"status": 0}}), "response.status: expected one from 100 to 599, found 0"),
+        (json!({"time": "20261122T090001Z"}), "time: expected an RFC 3339 date and time"),
+        (json!({"time": "2026-11-22T09:00:00+01:00[Europe/Paris]"}), "time: expected an RFC 3339 date and time"),
+        (json!({"time": "9999-11-22T09:00:00Z"}), "time: expected an RFC 3339 date and time"),
         (json!({"time": "2026-11-22T09:00:00.1234567891Z"}), "time: expected an RFC 3339 date and time"),
-        (json!({"expect": {"decision": "perhaps"}}), "unknown variant `perhaps`"),
+        (json!({"expect": {"decision": "perhaps"}}), "expected `admitted` or `refused`, found another word"),
     ] {
         let mut exchange = json!({"time": "2026-11-22T09:00:00Z", "request": {"method": "GET", "path": "/"}});
         exchange.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -326,11 +362,12 @@ fn no_credential_comes_out() {
     let url = format!(
         "https://user:{CANARY}@api.example/a?x=1&subscription-key={CANARY}&Subscription%2DKey={CANARY}&sig={CANARY}&access_token={CANARY}"
     );
-    let headers = json!({"Authorization": format!("Bearer {CANARY}"), "Ocp-Apim-Subscription-Key": CANARY, "Cookie": format!("s={CANARY}"), "x-plain": "shown"});
+    let headers = json!({"subscription-key": CANARY, "X-Access-Token": CANARY, "Referer": format!("https://a/?r=1;sig={CANARY}#id_token={CANARY}"), "Authorization": format!("Bearer {CANARY}"), "Ocp-Apim-Subscription-Key": CANARY, "Cookie": format!("s={CANARY}"), "x-plain": "shown"});
     let log = record(json!({"url": url, "requestHeaders": headers, "backendResponseHeaders": {"Set-Cookie": CANARY}}));
     let native = json!({"time": "2026-11-22T09:00:00Z", "request": {"method": "GET", "path": format!("/?token={CANARY}"), "headers": [["authorization", CANARY]]},
         "expect": {"upstream_headers": {"authorization": [format!("other {CANARY}")]}}});
-    let path = file(&scratch, "log.json", &format!("{log}\n{native}\n"));
+    let wrong = json!({"time": "2026-10-05T06:00:00Z", "properties": {"method": "GET", "url": "https://a/", "requestHeaders": format!("Authorization: {CANARY}")}});
+    let path = file(&scratch, "log.json", &format!("{log}\n{native}\n{wrong}\n"));
     let json_output = replay(&[text(&path), "--format", "json"]);
     for output in [&json_output, &replay(&[text(&path)])] {
         assert_eq!(output.status.code(), Some(1), "the native record differs");
@@ -352,6 +389,18 @@ fn results_go_to_a_file_whole() {
     let output = replay(&["--format", "json", "--out", text(&out)]);
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), ""));
     assert_eq!(fs::read(&out).unwrap(), replay(&["--format", "json"]).stdout);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let (target, link) = (scratch.path().join("target"), scratch.path().join("link"));
+        fs::write(&target, "old").unwrap();
+        symlink(&target, &link).unwrap();
+        assert_eq!(replay(&["--out", text(&link)]).status.code(), Some(0));
+        assert!(link.is_symlink() && fs::read_to_string(&target).unwrap().starts_with("API "), "a link is followed");
+        assert_ne!(fs::metadata(&out).unwrap().permissions().mode() & 0o044, 0, "others may read it, as the umask allows");
+        assert_eq!(replay(&["--out", "/dev/null"]).status.code(), Some(0));
+        assert!(!fs::metadata("/dev/null").unwrap().is_file(), "a device is written to, not replaced");
+    }
     let output = replay(&["--out", text(&scratch.path().join("nowhere/out.ndjson"))]);
     assert_eq!(output.status.code(), Some(2));
 }

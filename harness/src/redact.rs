@@ -26,30 +26,50 @@ impl Redactor {
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A header's value as JSON: a credential as `{"redacted": "1a2b3c4d"}`, text as text, other bytes as `{"base64": "…"}`.
+    /// A header's value as JSON: a credential as `{"redacted": "1a2b3c4d"}`, text as text but for credentials in the URLs
+    /// that it may hold, other bytes as `{"base64": "…"}`.
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
-        if is_credential_header(name) { json!({"redacted": self.digest(value)}) } else { json_bytes(value) }
+        match std::str::from_utf8(value) {
+            _ if is_credential_header(name) => json!({"redacted": self.digest(value)}),
+            Ok(text) if text.contains('=') => Value::from(self.url(text)),
+            _ => json_bytes(value),
+        }
     }
 
-    /// A path with the values of credential parameters in its query as `REDACTED-1a2b3c4d`.
+    /// A URL, or any part of one, with the values of credential parameters as `REDACTED-1a2b3c4d`, wherever parameters may
+    /// stand: behind `?`, `&`, `;` and `#`.
     #[must_use]
-    pub fn path(&self, path: &str) -> String {
-        let Some((before, query)) = path.split_once('?') else { return path.to_owned() };
-        let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
-            Some((name, value)) if is_credential_parameter(name) && !value.starts_with("REDACTED-") => {
-                format!("{name}=REDACTED-{}", self.digest(value.as_bytes()))
+    pub fn url(&self, url: &str) -> String {
+        let mut redacted = String::with_capacity(url.len());
+        for part in url.split_inclusive(SEPARATORS) {
+            let (parameter, separator) = match part.strip_suffix(SEPARATORS) {
+                Some(parameter) => (parameter, part.get(parameter.len()..).unwrap_or_default()),
+                None => (part, ""),
+            };
+            match parameter.split_once('=') {
+                Some((name, value)) if is_credential_parameter(name) && !is_redacted(value) => {
+                    redacted.push_str(name);
+                    redacted.push_str("=REDACTED-");
+                    redacted.push_str(&self.digest(value.as_bytes()));
+                }
+                _ => redacted.push_str(parameter),
             }
-            _ => parameter.to_owned(),
-        });
-        format!("{before}?{}", parameters.collect::<Vec<_>>().join("&"))
+            redacted.push_str(separator);
+        }
+        redacted
     }
 }
 
-/// Whether a header's value is a credential, by its name in lower case.
+/// Whether a value is a digest already, to the letter.
+fn is_redacted(value: &str) -> bool {
+    value.strip_prefix("REDACTED-").is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether a header's value is a credential, by its name in any case.
 #[must_use]
 pub(crate) fn is_credential_header(name: &[u8]) -> bool {
-    CREDENTIAL_HEADERS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+    is_credential_name(&String::from_utf8_lossy(name))
 }
 
 /// Bytes as JSON: text where they are text, else `{"base64": "…"}`.
@@ -61,8 +81,13 @@ pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
 }
 
 fn is_credential_parameter(name: &str) -> bool {
-    let name = percent_decoded(name).to_ascii_lowercase();
-    CREDENTIAL_PARAMETERS.contains(&name.as_str())
+    is_credential_name(&percent_decoded(name))
+}
+
+/// Better a harmless value too many than a credential too few.
+fn is_credential_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIAL_NAMES.contains(&name.as_str()) || CREDENTIAL_WORDS.iter().any(|word| name.contains(word))
 }
 
 /// A parameter's name may be written with escapes, as `subscription%2Dkey`.
@@ -83,44 +108,25 @@ fn percent_decoded(name: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-const CREDENTIAL_HEADERS: &[&str] = &[
-    "api-key",
-    "authorization",
-    "cookie",
-    "ocp-apim-subscription-key",
-    "proxy-authorization",
-    "set-cookie",
-    "x-api-key",
-    "x-auth-token",
-    "x-functions-key",
-];
+const SEPARATORS: [char; 4] = ['?', '&', ';', '#'];
 
-/// In lower case. Beside tokens and keys: the signatures that OpenTelemetry's `url.query` redacts.
-const CREDENTIAL_PARAMETERS: &[&str] = &[
-    "access_token",
+/// Names that are credentials' as a whole, in lower case; among them the signatures that OpenTelemetry's `url.query` redacts.
+const CREDENTIAL_NAMES: &[&str] = &["assertion", "awsaccesskeyid", "client_assertion", "code", "jwt", "key", "sig", "x-functions-key"];
+
+/// Words that make a name a credential's.
+const CREDENTIAL_WORDS: &[&str] = &[
     "api-key",
     "api_key",
     "apikey",
-    "assertion",
-    "awsaccesskeyid",
-    "client_assertion",
-    "client_secret",
-    "code",
-    "id_token",
-    "jwt",
-    "key",
+    "authorization",
+    "cookie",
+    "credential",
     "password",
-    "refresh_token",
-    "sig",
+    "secret",
     "signature",
     "subscription-key",
     "subscription_key",
     "token",
-    "x-amz-credential",
-    "x-amz-security-token",
-    "x-amz-signature",
-    "x-functions-key",
-    "x-goog-signature",
 ];
 
 #[cfg(test)]
@@ -128,20 +134,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_in_queries_become_digests() {
+    fn credentials_in_urls_become_digests() {
         let redactor = Redactor::new(0);
-        let redacted = redactor.path("/a?x=1&Subscription-Key=s3cret&y=&subscription%2Dkey=s3cret&sig=");
-        let digest = redactor.digest(b"s3cret");
+        let shown = |url: &str| redactor.url(url).replace(&redactor.digest(b"s3cret"), "*");
+        for (url, expected) in [
+            (
+                "/a?x=1&Subscription-Key=s3cret&y=&subscription%2Dkey=s3cret",
+                "/a?x=1&Subscription-Key=REDACTED-*&y=&subscription%2Dkey=REDACTED-*",
+            ),
+            (
+                "/a?x=1;sig=s3cret&r=/b?access_token=s3cret#id_token=s3cret",
+                "/a?x=1;sig=REDACTED-*&r=/b?access_token=REDACTED-*#id_token=REDACTED-*",
+            ),
+            ("/a;key=s3cret", "/a;key=REDACTED-*"),
+            ("/key=1", "/key=1"),
+            ("/a?monkey=1", "/a?monkey=1"),
+        ] {
+            assert_eq!(shown(url), expected);
+            assert_eq!(redactor.url(&redactor.url(url)), redactor.url(url), "redacting twice is redacting once");
+        }
+        assert!(!redactor.url("/a?sig=REDACTED-s3cret").contains("s3cret"), "what looks like a digest isn't one");
+        assert_eq!(redactor.digest(b"s3cret").len(), 8);
+        assert_ne!(Redactor::new(1).digest(b"s3cret"), redactor.digest(b"s3cret"));
+    }
+
+    #[test]
+    fn credentials_in_headers_become_digests() {
+        let redactor = Redactor::new(0);
+        for name in
+            ["Authorization", "cookie", "Ocp-Apim-Subscription-Key", "subscription-key", "x-access-token", "X-Functions-Key", "x-api-key"]
+        {
+            assert_eq!(redactor.header(name.as_bytes(), b"s3cret"), json!({"redacted": redactor.digest(b"s3cret")}), "{name}");
+        }
         assert_eq!(
-            redacted,
-            format!(
-                "/a?x=1&Subscription-Key=REDACTED-{digest}&y=&subscription%2Dkey=REDACTED-{digest}&sig=REDACTED-{}",
-                redactor.digest(b"")
-            )
+            redactor.header(b"location", b"https://a/?code=s3cret"),
+            json!(format!("https://a/?code=REDACTED-{}", redactor.digest(b"s3cret")))
         );
-        assert_eq!(redactor.path(&redacted), redacted, "redacting twice is redacting once");
-        assert_eq!(redactor.path("/key=1"), "/key=1");
-        assert_eq!(digest.len(), 8);
-        assert_ne!(Redactor::new(1).digest(b"s3cret"), digest);
+        assert_eq!(redactor.header(b"tracestate", b"a=1,b=2"), json!("a=1,b=2"));
+        assert_eq!(redactor.header(b"x", b"\xff"), json!({"base64": "/w=="}));
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The core, natively: what parsers and whole steps cost.
 
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,12 @@ use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, 
 use super::median;
 use crate::error::{Context, Result};
 
-/// Prints nanoseconds an operation, and the ratio to a step that begins a fresh trace.
+/// Tells nanoseconds an operation, and the ratio to a step that begins a fresh trace.
 ///
 /// # Errors
 ///
 /// When the benchmark's own policy doesn't load.
-pub fn run() -> Result<()> {
+pub fn run() -> Result<String> {
     let open = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
     let member =
         r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
@@ -41,11 +42,12 @@ pub fn run() -> Result<()> {
         ("parse: traceparent", measure(|| _ = black_box(TraceParent::try_from(black_box(PARENT))))),
         ("parse: tracestate of 2", measure(|| drop(black_box(TraceState::try_from(black_box(&state[..])))))),
     ];
-    println!("{:<42} {:>10} {:>8}", "operation", "ns", "ratio");
+    let mut shown = String::new();
+    let _ = writeln!(shown, "{:<42} {:>10} {:>8}", "operation", "ns", "ratio");
     for (name, nanoseconds) in rows {
-        println!("{name:<42} {nanoseconds:>10.1} {:>8.2}", nanoseconds / fresh);
+        let _ = writeln!(shown, "{name:<42} {nanoseconds:>10.1} {:>8.2}", nanoseconds / fresh);
     }
-    Ok(())
+    Ok(shown)
 }
 
 fn routes(count: usize) -> String {

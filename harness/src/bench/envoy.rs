@@ -5,6 +5,7 @@
 //! `taskset` is at hand and there is more than one CPU, Envoy has one to itself, and clients and upstream another. CPU
 //! time is the kernel's: the sum over Envoy's threads in `/proc`.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -16,12 +17,12 @@ use crate::error::{Context, Error, Result};
 use crate::http::Connection;
 use crate::{echo::Echo, module};
 
-/// Prints the medians and what each variant adds.
+/// Tells the medians and what each variant adds.
 ///
 /// # Errors
 ///
 /// When Envoy doesn't start or answers with anything but 200, or where there is no `/proc`.
-pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<()> {
+pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
     let binary = envoy::install(envoy::VERSION)?;
     let module = module::build()?;
     let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
@@ -60,8 +61,9 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<()> {
     progress.finish_and_clear();
     let rows: Vec<(&str, Vec<f64>)> = envoys.into_iter().map(|(name, _, measured)| (name, measured)).collect();
     let how = if proxied { "proxied" } else { "direct response" };
-    println!("Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds\n", envoy::VERSION);
-    println!("{:<38} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
+    let mut shown = String::new();
+    let _ = writeln!(shown, "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds\n", envoy::VERSION);
+    let _ = writeln!(shown, "{:<38} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
     for (name, measured) in &rows {
         // Compared round by round: what slows a whole round slows both.
         let over = |index: usize, compare: fn(f64, f64) -> f64| {
@@ -70,9 +72,9 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<()> {
         };
         let (over_router, over_noop) = (over(0, std::ops::Sub::sub), over(1, std::ops::Sub::sub));
         let (alone, ratio) = (median(measured.clone()), over(0, std::ops::Div::div));
-        println!("{name:<38} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
+        let _ = writeln!(shown, "{name:<38} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
     }
-    Ok(())
+    Ok(shown)
 }
 
 /// Keeps this process on one CPU, if `taskset` can.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whole exchanges through the module in the native host, and what part of a replay each stage takes.
 
+use std::fmt::Write as _;
 use std::io;
 use std::time::Instant;
 
@@ -13,12 +14,12 @@ use crate::recording::{InOrder, Recorded, Records, WINDOW};
 use crate::replay::{self, Edge};
 use crate::{Redactor, module, policy, workspace};
 
-/// Prints exchanges a second, the shares of reading, host and module, comparing and writing, and fuel an exchange.
+/// Tells exchanges a second, the shares of reading, host and module, comparing and writing, and fuel an exchange.
 ///
 /// # Errors
 ///
 /// When the sample doesn't replay.
-pub fn run() -> Result<()> {
+pub fn run() -> Result<String> {
     let wasm = module::build()?;
     let loaded = policy::read(&workspace::sample_policy()).context(|| "the sample policy")?;
     let module = host::compile_file(&wasm, Metering::None)?;
@@ -59,15 +60,16 @@ pub fn run() -> Result<()> {
     let medians = stages.map(median);
     let whole: f64 = medians.iter().sum();
     let count = f64::from(u32::try_from(exchanges).unwrap_or(u32::MAX));
-    println!("{exchanges} exchanges of the sample recording, medians of {ROUNDS} rounds\n");
-    println!("{:<34} {:>12} {:>8}", "stage", "µs/exchange", "share");
+    let mut shown = String::new();
+    let _ = writeln!(shown, "{exchanges} exchanges of the sample recording, medians of {ROUNDS} rounds\n");
+    let _ = writeln!(shown, "{:<34} {:>12} {:>8}", "stage", "µs/exchange", "share");
     for (name, seconds) in ["reading and ordering", "host and module", "building heads and comparing", "writing JSON"].iter().zip(medians) {
-        println!("{name:<34} {:>12.2} {:>7.0}%", seconds * 1e6 / count, seconds * 100.0 / whole);
+        let _ = writeln!(shown, "{name:<34} {:>12.2} {:>7.0}%", seconds * 1e6 / count, seconds * 100.0 / whole);
     }
     let [_, running, ..] = medians;
-    println!("\nexchanges a second: {:.0} through host and module, {:.0} with everything", count / running, count / whole);
-    println!("fuel an exchange: {fuel:.0}");
-    Ok(())
+    let _ = writeln!(shown, "\nexchanges a second: {:.0} through host and module, {:.0} with everything", count / running, count / whole);
+    let _ = writeln!(shown, "fuel an exchange: {fuel:.0}");
+    Ok(shown)
 }
 
 fn read(redactor: &Redactor) -> Result<Vec<Recorded>> {

@@ -4,8 +4,8 @@
 use clap::{Args, Subcommand};
 
 use super::Outcome;
-use crate::bench;
 use crate::error::Result;
+use crate::{bench, output};
 
 /// Measure: every figure comes with its ratio to another one of the same run.
 #[derive(Debug, Args)]
@@ -37,11 +37,12 @@ enum What {
 
 impl Bench {
     pub(super) fn run(self) -> Result<Outcome> {
-        match self.what {
+        let shown = match self.what {
             What::Core => bench::core(),
             What::Host => bench::host(),
             What::Envoy { rounds, requests, proxied } => bench::envoy(rounds, requests, proxied),
         }?;
+        output::print(&shown)?;
         Ok(Outcome::Clean)
     }
 }

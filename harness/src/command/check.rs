@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
-use tracegate::config::{Finding, Severity};
+use serde_json::{Value, json};
+use tracegate::config::{Finding, Findings, Severity};
 
 use super::Outcome;
 use crate::error::Result;
+use crate::output;
 use crate::policy::{self, PolicyError};
 
 /// Check policies: everything wrong with them in one run, as FILE:LINE:COL: path: message.
@@ -34,22 +35,24 @@ impl Check {
         let mut outcome = Outcome::Clean;
         for path in &self.policies {
             let file = path.display().to_string();
+            let mut shown = String::new();
             match policy::read(path) {
                 Ok(loaded) => {
-                    loaded.warnings.iter().for_each(|finding| self.show(&file, finding));
+                    self.show(&mut shown, &file, &loaded.warnings);
                     let (fingerprint, routes) = (loaded.policy.fingerprint, loaded.policy.routes.routes.len());
-                    match self.format {
-                        Format::Text => println!("{file}: valid, fingerprint {fingerprint}, {routes} routes"),
+                    shown += &match self.format {
+                        Format::Text => format!("{file}: valid, fingerprint {fingerprint}, {routes} routes\n"),
                         Format::Json => {
-                            println!("{}", json!({"file": file, "valid": true, "fingerprint": fingerprint.to_string(), "routes": routes}))
+                            let valid = json!({"file": file, "valid": true, "fingerprint": fingerprint.to_string(), "routes": routes});
+                            format!("{valid}\n")
                         }
-                    }
+                    };
                 }
                 Err(PolicyError::Invalid { findings, .. }) => {
                     outcome = Outcome::Unusable;
-                    findings.iter().for_each(|finding| self.show(&file, finding));
+                    self.show(&mut shown, &file, &findings);
                     if self.format == Format::Json {
-                        println!("{}", json!({"file": file, "valid": false}));
+                        shown += &format!("{}\n", json!({"file": file, "valid": false, "left_out": findings.left_out()}));
                     }
                 }
                 Err(error @ PolicyError::Unreadable { .. }) => {
@@ -57,25 +60,29 @@ impl Check {
                     eprintln!("{error}");
                 }
             }
+            output::print(&shown)?;
         }
         Ok(outcome)
     }
 
-    fn show(&self, file: &str, finding: &Finding) {
-        match self.format {
-            Format::Text => println!("{file}:{finding}"),
-            Format::Json => {
-                let Finding { severity, at, path, problem } = finding;
-                let severity = match severity {
-                    Severity::Error => "error",
-                    Severity::Warning => "warning",
-                };
-                let message = problem.to_string();
-                println!(
-                    "{}",
-                    json!({"file": file, "line": at.line, "column": at.column, "path": path, "severity": severity, "message": message})
-                );
-            }
+    fn show(&self, shown: &mut String, file: &str, findings: &Findings) {
+        for finding in findings.iter() {
+            *shown += &match self.format {
+                Format::Text => format!("{file}:{finding}\n"),
+                Format::Json => format!("{}\n", json_finding(file, finding)),
+            };
+        }
+        if findings.left_out() > 0 && self.format == Format::Text {
+            *shown += &format!("{file}: … and {} more\n", findings.left_out());
         }
     }
+}
+
+fn json_finding(file: &str, Finding { severity, at, path, problem }: &Finding) -> Value {
+    let severity = match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    let message = problem.to_string();
+    json!({"file": file, "line": at.line, "column": at.column, "path": path, "severity": severity, "message": message})
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate envoy`
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use super::Outcome;
 use crate::echo::Echo;
 use crate::envoy::{self, Envoy, Options, Plugin};
 use crate::error::{Context, Error, Result};
-use crate::{module, policy};
+use crate::{module, output, policy};
 
 /// Run real Envoy with the module in the foreground, until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -76,8 +75,7 @@ impl RunEnvoy {
             cpu: None,
         };
         let mut envoy = Envoy::start(&options)?;
-        println!("ready listener=http://{} admin=http://{}", envoy.listener(), envoy.admin());
-        io::stdout().flush().context(|| "can't say that Envoy is ready")?;
+        output::print(&format!("ready listener=http://{} admin=http://{}\n", envoy.listener(), envoy.admin()))?;
         loop {
             match ending.recv_timeout(Duration::from_millis(200)) {
                 Ok(()) => return Ok(Outcome::Clean),

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::Outcome;
 use crate::error::{Context, Result};
-use crate::{module, workspace};
+use crate::{module, output, workspace};
 
 /// Build the module: dist/tracegate.wasm and dist/tracegate-<version>.wasm.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ impl Plugin {
     pub(super) fn run(self) -> Result<Outcome> {
         let path = module::build()?;
         let size = std::fs::metadata(&path).context(|| "can't look at the module")?.len();
-        println!("{}  {}  {size} bytes", workspace::display(&path), tracegate::VERSION);
+        output::print(&format!("{}  {}  {size} bytes\n", workspace::display(&path), tracegate::VERSION))?;
         Ok(Outcome::Clean)
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate replay`
 
-use std::fs::File;
+use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,6 +12,7 @@ use tracegate::config::Loaded;
 use super::Outcome;
 use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering};
+use crate::output::OutputFile;
 use crate::recording::{Files, InOrder, Ordered, Records, Unread, WINDOW};
 use crate::replay::{self, Edge, Report};
 use crate::{Redactor, module, policy, workspace};
@@ -85,12 +86,9 @@ impl Replay {
                 Ok(outcome)
             }
             Some(path) => {
-                let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-                let file = tempfile::NamedTempFile::new_in(directory).context(|| format!("can't write {}", path.display()))?;
-                let mut out = BufWriter::new(file);
+                let mut out = BufWriter::new(OutputFile::create(&path)?);
                 let outcome = self.replay(edge, &fingerprint, module.version(), &mut out)?;
-                let file = out.into_inner().context(|| format!("can't write {}", path.display()))?;
-                file.persist(&path).context(|| format!("can't write {}", path.display()))?;
+                out.into_inner().context(|| format!("can't write {}", path.display()))?.commit()?;
                 Ok(outcome)
             }
         }
@@ -165,7 +163,7 @@ impl Replay {
 
     /// A bar by bytes read, on a terminal and from the second second on.
     fn progress(&self) -> ProgressBar {
-        let bytes = self.recordings.iter().filter_map(|path| File::open(path).ok()?.metadata().ok()).map(|metadata| metadata.len()).sum();
+        let bytes = self.recordings.iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
         let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
         ProgressBar::with_draw_target(Some(bytes), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -8,13 +8,13 @@ use clap::Args;
 
 use super::Outcome;
 use crate::error::{Context, Result};
-use crate::{envoy, module, workspace};
+use crate::{envoy, module, output, workspace};
 
 /// Run what CI runs: tests of every package, in real Envoy too, lints and formatting.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo harness test\n  cargo harness test --all")]
 pub(super) struct Test {
-    /// The long suite too: every supported Envoy version
+    /// The long suite too: every test in every supported Envoy
     #[arg(long)]
     all: bool,
     /// What could not be run is a failure, as under CI=true
@@ -65,6 +65,14 @@ const STEPS: &[Step] = &[
     Step { name: "formatting", arguments: &["fmt", "--all", "--check"], environment: &[], needs: FMT },
 ];
 
+/// The tests in Envoy alone.
+const IN_ENVOY: Step = Step {
+    name: "tests in an older Envoy",
+    arguments: &["test", "--release", "--workspace", "--test", "envoy", "--test", "vectors"],
+    environment: &[],
+    needs: None,
+};
+
 enum Ended {
     Passed,
     Failed,
@@ -78,18 +86,25 @@ impl Test {
         module::build()?;
         module::add_target(module::BARE_TARGET)?;
         results.push(("module", begun.elapsed(), Ended::Passed));
-        let begun = Instant::now();
-        let fetched = envoy::install(envoy::VERSION);
-        let ended = fetched.map_or_else(|error| Ended::NotRun(format!("tests in real Envoy: {error}")), |_| Ended::Passed);
-        results.push(("Envoy", begun.elapsed(), ended));
+        let strict = self.strict || std::env::var_os("CI").is_some_and(|value| value == "true");
+        for version in std::iter::once(envoy::VERSION).chain(envoy::OLDER_VERSIONS) {
+            let begun = Instant::now();
+            let fetched = envoy::install(version);
+            let ended = fetched.map_or_else(|error| Ended::NotRun(format!("tests in real Envoy {version}: {error}")), |_| Ended::Passed);
+            results.push(("Envoy", begun.elapsed(), ended));
+        }
         for step in STEPS {
             eprintln!("\n== {}", step.name);
             let begun = Instant::now();
-            let ended = self.run_step(step)?;
+            let ended = Self::run_step(step, strict, None)?;
             results.push((step.name, begun.elapsed(), ended));
         }
-        println!();
-        let strict = self.strict || std::env::var_os("CI").is_some_and(|value| value == "true");
+        for version in envoy::OLDER_VERSIONS.iter().filter(|_| self.all) {
+            eprintln!("\n== tests in Envoy {version}");
+            let begun = Instant::now();
+            results.push(("tests in an older Envoy", begun.elapsed(), Self::run_step(&IN_ENVOY, strict, Some(version))?));
+        }
+        let mut shown = "\n".to_owned();
         let mut outcome = Outcome::Clean;
         for (name, took, ended) in &results {
             let word = match ended {
@@ -97,7 +112,7 @@ impl Test {
                 Ended::Failed => "FAILED",
                 Ended::NotRun(_) => "NOT RUN",
             };
-            println!("{word:<8} {:>6.1} s  {name}", took.as_secs_f64());
+            shown += &format!("{word:<8} {:>6.1} s  {name}\n", took.as_secs_f64());
             outcome = outcome.max(match ended {
                 Ended::Failed => Outcome::Finding,
                 Ended::NotRun(_) if strict => Outcome::Finding,
@@ -106,13 +121,14 @@ impl Test {
         }
         for (_, _, ended) in &results {
             if let Ended::NotRun(why) = ended {
-                println!("NOT RUN: {why}");
+                shown += &format!("NOT RUN: {why}\n");
             }
         }
+        output::print(&shown)?;
         Ok(outcome)
     }
 
-    fn run_step(&self, step: &Step) -> Result<Ended> {
+    fn run_step(step: &Step, strict: bool, envoy: Option<&str>) -> Result<Ended> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         if let Some((subcommand, how)) = step.needs {
             let present = Command::new(&cargo).args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -122,8 +138,11 @@ impl Test {
         }
         let mut command = Command::new(&cargo);
         command.current_dir(workspace::root()).args(step.arguments).envs(step.environment.iter().copied());
-        if self.all {
-            command.env("TRACEGATE_TEST_ALL", "1");
+        if let Some(version) = envoy {
+            command.env("TRACEGATE_TEST_ENVOY", version);
+        }
+        if strict {
+            command.env("TRACEGATE_TEST_STRICT", "1");
         }
         let status = command.status().context(|| format!("can't run cargo {}", step.arguments.join(" ")))?;
         Ok(if status.success() { Ended::Passed } else { Ended::Failed })

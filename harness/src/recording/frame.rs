@@ -61,7 +61,7 @@ enum Scan {
     Whole(usize),
     /// The beginning of an envelope, of this many bytes.
     Envelope(usize),
-    /// No JSON: what was expected at which byte, and where to go on.
+    /// No JSON: what was expected, and after how many bytes to go on.
     Broken { message: String, resume: usize },
 }
 
@@ -76,31 +76,21 @@ impl<R: Read> Frames<R> {
                 self.finished = true;
                 return self.container.map_or(Ok(None), |container| Err(FrameError::Unclosed { line: container.line }));
             };
+            let line = self.line;
             match (byte, self.container) {
-                (b'{', _) => match self.scan_object()? {
-                    Scan::Whole(length) => {
-                        let (line, bytes) = (self.line, self.take(length));
-                        return Ok(Some(Frame { line, bytes }));
-                    }
+                (b'{', _) => match self.scan(&[])? {
+                    Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.take(length) })),
                     Scan::Envelope(length) => {
-                        self.container = Some(Container { line: self.line, envelope: true });
+                        self.container = Some(Container { line, envelope: true });
                         self.take(length);
                     }
                     Scan::Broken { message, resume } => {
-                        let line = self.line;
                         self.take(resume);
-                        if self.ended
-                            && self.start >= self.buffer.len()
-                            && let Some(container) = self.container
-                        {
-                            self.finished = true;
-                            return Err(FrameError::Unclosed { line: container.line });
-                        }
-                        return Err(FrameError::Malformed { line, message });
+                        return Err(self.malformed(line, message));
                     }
                 },
                 (b'[', None) => {
-                    self.container = Some(Container { line: self.line, envelope: false });
+                    self.container = Some(Container { line, envelope: false });
                     self.take(1);
                 }
                 (b',', Some(_)) => drop(self.take(1)),
@@ -108,55 +98,67 @@ impl<R: Read> Frames<R> {
                     self.take(1);
                     self.container = None;
                     if container.envelope {
-                        self.close_envelope()?;
+                        self.close_envelope(container.line)?;
                     }
                 }
-                (found, _) => {
-                    let line = self.line;
-                    self.skip_to_next_record()?;
-                    return Err(FrameError::Malformed {
-                        line,
-                        message: format!("expected a JSON object, found '{}'", found.escape_ascii()),
-                    });
+                (found, container) => {
+                    match container {
+                        None => self.skip_to_next_record()?,
+                        Some(_) => self.skip_element()?,
+                    }
+                    return Err(self.malformed(line, format!("expected a JSON object, found '{}'", found.escape_ascii())));
                 }
             }
         }
     }
 
-    fn close_envelope(&mut self) -> Result<(), FrameError> {
-        let line = self.line;
-        match self.skip_white_space()? {
-            Some(b'}') => {
-                self.take(1);
+    /// A record that the file ends in, within an array or envelope, is that one's missing end.
+    fn malformed(&mut self, line: u64, message: String) -> FrameError {
+        match self.container {
+            Some(container) if self.ended && self.start >= self.buffer.len() => {
+                self.finished = true;
+                FrameError::Unclosed { line: container.line }
+            }
+            _ => FrameError::Malformed { line, message },
+        }
+    }
+
+    /// Reads what an envelope holds behind its records, to its end.
+    fn close_envelope(&mut self, line: u64) -> Result<(), FrameError> {
+        if self.skip_white_space()?.is_none() {
+            self.finished = true;
+            return Err(FrameError::Unclosed { line });
+        }
+        let at = self.line;
+        match self.scan(b"{")? {
+            Scan::Whole(length) | Scan::Envelope(length) => {
+                self.take(length);
                 Ok(())
             }
-            Some(found) => {
-                let message = format!("expected '}}' after the envelope's records, found '{}'", found.escape_ascii());
-                self.skip_to_next_record()?;
-                Err(FrameError::Malformed { line, message })
-            }
-            None => {
-                self.finished = true;
-                Err(FrameError::Unclosed { line })
+            Scan::Broken { message, resume } => {
+                self.take(resume);
+                Err(FrameError::Malformed { line: at, message })
             }
         }
     }
 
-    /// Looks for the end of the object that begins at `start`.
-    fn scan_object(&mut self) -> Result<Scan, FrameError> {
-        let mut open: Vec<u8> = Vec::new();
-        let mut in_string = false;
-        let mut escaped = false;
+    /// Looks for the end of the object that begins at `start`, or that began before with these brackets open.
+    fn scan(&mut self, open: &[u8]) -> Result<Scan, FrameError> {
+        let mut open = open.to_vec();
+        let mut may_be_envelope = open.is_empty() && self.container.is_none();
+        let (mut in_string, mut escaped) = (false, false);
         // The last byte that is no white space, and whether the line so far is white space only.
         let (mut last, mut line_begins) = (0_u8, false);
+        // Where the last line that begins with '{' does so.
+        let mut again = None;
         let mut index = 0;
         loop {
             let Some(byte) = self.byte(index)? else {
-                return Ok(self.broken("expected the end of a JSON object, found the end of the file".to_owned(), index));
+                return Ok(broken("expected the end of a JSON object, found the end of the file", again.unwrap_or(index)));
             };
             if in_string {
                 match byte {
-                    b'\n' => return Ok(self.broken("expected the end of a string, found the end of the line".to_owned(), index + 1)),
+                    b'\n' => return Ok(broken("expected the end of a string, found the end of the line", index)),
                     _ if escaped => escaped = false,
                     b'\\' => escaped = true,
                     b'"' => in_string = false,
@@ -165,17 +167,21 @@ impl<R: Read> Frames<R> {
                 index += 1;
                 continue;
             }
+            if byte == b'{' && line_begins {
+                if !matches!((last, open.last()), (b':', _) | (b'[' | b',', Some(b'['))) {
+                    let message = "expected the end of a JSON object, found the beginning of another";
+                    return Ok(broken(message, again.unwrap_or(index)));
+                }
+                again = Some(index);
+            }
             match byte {
                 b'"' => in_string = true,
-                b'{' if line_begins && !matches!((last, open.last()), (b':', _) | (b'[' | b',', Some(b'['))) => {
-                    return Ok(self.broken("expected the end of a JSON object, found the beginning of another".to_owned(), index));
-                }
                 b'{' | b'[' => open.push(byte),
                 b'}' | b']' => {
                     let opener = if byte == b'}' { b'{' } else { b'[' };
                     if open.pop() != Some(opener) {
                         let message = format!("expected the end of a JSON array or object, found '{}'", char::from(byte));
-                        return Ok(self.broken(message, index + 1));
+                        return Ok(broken(message, again.unwrap_or(index + 1)));
                     }
                     if open.is_empty() {
                         return Ok(Scan::Whole(index + 1));
@@ -188,35 +194,46 @@ impl<R: Read> Frames<R> {
                 last = byte;
             }
             index += 1;
-            if byte == b'[' && open.len() == 2 && self.container.is_none() && is_envelope(self.window(index)) {
-                return Ok(Scan::Envelope(index));
+            if may_be_envelope && byte == b'[' {
+                if is_envelope(self.window(index)) {
+                    return Ok(Scan::Envelope(index));
+                }
+                may_be_envelope = false;
             }
             if index > MAX_RECORD {
-                return Ok(self.broken(format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20), index));
+                return Ok(broken(format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20), index));
             }
         }
     }
 
-    /// Goes on at the first line after the broken object's first that begins with `{`. Not far into a large one, where
-    /// reading it again from each line could take for ever.
-    fn broken(&self, message: String, seen: usize) -> Scan {
-        let window = self.window(seen);
-        let near = window.get(..window.len().min(MAX_REREAD)).unwrap_or(window);
-        let again = near.windows(2).position(|pair| pair == b"\n{").map(|position| position + 1);
-        Scan::Broken { message, resume: again.unwrap_or(seen) }
-    }
-
+    /// Goes to the next line that begins with `{` or `[`, perhaps behind white space.
     fn skip_to_next_record(&mut self) -> Result<(), FrameError> {
         loop {
             match self.byte(0)? {
                 None => return Ok(()),
-                Some(b'\n') if self.byte(1)? == Some(b'{') => {
-                    self.take(1);
-                    return Ok(());
-                }
+                Some(b'\n') if matches!(self.skip_white_space()?, None | Some(b'{' | b'[')) => return Ok(()),
                 Some(_) => drop(self.take(1)),
             }
         }
+    }
+
+    /// Goes behind an element of an array that is no object: to the next `,` or `]` that is in no string, or line.
+    fn skip_element(&mut self) -> Result<(), FrameError> {
+        let (mut in_string, mut escaped) = (false, false);
+        // At least the one byte that could begin no record goes.
+        let mut first = true;
+        while let Some(byte) = self.byte(0)? {
+            match byte {
+                b'\n' => return Ok(()),
+                b',' | b']' if !in_string && !first => return Ok(()),
+                b'"' if !escaped => in_string = !in_string,
+                _ => {}
+            }
+            escaped = in_string && byte == b'\\' && !escaped;
+            first = false;
+            self.take(1);
+        }
+        Ok(())
     }
 
     /// The next byte that is no white space (nor a byte order mark), unread.
@@ -281,7 +298,11 @@ impl<R: Read> Iterator for Frames<R> {
     }
 }
 
-/// Whether `text`, up to a `[`, is the beginning of `{"records": [`.
+fn broken(message: impl Into<String>, resume: usize) -> Scan {
+    Scan::Broken { message: message.into(), resume }
+}
+
+/// Whether `text`, up to its first `[`, is the beginning of `{"records": [`.
 fn is_envelope(text: &[u8]) -> bool {
     let dense: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(16).collect();
     dense == b"{\"records\":["
@@ -290,7 +311,6 @@ fn is_envelope(text: &[u8]) -> bool {
 const CHUNK: usize = 1 << 16;
 /// No gateway writes a record of this size.
 const MAX_RECORD: usize = 16 << 20;
-const MAX_REREAD: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -326,6 +346,7 @@ mod tests {
         assert_eq!(frames("[{},\n{\"a\":1}]{}"), ["1:{}", "2:{\"a\":1}", "2:{}"]);
         assert_eq!(frames("{\"records\":[{},{}]}\n{ \"records\" :\n[\n{\"records\":[1]}\n]\n}\n"), ["1:{}", "1:{}", "4:{\"records\":[1]}"]);
         assert_eq!(frames("{\"records\":[]}"), Vec::<String>::new());
+        assert_eq!(frames("{\"records\":[{}],\n\"count\":{\"a\":[1]}}{}"), ["1:{}", "2:{}"]);
     }
 
     #[test]
@@ -347,6 +368,32 @@ mod tests {
             ("{}\n{\"a\":1", vec!["1:{}".to_owned(), "2!expected the end of a JSON object, found the end of the file".to_owned()]),
             ("# title\nx\n{\"b\":2}\n", vec!["1!expected a JSON object, found '#'".to_owned(), "3:{\"b\":2}".to_owned()]),
             ("{}\n\"s\"\n12\n{}\n", vec!["1:{}".to_owned(), "2!expected a JSON object, found '\\\"'".to_owned(), "4:{}".to_owned()]),
+            (
+                "  {}\n garbage\n  {}\n  {}",
+                vec!["1:{}".to_owned(), "2!expected a JSON object, found 'g'".to_owned(), "3:{}".to_owned(), "4:{}".to_owned()],
+            ),
+            (
+                "[\n  {},\n  nonsense,\n  {}\n]",
+                vec!["2:{}".to_owned(), "3!expected a JSON object, found 'n'".to_owned(), "4:{}".to_owned()],
+            ),
+            (
+                "[{},null,\"a,]\\\"\",{}]",
+                vec![
+                    "1:{}".to_owned(),
+                    "1!expected a JSON object, found 'n'".to_owned(),
+                    "1!expected a JSON object, found '\\\"'".to_owned(),
+                    "1:{}".to_owned(),
+                ],
+            ),
+            (
+                "{\"records\":[{},{\"a\":]},{}]}",
+                vec![
+                    "1:{}".to_owned(),
+                    "1!expected the end of a JSON array or object, found ']'".to_owned(),
+                    "1!expected a JSON object, found '}'".to_owned(),
+                    "1:{}".to_owned(),
+                ],
+            ),
             ("\u{1f}\u{8b}", vec!["1!expected a JSON object, found '\\x1f'".to_owned()]),
         ] {
             assert_eq!(frames(text), expected, "{text}");
@@ -358,6 +405,17 @@ mod tests {
         assert_eq!(frames("\n[{},\n{}"), ["2:{}", "3:{}", "2!unclosed"]);
         assert_eq!(frames("{\"records\":[{}]"), ["1:{}", "1!unclosed"]);
         assert_eq!(frames("{\"records\":[{},{\"a\":"), ["1:{}", "1!unclosed"]);
+    }
+
+    /// Each of these took minutes before restarts were bounded.
+    #[test]
+    fn hostile_streams_take_linear_time() {
+        let nested = "{\"a\":[\n".repeat(200_000);
+        let mut found = Frames::new(nested.as_bytes());
+        assert!(matches!(found.next(), Some(Err(FrameError::Malformed { line: 1, .. }))));
+        assert!(found.count() <= 1);
+        let arrays = format!("{{{}\"a\":[{}]}}", " ".repeat(4 << 20), "[],".repeat(200_000));
+        assert_eq!(Frames::new(arrays.as_bytes()).filter(Result::is_ok).count(), 1);
     }
 
     #[test]

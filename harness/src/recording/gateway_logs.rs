@@ -4,11 +4,13 @@
 //! <https://learn.microsoft.com/azure/api-management/gateway-log-schema-reference>. Fields that replay has no use for are
 //! left alone, whatever they hold.
 
-use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use super::native::{check_header, check_method, check_target, timestamp};
+use super::native::{check_header, check_method, check_origin, check_target, timestamp};
 use super::{Apim, LastError, Place, Recorded, Request, Response, located};
 use crate::host::HeaderMap;
 use crate::redact::Redactor;
@@ -39,14 +41,45 @@ struct LoggedError {
     message: Option<String>,
 }
 
-/// Headers by name; API Management joins repeated lines, some exports keep them as a list.
-type LoggedHeaders = BTreeMap<String, LoggedValue>;
+/// Headers by name, in order, repeated names kept apart: API Management joins lines of one name, some exports keep them as
+/// a list, and a second `traceparent` is what a replay must not lose.
+struct LoggedHeaders(Vec<(String, String)>);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum LoggedValue {
-    One(String),
-    Several(Vec<String>),
+impl<'de> Deserialize<'de> for LoggedHeaders {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LoggedHeadersVisitor)
+    }
+}
+
+struct LoggedHeadersVisitor;
+
+impl<'de> Visitor<'de> for LoggedHeadersVisitor {
+    type Value = LoggedHeaders;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("header values by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoggedHeaders, A::Error> {
+        let mut lines = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            let values = match value {
+                Value::Array(values) => values,
+                value => vec![value],
+            };
+            for value in values {
+                match value {
+                    Value::Null => {}
+                    Value::String(value) => lines.push((name.clone(), value)),
+                    Value::Number(_) | Value::Bool(_) => lines.push((name.clone(), value.to_string())),
+                    Value::Array(_) | Value::Object(_) => {
+                        return Err(A::Error::custom("expected a header's value to be text or a list of texts"));
+                    }
+                }
+            }
+        }
+        Ok(LoggedHeaders(lines))
+    }
 }
 
 pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Recorded, String> {
@@ -57,13 +90,15 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     let url = properties.url.as_deref().ok_or("properties.url: expected the request's URL, found none")?;
     let (scheme, authority, path) = split(url).ok_or("properties.url: expected a URL with scheme and host")?;
     check_target(&path)?;
+    check_origin(&scheme, &authority)?;
     let headers = header_map(properties.request_headers.as_ref())?;
     let response_headers = header_map(properties.backend_response_headers.as_ref())?;
     let status = properties.backend_response_code.filter(|&code| code != 0).unwrap_or(200);
     Ok(Recorded {
         place,
+        size: bytes.len(),
         time,
-        request: Request { method, scheme, authority, path: redactor.path(&path), headers },
+        request: Request { method, scheme, authority, path: redactor.url(&path), headers },
         response: Response { status, headers: response_headers },
         apim: Some(properties.into()),
         expect: None,
@@ -92,18 +127,9 @@ fn split(url: &str) -> Option<(String, String, String)> {
 }
 
 fn header_map(logged: Option<&LoggedHeaders>) -> Result<HeaderMap, String> {
-    let mut map = HeaderMap::default();
-    for (name, value) in logged.into_iter().flatten() {
-        let lines = match value {
-            LoggedValue::One(line) => std::slice::from_ref(line),
-            LoggedValue::Several(lines) => lines,
-        };
-        for line in lines {
-            check_header(name, line.as_bytes())?;
-            map.add(name.as_bytes(), line.as_bytes());
-        }
-    }
-    Ok(map)
+    let lines = logged.map(|LoggedHeaders(lines)| lines.as_slice()).unwrap_or_default();
+    lines.iter().try_for_each(|(name, value)| check_header(name, value.as_bytes()))?;
+    Ok(lines.iter().map(|(name, value)| (name, value)).collect())
 }
 
 #[cfg(test)]

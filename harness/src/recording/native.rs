@@ -8,9 +8,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::gateway_logs::Properties;
-use super::{Expect, Place, Recorded, Request, Response, located};
+use super::{Apim, Expect, Place, Recorded, Request, Response, located};
 use crate::host::HeaderMap;
 use crate::redact::Redactor;
 
@@ -21,7 +22,8 @@ struct Native {
     request: NativeRequest,
     #[serde(default)]
     response: NativeResponse,
-    apim: Option<NativeApim>,
+    /// As recorded: a whole GatewayLogs record, or its `properties`.
+    apim: Option<Value>,
     expect: Option<NativeExpect>,
 }
 
@@ -77,14 +79,6 @@ impl Default for NativeResponse {
     fn default() -> Self {
         Self { status: ok(), headers: Vec::new(), _request_bytes: 0, _response_bytes: 0, _duration_ms: 0.0 }
     }
-}
-
-/// As recorded: a whole GatewayLogs record, or its `properties`.
-#[derive(Deserialize)]
-struct NativeApim {
-    properties: Option<Properties>,
-    #[serde(flatten)]
-    bare: Properties,
 }
 
 #[derive(Deserialize)]
@@ -149,14 +143,22 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     check_source(&source)?;
     check_method(&method)?;
     check_target(&path)?;
+    check_origin(&scheme, &authority)?;
+    check_status(response.status)?;
     Ok(Recorded {
         place,
+        size: bytes.len(),
         time: timestamp(&time)?,
-        request: Request { method, scheme, authority, path: redactor.path(&path), headers: header_map(headers)? },
+        request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(headers)? },
         response: Response { status: response.status, headers: header_map(response.headers)? },
-        apim: apim.map(|NativeApim { properties, bare }| properties.unwrap_or(bare).into()),
+        apim: apim.map(self::apim).transpose()?,
         expect: expect.map(Into::into),
     })
+}
+
+fn apim(recorded: Value) -> Result<Apim, String> {
+    let properties = recorded.get("properties").cloned().unwrap_or(recorded);
+    Properties::deserialize(properties).map(Apim::from).map_err(|error| format!("apim: {}", located(&error)))
 }
 
 impl From<NativeExpect> for Expect {
@@ -177,9 +179,46 @@ impl From<NativeExpect> for Expect {
     }
 }
 
-/// RFC 3339 with at most 9 digits after the point.
+/// RFC 3339 section 5.6 with at most 9 digits after the point, in a year that nanoseconds since 1970 reach in 64 bits.
 pub(super) fn timestamp(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| format!("time: expected an RFC 3339 date and time, found {text:?}"))
+    let read = || {
+        let time: Timestamp = if has_shape(text.as_bytes()) { text.parse().ok()? } else { return None };
+        i64::try_from(time.as_nanosecond()).is_ok().then_some(time)
+    };
+    let shown: String = text.chars().take(40).collect();
+    read().ok_or_else(|| format!("time: expected an RFC 3339 date and time, found {shown:?}"))
+}
+
+/// `date-time`, of which jiff reads a superset.
+fn has_shape(text: &[u8]) -> bool {
+    let Some((seconds, rest)) = text.split_at_checked(19) else { return false };
+    let matches = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len()
+            && text
+                .iter()
+                .zip(shape)
+                .all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte.eq_ignore_ascii_case(shape) })
+    };
+    let digits = rest.strip_prefix(b".").map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let zone = match rest {
+        [b'.', ..] if digits == 0 => return false,
+        [b'.', ..] => rest.get(digits + 1..).unwrap_or_default(),
+        _ => rest,
+    };
+    matches(seconds, b"0000-00-00T00:00:00") && (matches(zone, b"Z") || matches(zone, b"+00:00") || matches(zone, b"-00:00"))
+}
+
+/// Where a request went to. Neither is shown: user information may hold a password.
+pub(super) fn check_origin(scheme: &str, authority: &str) -> Result<(), String> {
+    if !matches!(scheme, "http" | "https") {
+        return Err("expected the scheme http or https".to_owned());
+    }
+    let sound = !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte));
+    if sound { Ok(()) } else { Err("expected an authority of host and port".to_owned()) }
+}
+
+fn check_status(status: u16) -> Result<(), String> {
+    if (100..=599).contains(&status) { Ok(()) } else { Err(format!("response.status: expected one from 100 to 599, found {status}")) }
 }
 
 pub(super) fn check_method(method: &str) -> Result<(), String> {

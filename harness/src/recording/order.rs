@@ -9,8 +9,10 @@ use jiff::Timestamp;
 
 use super::{Place, Recorded, Unread};
 
-/// How many records of a file are held back.
+/// How many records of a file are held back, at most.
 pub const WINDOW: usize = 10_000;
+/// How many bytes of records of a file are held back, at most, but for the last of them.
+const WINDOW_BYTES: usize = 64 << 20;
 
 /// The records of several files in time order, ties in file order. Unreadable records come as soon as they are met.
 pub struct InOrder<I: Iterator<Item = Result<Recorded, Unread>>> {
@@ -20,7 +22,7 @@ pub struct InOrder<I: Iterator<Item = Result<Recorded, Unread>>> {
 impl<I: Iterator<Item = Result<Recorded, Unread>>> InOrder<I> {
     /// Orders `files`, holding back `window` records of each.
     pub fn new(files: impl IntoIterator<Item = I>, window: usize) -> Self {
-        let windowed = |file| Windowed { file, held: BinaryHeap::new(), window, latest: None }.peekable();
+        let windowed = |file| Windowed { file, held: BinaryHeap::new(), held_bytes: 0, window, latest: None }.peekable();
         Self { files: files.into_iter().map(windowed).collect() }
     }
 }
@@ -58,6 +60,7 @@ pub struct Ordered {
 struct Windowed<I> {
     file: I,
     held: BinaryHeap<Reverse<Held>>,
+    held_bytes: usize,
     window: usize,
     latest: Option<Timestamp>,
 }
@@ -66,14 +69,18 @@ impl<I: Iterator<Item = Result<Recorded, Unread>>> Iterator for Windowed<I> {
     type Item = Result<Ordered, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.held.len() < self.window.max(1) {
+        while self.held.len() < self.window.max(1) && self.held_bytes < WINDOW_BYTES {
             match self.file.next() {
-                Some(Ok(recorded)) => self.held.push(Reverse(Held(recorded))),
+                Some(Ok(recorded)) => {
+                    self.held_bytes += recorded.size;
+                    self.held.push(Reverse(Held(recorded)));
+                }
                 Some(Err(unread)) => return Some(Err(unread)),
                 None => break,
             }
         }
         let Reverse(Held(recorded)) = self.held.pop()?;
+        self.held_bytes -= recorded.size;
         let late = self.latest.is_some_and(|latest| recorded.time < latest);
         self.latest = self.latest.max(Some(recorded.time));
         Some(Ok(Ordered { recorded, late }))

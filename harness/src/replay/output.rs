@@ -127,7 +127,7 @@ fn upstream_request(decided: &Decided, redactor: &Redactor) -> Option<UpstreamRe
     let pseudo = |name: &str| String::from_utf8_lossy(upstream.first(name.as_bytes()).unwrap_or_default()).into_owned();
     Some(UpstreamRequest {
         method: pseudo(":method"),
-        path: redactor.path(&pseudo(":path")),
+        path: redactor.url(&pseudo(":path")),
         authority: pseudo(":authority"),
         headers: headers(upstream, redactor),
     })

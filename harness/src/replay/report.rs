@@ -22,11 +22,10 @@ impl Report {
     pub fn add(&mut self, replayed: &Replayed, files: &Files) {
         let recorded = &replayed.recorded;
         let api = recorded.apim.as_ref().and_then(|apim| apim.api.as_deref()).unwrap_or(&recorded.request.authority);
-        if !self.by_api.contains_key(api) && self.by_api.len() >= MAX_ROWS {
-            self.by_api.entry(OTHERS.to_owned()).or_default().add(replayed);
-        } else {
-            self.by_api.entry(api.to_owned()).or_default().add(replayed);
-        }
+        // A recording's names could hold anything: escaped, they forge no row.
+        let api: String = api.escape_debug().take(MAX_NAME).collect();
+        let row = if self.by_api.contains_key(&api) || self.by_api.len() < MAX_ROWS { api } else { OTHERS.to_owned() };
+        self.by_api.entry(row).or_default().add(replayed);
         self.all.add(replayed);
         if let Some(reason) = replayed.decided.reason() {
             *self.by_reason.entry(reason.to_owned()).or_default() += 1;
@@ -42,7 +41,7 @@ impl Report {
                     files.name(place.file),
                     place.line,
                     request.method,
-                    request.path
+                    request.path.escape_debug()
                 ));
             }
             Agreement::Differs(_) => {}
@@ -113,5 +112,6 @@ fn write_table(formatter: &mut fmt::Formatter<'_>, rows: &[[String; 8]]) -> fmt:
 
 const HEADINGS: [&str; 8] = ["API", "exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable"];
 const MAX_ROWS: usize = 1000;
+const MAX_NAME: usize = 60;
 const OTHERS: &str = "(others)";
 const SHOWN_DIFFERENCES: usize = 10;
