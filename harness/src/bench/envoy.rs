@@ -38,28 +38,36 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         ("tracegate: trace goes on", wasm(&module, POLICY)),
         ("tracegate: our tracestate member too", wasm(&module, POLICY_WITH_MEMBER)),
     ];
-    let mut envoys = Vec::new();
-    for (name, plugin) in variants {
-        let upstream = proxied.then(|| (echo.address().ip().to_string(), echo.address().port()));
-        let options =
-            Options { binary: binary.clone(), plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: own_cpu };
-        envoys.push((name, Envoy::start(&options)?, Vec::new()));
-    }
+    let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, _)| (*name, Vec::new())).collect();
     let progress = indicatif::ProgressBar::new(u64::from(rounds));
-    for round in 0..=rounds {
-        for (_, envoy, measured) in &mut envoys {
-            let before = cpu(envoy.process_id())?;
-            load(envoy.listener(), requests)?;
-            let used = cpu(envoy.process_id())?.saturating_sub(before);
-            // The first round warms up.
-            if round > 0 {
+    for batch in 0..STARTS {
+        let mut envoys = Vec::new();
+        for (_, plugin) in &variants {
+            let upstream = proxied.then(|| (echo.address().ip().to_string(), echo.address().port()));
+            let options = Options {
+                binary: binary.clone(),
+                plugin: plugin.clone(),
+                upstream,
+                port: 0,
+                admin_port: 0,
+                workers: 1,
+                max_headers: None,
+                cpu: own_cpu,
+            };
+            envoys.push(Envoy::start(&options)?);
+        }
+        envoys.iter().try_for_each(|envoy| load(envoy.listener(), requests))?;
+        for _ in (batch..rounds).step_by(STARTS as usize) {
+            for (envoy, (_, measured)) in envoys.iter().zip(&mut rows) {
+                let before = cpu(envoy.process_id())?;
+                load(envoy.listener(), requests)?;
+                let used = cpu(envoy.process_id())?.saturating_sub(before);
                 measured.push(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) / f64::from(requests));
             }
+            progress.inc(1);
         }
-        progress.set_position(u64::from(round));
     }
     progress.finish_and_clear();
-    let rows: Vec<(&str, Vec<f64>)> = envoys.into_iter().map(|(name, _, measured)| (name, measured)).collect();
     let how = if proxied { "proxied" } else { "direct response" };
     let mut shown = String::new();
     let _ = writeln!(shown, "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds\n", envoy::VERSION);
@@ -119,6 +127,9 @@ fn load(address: SocketAddr, requests: u32) -> Result<()> {
 }
 
 const NOOP: &str = include_str!("noop.wat");
+/// How often all Envoys are started anew: where a process and its compiled code happen to lie shifts its cost by some
+/// microseconds, the same in each of its rounds.
+const STARTS: u32 = 5;
 const CONNECTIONS: usize = 32;
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 const POLICY_WITH_MEMBER: &str =
