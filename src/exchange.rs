@@ -46,14 +46,13 @@ impl Exchange {
                 self.state = State::Decided;
                 Step::of(decide(gateway, headers, inputs))
             }
-            (State::Decided, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
+            // A second head for one exchange can't be told from an attack on the first one's decision.
+            (State::Decided | State::Closed, Event::Request(_)) => Step::of(Verdict::Refuse(unreadable(UnreadableHead))),
+            (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
             (_, Event::Closed) => {
                 self.state = State::Closed;
                 Step::of(Verdict::Wait)
             }
-            // A second head for one exchange can't be told from an attack on the first one's decision.
-            (State::Decided | State::Closed, Event::Request(_)) => Step::of(Verdict::Refuse(unreadable(UnreadableHead))),
-            (State::Open | State::Closed, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
             (_, Event::Reply(..) | Event::Wake | Event::Deadline) => Step::of(Verdict::Wait),
         }
     }

@@ -14,10 +14,14 @@ fn a_valid_policy_has_a_fingerprint_and_warnings() {
     let found: Vec<&str> = text.lines().collect();
     let [warning, valid] = found.as_slice() else { panic!("{text}") };
     assert!(
-        warning.ends_with("sample-policy.yaml:3:1: warning: no `trace.trust`: every caller's valid trace context is continued"),
+        warning.ends_with("sample-policy.yaml:3:1: warning: every caller's valid trace context is continued: this version has no `trace.trust` to tell callers apart"),
         "{warning}"
     );
-    assert!(valid.contains("sample-policy.yaml: valid, fingerprint ") && valid.ends_with(", 5 routes"), "{valid}");
+    assert!(
+        valid.contains("sample-policy.yaml: valid, fingerprint 4394db3d3874e766 (as a gauge 74306612443252)")
+            && valid.ends_with(", 5 routes"),
+        "{valid}"
+    );
 }
 
 #[test]

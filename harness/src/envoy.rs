@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -121,6 +121,7 @@ impl Envoy {
     ///
     /// When it doesn't start, with what it logged.
     pub fn start(options: &Options) -> Result<Self> {
+        [options.port, options.admin_port].into_iter().filter(|&port| port != 0).try_for_each(check_free)?;
         let directory = tempfile::tempdir().context(|| "can't create a directory for Envoy's configuration")?;
         let configuration = directory.path().join("envoy.json");
         fs::write(&configuration, bootstrap(options)?.to_string()).context(|| "can't write Envoy's configuration")?;
@@ -202,7 +203,8 @@ impl Envoy {
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             if self.has_ended() {
-                return Err(Error::new(format!("Envoy didn't start:\n{}", last_lines(&self.log()))));
+                let status = self.process.wait().map(|status| status.to_string()).unwrap_or_default();
+                return Err(Error::new(format!("Envoy didn't start ({status}):\n{}", last_lines(&self.log()))));
             }
             if let Some((admin, listener)) = ready(admin_path) {
                 (self.admin, self.listener) = (admin, listener);
@@ -224,6 +226,11 @@ impl Drop for Envoy {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Envoy shares a port with whoever lets it (SO_REUSEPORT), and then each gets part of the requests: refused here.
+fn check_free(port: u16) -> Result<()> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).context(|| format!("can't listen on port {port}"))
 }
 
 /// The addresses of an Envoy that serves.

@@ -54,7 +54,9 @@ impl OutputFile {
             // As any program makes a file: the umask takes its part.
             builder.permissions(fs::Permissions::from_mode(0o666));
         }
-        let sink = builder.tempfile_in(directory).map(Sink::Temporary).context(shown)?;
+        // The error would name the temporary file.
+        let temporary = builder.tempfile_in(directory).map_err(|error| io::Error::from(error.kind()));
+        let sink = temporary.map(Sink::Temporary).context(shown)?;
         Ok(Self { path, sink })
     }
 

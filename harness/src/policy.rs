@@ -47,7 +47,8 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// Reads the policy in `path`: YAML where the name ends in `.yaml` or `.yml`, else JSON.
+/// Reads the policy in `path`: YAML where the name ends in `.yaml` or `.yml`, JSON where it ends in `.json`; else JSON where
+/// the text begins with `{`.
 ///
 /// # Errors
 ///
@@ -55,7 +56,11 @@ impl std::error::Error for PolicyError {}
 pub fn read(path: &Path) -> Result<Loaded, PolicyError> {
     let file = path.display().to_string();
     let text = fs::read(path).map_err(|error| PolicyError::Unreadable { file: file.clone(), error })?;
-    let yaml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("yaml") || extension.eq_ignore_ascii_case("yml"));
+    let yaml = match path.extension().map(|extension| extension.to_ascii_lowercase()) {
+        Some(extension) if extension == "yaml" || extension == "yml" => true,
+        Some(extension) if extension == "json" => false,
+        _ => text.trim_ascii_start().first() != Some(&b'{'),
+    };
     let loaded = if yaml { from_yaml(&text) } else { Policy::from_json(&text) };
     loaded.map_err(|findings| PolicyError::Invalid { file, findings })
 }
@@ -205,7 +210,7 @@ mod tests {
         let errors: Vec<String> =
             from_yaml(yaml.as_bytes()).unwrap_err().iter().map(ToString::to_string).filter(|line| !line.contains("warning")).collect();
         let expected = [
-            "1:9: schema: expected a whole number from 1 to 1, found 1.0",
+            "1:9: schema: expected a whole number from 1 on, found 1.0",
             "2:1: schema: expected a field once, found it again",
             "4:19: default.action: expected `admit` or `refuse`, found \"n\"",
         ];

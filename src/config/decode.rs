@@ -70,7 +70,13 @@ impl<'n> Place<'n> {
             Value::Integer(integer) => u64::try_from(integer).ok().filter(|integer| range.contains(integer)),
             _ => None,
         }
-        .or_else(|| self.expected(format!("a whole number from {} to {}", range.start(), range.end()), findings))
+        .or_else(|| {
+            let expected = match (range.start(), range.end()) {
+                (start, &u64::MAX) => format!("a whole number from {start} on"),
+                (start, end) => format!("a whole number from {start} to {end}"),
+            };
+            self.expected(expected, findings)
+        })
     }
 
     /// One of these words.

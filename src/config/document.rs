@@ -150,7 +150,7 @@ impl Decode for Document {
         let routes = fields.maybe("routes", findings, routes);
         let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
         fields.finish(findings);
-        place.warn("no `trace.trust`: every caller's valid trace context is continued", findings);
+        place.warn("every caller's valid trace context is continued: this version has no `trace.trust` to tell callers apart", findings);
         Some(Self {
             schema: schema?,
             service: service?,
@@ -162,7 +162,10 @@ impl Decode for Document {
 }
 
 fn schema(place: &Place<'_>, findings: &mut Findings) -> Option<u64> {
-    place.integer(1..=SCHEMA, findings)
+    match place.integer(1..=u64::MAX, findings)? {
+        schema @ 1..=SCHEMA => Some(schema),
+        _ => place.expected(format!("{SCHEMA}, the newest schema that version {} reads", crate::VERSION), findings),
+    }
 }
 
 fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {

@@ -70,7 +70,11 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
     progress.finish_and_clear();
     let how = if proxied { "proxied" } else { "direct response" };
     let mut shown = String::new();
-    let _ = writeln!(shown, "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds\n", envoy::VERSION);
+    let _ = writeln!(
+        shown,
+        "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds;\ndifferences and ratios are medians too, of what they are within each round\n",
+        envoy::VERSION
+    );
     let _ = writeln!(shown, "{:<38} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
     for (name, measured) in &rows {
         // Compared round by round: what slows a whole round slows both.

@@ -14,9 +14,11 @@ use crate::policy::{self, PolicyError};
 
 /// Check policies: everything wrong with them in one run, as FILE:LINE:COL: path: message.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo harness check policy.yaml\n  cargo harness check edge/*.json --format json")]
+#[command(
+    after_help = "Exit code: 0 where all are valid, 2 where one is not.\n\nExamples:\n  cargo harness check policy.yaml\n  cargo harness check edge/*.json --format json"
+)]
 pub(super) struct Check {
-    /// Policies: YAML where the name ends in .yaml or .yml, else JSON
+    /// Policies: YAML (.yaml, .yml) or JSON (.json); otherwise JSON where the text begins with {
     #[arg(required = true, value_name = "POLICY")]
     policies: Vec<PathBuf>,
     /// For people, or one JSON object a line
@@ -40,10 +42,11 @@ impl Check {
                 Ok(loaded) => {
                     self.show(&mut shown, &file, &loaded.warnings);
                     let (fingerprint, routes) = (loaded.policy.fingerprint, loaded.policy.routes.routes.len());
+                    let gauge = fingerprint.gauge();
                     shown += &match self.format {
-                        Format::Text => format!("{file}: valid, fingerprint {fingerprint}, {routes} routes\n"),
+                        Format::Text => format!("{file}: valid, fingerprint {fingerprint} (as a gauge {gauge}), {routes} routes\n"),
                         Format::Json => {
-                            let valid = json!({"file": file, "valid": true, "fingerprint": fingerprint.to_string(), "routes": routes});
+                            let valid = json!({"file": file, "valid": true, "fingerprint": fingerprint.to_string(), "gauge": gauge, "routes": routes});
                             format!("{valid}\n")
                         }
                     };

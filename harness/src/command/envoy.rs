@@ -92,8 +92,8 @@ impl RunEnvoy {
 fn host_and_port(text: &str) -> std::result::Result<(String, u16), String> {
     let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parsed.ok_or_else(|| format!("expected HOST:PORT, found {text:?}"))?;
-    match host.trim_start_matches('[').trim_end_matches(']') {
-        "" => Err(format!("expected HOST:PORT, found {text:?}")),
-        host => Ok((host.to_owned(), port)),
-    }
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let sound = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
+    let ambiguous = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err();
+    if sound && !ambiguous { Ok((host.to_owned(), port)) } else { Err(format!("expected HOST:PORT, found {text:?}")) }
 }

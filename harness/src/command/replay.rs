@@ -20,10 +20,12 @@ use crate::{Redactor, module, policy, workspace};
 /// Replay recorded traffic through the compiled module and compare with the record.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without arguments the sample recording is replayed against the sample policy. A recording without --policy is replayed
-against the observe-only policy: trace context is settled, nothing is refused.
+Without a recording the sample is replayed, against its policy unless --policy names another.
+A recording without --policy is replayed against the observe-only policy: trace context is
+settled, nothing is refused.
 
-Exit code: 0 all agrees, 1 something differs or is malformed, 2 nothing could be replayed.
+Exit code: 0 where all agrees or can't be decided, 1 where something differs or is malformed,
+2 where a file or the policy can't be used or nothing could be replayed.
 
 Examples:
   cargo harness replay
@@ -141,15 +143,18 @@ impl Replay {
         if losses.late > 0 {
             eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", losses.late);
         }
-        let totals = report.totals();
+        let totals = *report.totals();
         if totals.exchanges == 0 {
-            return Err(Error::new("no exchange could be read"));
+            let names: Vec<String> = (0..files.0.len()).map(|file| files.name(file)).collect();
+            return Err(Error::new(format!("no exchange could be read from {}", names.join(", "))));
         }
         match self.format {
-            Format::Json => replay::write_summary(out, totals, losses.malformed, fingerprint, version, self.seed),
+            Format::Json => replay::write_summary(out, &totals, losses.malformed, fingerprint, version, self.seed),
             Format::Text => {
                 let version = version.unwrap_or("of unknown version");
                 let malformed = losses.malformed;
+                edge.tick()?;
+                report.set_shadowed(edge.vm().metrics());
                 write!(out, "{report}\npolicy {fingerprint}, module {version}, seed {}, {malformed} malformed\n", self.seed)
             }
         }

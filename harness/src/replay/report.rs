@@ -15,6 +15,7 @@ pub struct Report {
     by_reason: BTreeMap<String, u64>,
     undecidable: BTreeMap<Undecidable, u64>,
     differences: Vec<String>,
+    shadowed: BTreeMap<String, u64>,
 }
 
 impl Report {
@@ -48,6 +49,12 @@ impl Report {
         }
     }
 
+    /// Takes what rules in `mode: shadow` would have refused from the module's own metrics.
+    pub fn set_shadowed(&mut self, metrics: BTreeMap<&str, u64>) {
+        let shadowed = metrics.into_iter().filter_map(|(name, count)| Some((name.strip_prefix("tracegate.requests.shadowed.")?, count)));
+        self.shadowed = shadowed.filter(|&(_, count)| count > 0).map(|(reason, count)| (reason.to_owned(), count)).collect();
+    }
+
     /// The totals of all APIs.
     #[must_use]
     pub const fn totals(&self) -> &Totals {
@@ -61,12 +68,8 @@ impl fmt::Display for Report {
         rows.extend(self.by_api.iter().map(|(api, totals)| row(api, totals)));
         rows.push(row("all", &self.all));
         write_table(formatter, &rows)?;
-        if !self.by_reason.is_empty() {
-            writeln!(formatter, "\nrefused")?;
-            for (reason, count) in &self.by_reason {
-                writeln!(formatter, "  {count:>8}  {reason}")?;
-            }
-        }
+        write_counts(formatter, "refused", &self.by_reason)?;
+        write_counts(formatter, "admitted, though rules in `mode: shadow` would have refused", &self.shadowed)?;
         if !self.undecidable.is_empty() {
             writeln!(formatter, "\nundecidable")?;
             for (undecidable, count) in &self.undecidable {
@@ -74,13 +77,25 @@ impl fmt::Display for Report {
             }
         }
         if !self.differences.is_empty() {
-            writeln!(formatter, "\ndiffered (the first {} of {})", self.differences.len(), self.all.differed)?;
+            writeln!(
+                formatter,
+                "\ndiffered (the first {} of {} in time; --format json has all)",
+                self.differences.len(),
+                self.all.differed
+            )?;
             for difference in &self.differences {
                 writeln!(formatter, "  {difference}")?;
             }
         }
         Ok(())
     }
+}
+
+fn write_counts(formatter: &mut fmt::Formatter<'_>, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
+    if !counts.is_empty() {
+        writeln!(formatter, "\n{heading}")?;
+    }
+    counts.iter().try_for_each(|(reason, count)| writeln!(formatter, "  {count:>8}  {reason}"))
 }
 
 fn row(name: &str, totals: &Totals) -> [String; 8] {

@@ -40,10 +40,7 @@ impl Root {
         if text.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
             return Err("expected the policy as JSON in a google.protobuf.StringValue, found something else".to_owned());
         }
-        let Loaded { policy, warnings, .. } = Policy::from_json(&text).map_err(|findings| errors(&findings))?;
-        for warning in warnings.iter() {
-            host::log(LogLevel::Warn, &format!("tracegate: {warning}"));
-        }
+        let Loaded { policy, .. } = Policy::from_json(&text).map_err(|findings| errors(&findings))?;
         let fingerprint = policy.fingerprint;
         let message = format!(
             "tracegate {}: policy {fingerprint} of {} loaded, {} routes",
