@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Recorded traffic: read from any layout, redacted on load, put in time order.
 
+mod field;
 mod frame;
 mod gateway_logs;
 mod native;

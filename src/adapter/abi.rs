@@ -8,6 +8,7 @@ mod host;
 mod root;
 mod section;
 mod stream;
+mod world;
 
 use proxy_wasm::traits::RootContext;
 

@@ -10,7 +10,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::native::{check_header, check_method, check_origin, check_target, timestamp};
+use super::field::{check_header, check_method, check_origin, check_target, timestamp};
 use super::{Apim, LastError, Place, Recorded, Request, Response, located};
 use crate::host::HeaderMap;
 use crate::redact::Redactor;

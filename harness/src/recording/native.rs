@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::field::{check_header, check_method, check_origin, check_source, check_status, check_target, timestamp};
 use super::gateway_logs::Properties;
 use super::{Apim, Expect, Place, Recorded, Request, Response, located};
 use crate::host::HeaderMap;
@@ -179,85 +179,11 @@ impl From<NativeExpect> for Expect {
     }
 }
 
-/// RFC 3339 section 5.6 with at most 9 digits after the point, in a year that nanoseconds since 1970 reach in 64 bits.
-pub(super) fn timestamp(text: &str) -> Result<Timestamp, String> {
-    let read = || {
-        let time: Timestamp = if has_shape(text.as_bytes()) { text.parse().ok()? } else { return None };
-        i64::try_from(time.as_nanosecond()).is_ok().then_some(time)
-    };
-    let shown: String = text.chars().take(40).collect();
-    read().ok_or_else(|| format!("time: expected an RFC 3339 date and time, found {shown:?}"))
-}
-
-/// `date-time`, of which jiff reads a superset.
-fn has_shape(text: &[u8]) -> bool {
-    let Some((seconds, rest)) = text.split_at_checked(19) else { return false };
-    let matches = |text: &[u8], shape: &[u8]| {
-        text.len() == shape.len()
-            && text
-                .iter()
-                .zip(shape)
-                .all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte.eq_ignore_ascii_case(shape) })
-    };
-    let digits = rest.strip_prefix(b".").map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
-    let zone = match rest {
-        [b'.', ..] if digits == 0 => return false,
-        [b'.', ..] => rest.get(digits + 1..).unwrap_or_default(),
-        _ => rest,
-    };
-    matches(seconds, b"0000-00-00T00:00:00") && (matches(zone, b"Z") || matches(zone, b"+00:00") || matches(zone, b"-00:00"))
-}
-
-/// Where a request went to. Neither is shown: user information may hold a password.
-pub(super) fn check_origin(scheme: &str, authority: &str) -> Result<(), String> {
-    if !matches!(scheme, "http" | "https") {
-        return Err("expected the scheme http or https".to_owned());
-    }
-    let sound = !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(&byte));
-    if sound { Ok(()) } else { Err("expected an authority of host and port".to_owned()) }
-}
-
-fn check_status(status: u16) -> Result<(), String> {
-    if (100..=599).contains(&status) { Ok(()) } else { Err(format!("response.status: expected one from 100 to 599, found {status}")) }
-}
-
-pub(super) fn check_method(method: &str) -> Result<(), String> {
-    if !method.is_empty() && method.bytes().all(is_token) { Ok(()) } else { Err(format!("expected a method, found {method:?}")) }
-}
-
-pub(super) fn check_target(path: &str) -> Result<(), String> {
-    let sound = (path.starts_with('/') || path == "*") && !path.bytes().any(|byte| byte.is_ascii_control());
-    if sound { Ok(()) } else { Err("path: expected one that begins with '/' and has no control characters".to_owned()) }
-}
-
-fn check_source(source: &str) -> Result<(), String> {
-    source
-        .parse::<std::net::SocketAddr>()
-        .map(drop)
-        .map_err(|_| format!("request.source: expected an address with a port, found {source:?}"))
-}
-
 fn header_map(lines: Vec<(String, Bytes)>) -> Result<HeaderMap, String> {
     for (name, Bytes(value)) in &lines {
         check_header(name, value)?;
     }
     Ok(lines.into_iter().map(|(name, Bytes(value))| (name, value)).collect())
-}
-
-/// What no HTTP message can carry is no recording of one. The value isn't shown: it may be a credential.
-pub(super) fn check_header(name: &str, value: &[u8]) -> Result<(), String> {
-    if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(format!("expected a header name, found {name:?}"));
-    }
-    if value.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
-        return Err(format!("header {name}: expected a value without CR, LF and NUL"));
-    }
-    Ok(())
-}
-
-/// RFC 9110 section 5.6.2
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn https() -> String {

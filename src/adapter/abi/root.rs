@@ -9,14 +9,11 @@ use proxy_wasm::types::{ContextType, LogLevel, MetricType};
 
 use super::host;
 use super::stream::Stream;
+use super::world::{SharedGateway, perform, with_inputs};
 use crate::config::{Findings, Loaded, Policy, Severity};
-use crate::effect::{Effect, ExchangeId, GatewayId, Woken};
+use crate::effect::{ExchangeId, GatewayId, Woken};
 use crate::gateway::Gateway;
-use crate::inputs::{EntropyUnavailable, Inputs};
 use crate::metrics::Counter;
-
-/// The gateway that a root context's streams share. The host runs a VM on one thread and one callback at a time.
-pub(super) type SharedGateway = Rc<RefCell<Gateway>>;
 
 pub(super) struct Root {
     id: u32,
@@ -117,21 +114,6 @@ impl RootContext for Root {
 fn errors(findings: &Findings) -> String {
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
     errors.map(ToString::to_string).collect::<Vec<_>>().join("\n")
-}
-
-/// Carries out what the core asks of the world; the compiler points here when the first stage asks for something.
-pub(super) fn perform(effects: &[Effect]) {
-    if let Some(effect) = effects.first() {
-        match *effect {}
-    }
-}
-
-/// Lends the host's clock and randomness: one clock read.
-pub(super) fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
-    let now = host::now();
-    let mut entropy = |bytes: &mut [u8]| -> Result<(), EntropyUnavailable> { host::fill_random(bytes) };
-    // The ABI has one clock, the wall's.
-    run(&mut Inputs { now: i64::try_from(now).unwrap_or(i64::MAX), monotonic: now, entropy: &mut entropy })
 }
 
 /// Holds the first 48 bits of the running policy's fingerprint.

@@ -5,7 +5,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::host::{self, Failed};
-use super::root::{SharedGateway, perform, with_inputs};
+use super::world::{SharedGateway, perform, with_inputs};
 use crate::adapter::pairs;
 use crate::decision::Refusal;
 use crate::edits::{HeaderEdit, HeaderEdits};
