@@ -73,13 +73,16 @@ pub enum Requirement {
 ///
 /// A host or path that readers could take for different ones is refused before any route is tried: a rule for `/admin` must
 /// not be passed by another spelling of it. A policy without routes decides nothing by either and looks at neither.
+///
+/// So is a request without a path, as CONNECT may be: routes can't tell what it is for.
 #[must_use]
 pub(crate) fn decide(head: &RequestHead<'_>, table: &RouteTable) -> Decision {
     if table.routes.is_empty() {
         return table.default.decision();
     }
-    let Ok(path) = NormalPath::read(head.path) else {
-        return Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous));
+    let path = match NormalPath::read(head.path) {
+        Ok(path) if path.as_bytes() != b"*" || head.method == b"OPTIONS" => path,
+        _ => return Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous)),
     };
     let Ok(host) = RequestHost::read(head.authority) else {
         return Decision::Refused(Refusal::new(400, Reason::RequestHostAmbiguous));
@@ -166,6 +169,9 @@ mod tests {
             ("GET", "api.example.:443", "/admin", refused(403, Reason::AccessDenied)),
             ("GET", "api.example", "/trial%2fadmin", refused(400, Reason::RequestPathAmbiguous)),
             ("GET", "api.example", "/trial//../admin", refused(400, Reason::RequestPathAmbiguous)),
+            ("GET", "api.example", "*", refused(400, Reason::RequestPathAmbiguous)),
+            ("CONNECT", "api.example", "", refused(400, Reason::RequestPathAmbiguous)),
+            ("OPTIONS", "api.example", "*", refused(404, Reason::OperationNotFound)),
             ("GET", "u@api.example", "/admin", refused(400, Reason::RequestHostAmbiguous)),
         ] {
             assert_eq!(decided(method, authority, path), expected, "{method} {authority} {path}");

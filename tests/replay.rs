@@ -131,6 +131,9 @@ fn envelopes_may_hold_more_than_records() {
     let found = lines(&replay(&[text(&log), "--format", "json"]));
     assert_eq!(found[..3].iter().map(|line| line["line"].as_u64().unwrap()).collect::<Vec<_>>(), [4, 14, 26]);
     assert_eq!((&summary(&found)["exchanges"], &summary(&found)["malformed"]), (&json!(3), &json!(0)));
+    let nested = json!({"a": 1, "records": [{"b": 1, "records": [good]}, good, good]});
+    let log = file(&scratch, "nested.json", &nested.to_string());
+    assert_eq!(summary(&lines(&replay(&[text(&log), "--format", "json"])))["exchanges"], 3);
 }
 
 #[test]
@@ -324,7 +327,7 @@ fn native_records_are_read_strictly() {
         (json!({"request": {"method": "GET", "path": "orders"}}), "path: expected one that begins with '/'"),
         (json!({"request": {"method": "GE T", "path": "/"}}), "expected a method, found \"GE T\""),
         (json!({"request": {"method": "GET", "path": "/", "source": "203.0.113.9"}}), "request.source: expected an address with a port"),
-        (json!({"request": {"method": "GET", "path": "/", "headers": [["a b", "1"]]}}), "expected a header name, found \"a b\""),
+        (json!({"request": {"method": "GET", "path": "/", "headers": [["a b", "1"]]}}), "expected a header name, found something else"),
         (
             json!({"request": {"method": "GET", "path": "/", "headers": [["authorization", "s3cret\r\n"]]}}),
             "header authorization: expected a value without CR, LF and NUL",
@@ -338,6 +341,7 @@ fn native_records_are_read_strictly() {
         (json!({"request": {"method": "GET", "path": "/", "authority": "a\r\nx: 1"}}), "expected an authority of host and port"),
         (json!({"request": {"method": "GET", "path": "/", "scheme": "ftp"}}), "expected the scheme http or https"),
         (json!({"response": {"status": 0}}), "response.status: expected one from 100 to 599, found 0"),
+        (json!({"time": "2026-11-22T09:00:00+24:00"}), "time: expected an RFC 3339 date and time"),
         (json!({"time": "20261122T090001Z"}), "time: expected an RFC 3339 date and time"),
         (json!({"time": "2026-11-22T09:00:00+01:00[Europe/Paris]"}), "time: expected an RFC 3339 date and time"),
         (json!({"time": "9999-11-22T09:00:00Z"}), "time: expected an RFC 3339 date and time"),
@@ -360,9 +364,9 @@ fn no_credential_comes_out() {
     const CANARY: &str = "canary-7f3a9";
     let scratch = TempDir::new().unwrap();
     let url = format!(
-        "https://user:{CANARY}@api.example/a?x=1&subscription-key={CANARY}&Subscription%2DKey={CANARY}&sig={CANARY}&access_token={CANARY}"
+        "https://user:{CANARY}@api.example/a?x=1&subscription-key={CANARY}&Subscription%2DKey={CANARY}&sig={CANARY}&access_token={CANARY}&to=https%3A%2F%2Fx%2F%3Fcode%3D{CANARY}&y=1,token={CANARY}"
     );
-    let headers = json!({"subscription-key": CANARY, "X-Access-Token": CANARY, "Referer": format!("https://a/?r=1;sig={CANARY}#id_token={CANARY}"), "Authorization": format!("Bearer {CANARY}"), "Ocp-Apim-Subscription-Key": CANARY, "Cookie": format!("s={CANARY}"), "x-plain": "shown"});
+    let headers = json!({"subscription-key": CANARY, "X-Access-Token": CANARY, "Referer": format!("https://a/?r=1;sig={CANARY}#id_token={CANARY}"), "Location": format!("//u:{CANARY}@h/cb#a=1 token={CANARY}"), "x-raw": format!("Bearer {CANARY}"), "baggage": format!("u=1,token={CANARY}"), "Authorization": format!("Bearer {CANARY}"), "Ocp-Apim-Subscription-Key": CANARY, "Cookie": format!("s={CANARY}"), "x-plain": "shown"});
     let log = record(json!({"url": url, "requestHeaders": headers, "backendResponseHeaders": {"Set-Cookie": CANARY}}));
     let native = json!({"time": "2026-11-22T09:00:00Z", "request": {"method": "GET", "path": format!("/?token={CANARY}"), "headers": [["authorization", CANARY]]},
         "expect": {"upstream_headers": {"authorization": [format!("other {CANARY}")]}}});
@@ -397,6 +401,15 @@ fn results_go_to_a_file_whole() {
         symlink(&target, &link).unwrap();
         assert_eq!(replay(&["--out", text(&link)]).status.code(), Some(0));
         assert!(link.is_symlink() && fs::read_to_string(&target).unwrap().starts_with("API "), "a link is followed");
+        let (nowhere, dangling) = (scratch.path().join("nowhere-yet"), scratch.path().join("dangling"));
+        symlink("nowhere-yet", &dangling).unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(
+            (replay(&["--out", text(&dangling)]).status.code(), replay(&["--out", text(&target)]).status.code()),
+            (Some(0), Some(0))
+        );
+        assert!(dangling.is_symlink() && nowhere.is_file(), "even to where nothing is yet");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600, "a file that is there keeps its mode");
         assert_ne!(fs::metadata(&out).unwrap().permissions().mode() & 0o044, 0, "others may read it, as the umask allows");
         assert_eq!(replay(&["--out", "/dev/null"]).status.code(), Some(0));
         assert!(!fs::metadata("/dev/null").unwrap().is_file(), "a device is written to, not replaced");

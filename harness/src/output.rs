@@ -41,8 +41,9 @@ impl OutputFile {
     /// When the directory can't be written to.
     pub fn create(path: &Path) -> Result<Self> {
         let shown = || format!("can't write {}", path.display());
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        let path = resolved(path).context(shown)?;
+        let existing = fs::metadata(&path).ok();
+        if existing.as_ref().is_some_and(|metadata| !metadata.is_file()) {
             let sink = OpenOptions::new().write(true).open(&path).map(Sink::Direct).context(shown)?;
             return Ok(Self { path, sink });
         }
@@ -51,8 +52,8 @@ impl OutputFile {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // As any program makes a file: the umask takes its part.
-            builder.permissions(fs::Permissions::from_mode(0o666));
+            // As any program makes a file: the umask takes its part. A file that is there keeps its mode.
+            builder.permissions(existing.map_or_else(|| fs::Permissions::from_mode(0o666), |metadata| metadata.permissions()));
         }
         // The error would name the temporary file.
         let temporary = builder.tempfile_in(directory).map_err(|error| io::Error::from(error.kind()));
@@ -74,6 +75,16 @@ impl OutputFile {
     }
 }
 
+/// Where a path leads in the end, though nothing may be there yet.
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = fs::read_link(&path) else { return Ok(path) };
+        path = path.parent().unwrap_or_else(|| Path::new("")).join(target);
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
@@ -89,3 +100,6 @@ impl Write for OutputFile {
         }
     }
 }
+
+/// As many as Linux follows.
+const MAX_LINKS: usize = 40;

@@ -176,7 +176,7 @@ impl Iterator for Records<'_> {
                     self.index += 1;
                     return Some(Ok(*recorded));
                 }
-                Ok(Record::Envelope(frames)) => self.unpacked = frames,
+                Ok(Record::Envelope(frames)) => frames.into_iter().rev().for_each(|frame| self.unpacked.push_front(frame)),
                 Err(message) => return unread(line, message, false),
             }
         }

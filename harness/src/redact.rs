@@ -26,38 +26,73 @@ impl Redactor {
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A header's value as JSON: a credential as `{"redacted": "1a2b3c4d"}`, text as text but for credentials in the URLs
-    /// that it may hold, other bytes as `{"base64": "…"}`.
+    /// A header's value as JSON: a credential as `{"redacted": "1a2b3c4d"}`, text as text but for credentials in the
+    /// parameters and URLs that it may hold, other bytes as `{"base64": "…"}`.
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
-        match std::str::from_utf8(value) {
-            _ if is_credential_header(name) => json!({"redacted": self.digest(value)}),
-            Ok(text) if text.contains('=') => Value::from(self.url(text)),
-            _ => json_bytes(value),
+        let text = String::from_utf8_lossy(value);
+        let scheme = text.split(' ').next().unwrap_or_default();
+        if is_credential_header(name) || scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic") {
+            return json!({"redacted": self.digest(value)});
+        }
+        // Trace context is what a replay is about, and its members are no parameters.
+        if name.eq_ignore_ascii_case(b"traceparent") || name.eq_ignore_ascii_case(b"tracestate") {
+            return json_bytes(value);
+        }
+        let shown = self.url(&text);
+        match (shown == text, std::str::from_utf8(value)) {
+            (true, _) => json_bytes(value),
+            (false, Ok(_)) => Value::from(shown),
+            (false, Err(_)) => json!({"redacted": self.digest(value)}),
         }
     }
 
-    /// A URL, or any part of one, with the values of credential parameters as `REDACTED-1a2b3c4d`, wherever parameters may
-    /// stand: behind `?`, `&`, `;` and `#`.
+    /// A URL, or any text that may hold one, with the values of credential parameters as `REDACTED-1a2b3c4d` wherever
+    /// parameters may stand, and without user information.
     #[must_use]
     pub fn url(&self, url: &str) -> String {
+        self.nested_url(url, MAX_NESTING)
+    }
+
+    fn nested_url(&self, url: &str, nesting: usize) -> String {
         let mut redacted = String::with_capacity(url.len());
-        for part in url.split_inclusive(SEPARATORS) {
-            let (parameter, separator) = match part.strip_suffix(SEPARATORS) {
-                Some(parameter) => (parameter, part.get(parameter.len()..).unwrap_or_default()),
-                None => (part, ""),
-            };
+        // In a path, a segment's parameters end with the segment.
+        let mut in_path = true;
+        let mut before = None;
+        let mut rest = url;
+        while !rest.is_empty() {
+            let end = rest.find(|byte| SEPARATORS.contains(&byte) || (in_path && byte == '/')).unwrap_or(rest.len());
+            let (parameter, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
             match parameter.split_once('=') {
-                Some((name, value)) if is_credential_parameter(name) && !is_redacted(value) => {
+                Some((_, value)) if is_redacted(value) => redacted.push_str(parameter),
+                // A whole segment, as `/key=1`, is no parameter.
+                Some((name, value)) if (before != Some('/') && is_credential_parameter(name)) || self.holds_credential(value, nesting) => {
                     redacted.push_str(name);
                     redacted.push_str("=REDACTED-");
                     redacted.push_str(&self.digest(value.as_bytes()));
                 }
+                // What stands between `//` and `@` is user information.
+                None if redacted.ends_with("//") && parameter.contains('@') => {
+                    redacted.push_str("REDACTED@");
+                    redacted.push_str(parameter.rsplit('@').next().unwrap_or_default());
+                }
                 _ => redacted.push_str(parameter),
             }
-            redacted.push_str(separator);
+            let mut separator = tail.chars();
+            before = separator.next();
+            if let Some(separator) = before {
+                in_path &= separator != '?';
+                redacted.push(separator);
+            }
+            rest = separator.as_str();
         }
         redacted
+    }
+
+    /// Whether a value is an escaped URL with a credential in it.
+    fn holds_credential(&self, value: &str, nesting: usize) -> bool {
+        let decoded = percent_decoded(value);
+        nesting > 0 && decoded != value && self.nested_url(&decoded, nesting - 1) != decoded
     }
 }
 
@@ -108,7 +143,9 @@ fn percent_decoded(name: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-const SEPARATORS: [char; 4] = ['?', '&', ';', '#'];
+const SEPARATORS: [char; 11] = ['?', '&', ';', '#', ',', ' ', '\t', '"', '\'', '<', '>'];
+/// How often a URL is looked for within a URL.
+const MAX_NESTING: usize = 3;
 
 /// Names that are credentials' as a whole, in lower case; among them the signatures that OpenTelemetry's `url.query` redacts.
 const CREDENTIAL_NAMES: &[&str] = &["assertion", "awsaccesskeyid", "client_assertion", "code", "jwt", "key", "sig", "x-functions-key"];
@@ -147,6 +184,10 @@ mod tests {
                 "/a?x=1;sig=REDACTED-*&r=/b?access_token=REDACTED-*#id_token=REDACTED-*",
             ),
             ("/a;key=s3cret", "/a;key=REDACTED-*"),
+            ("/a;key=s3cret/../b?c=/d", "/a;key=REDACTED-*/../b?c=/d"),
+            ("<https://h/?sig=s3cret>; rel=next", "<https://h/?sig=REDACTED-*>; rel=next"),
+            ("https://u:s3cret@h/?a=1", "https://REDACTED@h/?a=1"),
+            ("/a?mail=a@b", "/a?mail=a@b"),
             ("/key=1", "/key=1"),
             ("/a?monkey=1", "/a?monkey=1"),
         ] {
@@ -170,7 +211,9 @@ mod tests {
             redactor.header(b"location", b"https://a/?code=s3cret"),
             json!(format!("https://a/?code=REDACTED-{}", redactor.digest(b"s3cret")))
         );
-        assert_eq!(redactor.header(b"tracestate", b"a=1,b=2"), json!("a=1,b=2"));
+        assert_eq!(redactor.header(b"tracestate", b"key=1,b=2"), json!("key=1,b=2"));
+        assert_eq!(redactor.header(b"x", b"\xfftoken=s3cret"), json!({"redacted": redactor.digest(b"\xfftoken=s3cret")}));
+        assert_eq!(redactor.header(b"x-raw", b"bearer s3cret"), json!({"redacted": redactor.digest(b"bearer s3cret")}));
         assert_eq!(redactor.header(b"x", b"\xff"), json!({"base64": "/w=="}));
     }
 }

@@ -63,7 +63,8 @@ impl<'a> Source<'a> {
     /// serde_json counts columns in bytes.
     fn error(&self, error: &serde_json::Error) -> Finding {
         let start = error.line().checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
-        let at = self.position(start.saturating_add(error.column().saturating_sub(1)));
+        let offset = start.saturating_add(error.column().saturating_sub(1));
+        let at = self.position(self.text.floor_char_boundary(offset));
         syntax(at, &words(error))
     }
 

@@ -135,6 +135,7 @@ fn what_is_no_json_is_located_in_characters() {
     for (text, expected) in [
         (&b""[..], "1:1: EOF while parsing a value"),
         (b"{\"a\": \"\xc3\xa9\", b}", "1:12: key must be a string"),
+        (b"{\"schema\": \"\xc3\xa9", "1:13: EOF while parsing a string"),
         (b"{}\n x", "2:2: trailing characters"),
         (b"{\n\"a\": 1,\n}", "3:1: key must be a string"),
         (b"{\"\xc3\xa9\": \"\xff\"}", "1:8: expected UTF-8 text, found another encoding"),

@@ -3,6 +3,7 @@
 //! fully qualified name (RFC 1034 section 3.1).
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 /// A match on the request's host.
@@ -18,23 +19,32 @@ pub enum HostMatch {
 impl HostMatch {
     /// Whether `host` matches.
     #[must_use]
-    pub fn matches(&self, RequestHost(host): RequestHost<'_>) -> bool {
-        match self {
-            Self::Exact(Host(expected)) => host.eq_ignore_ascii_case(expected.as_bytes()),
-            Self::Suffix(HostSuffix(suffix)) => {
-                let tail = host.len().checked_sub(suffix.len()).and_then(|start| host.get(start..));
-                host.len() > suffix.len() && tail.is_some_and(|tail| tail.eq_ignore_ascii_case(suffix.as_bytes()))
+    pub fn matches(&self, host: RequestHost<'_>) -> bool {
+        match (self, host) {
+            (Self::Exact(Host::Name(expected)), RequestHost::Name(name)) => name.eq_ignore_ascii_case(expected.as_bytes()),
+            (Self::Exact(Host::Address(expected)), RequestHost::Address(address)) => address == *expected,
+            (Self::Suffix(HostSuffix(suffix)), RequestHost::Name(name)) => {
+                let tail = name.len().checked_sub(suffix.len()).and_then(|start| name.get(start..));
+                name.len() > suffix.len() && tail.is_some_and(|tail| tail.eq_ignore_ascii_case(suffix.as_bytes()))
             }
+            (_, RequestHost::None | RequestHost::Name(_) | RequestHost::Address(_)) => false,
         }
     }
 }
 
-/// The host that a request names, without port and final dot; empty where it names none.
+/// The host that a request names, without port and final dot.
 ///
 /// What could be read as another host further down is no host: user information, a port that is no number, several ports,
-/// bytes that hosts don't hold.
+/// bytes that hosts don't hold, empty labels, brackets around anything but an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestHost<'a>(&'a [u8]);
+pub enum RequestHost<'a> {
+    /// It names none.
+    None,
+    /// A name, or an IPv4 address.
+    Name(&'a [u8]),
+    /// An IPv6 address, however it is spelled.
+    Address(Ipv6Addr),
+}
 
 impl<'a> RequestHost<'a> {
     /// Reads an `:authority`.
@@ -43,16 +53,20 @@ impl<'a> RequestHost<'a> {
     ///
     /// [`AmbiguousHost`], as said above.
     pub fn read(authority: &'a [u8]) -> Result<Self, AmbiguousHost> {
+        if authority.is_empty() {
+            return Ok(Self::None);
+        }
         let (host, port) = split_port(authority);
-        let address = host.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
-        let sound = match address {
-            Some(address) => address.iter().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
-            None => host.iter().all(|&byte| is_name_byte(byte)),
-        };
-        if !sound || !port.iter().all(u8::is_ascii_digit) {
+        if !port.iter().all(u8::is_ascii_digit) {
             return Err(AmbiguousHost);
         }
-        Ok(Self(host.strip_suffix(b".").unwrap_or(host)))
+        if let Some(address) = host.strip_prefix(b"[") {
+            let address = address.strip_suffix(b"]").and_then(|address| std::str::from_utf8(address).ok()?.parse().ok());
+            return address.map(Self::Address).ok_or(AmbiguousHost);
+        }
+        let name = host.strip_suffix(b".").unwrap_or(host);
+        let sound = name.split(|&byte| byte == b'.').all(|label| !label.is_empty() && label.iter().all(|&byte| is_label_byte(byte)));
+        if sound { Ok(Self::Name(name)) } else { Err(AmbiguousHost) }
     }
 }
 
@@ -68,40 +82,31 @@ impl fmt::Display for AmbiguousHost {
 
 impl std::error::Error for AmbiguousHost {}
 
-/// A host name or address in lower case, without a port.
+/// A host to match.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host(String);
+pub enum Host {
+    /// A name or IPv4 address, in lower case.
+    Name(String),
+    /// An IPv6 address.
+    Address(Ipv6Addr),
+}
 
 /// The end of a host name, in lower case, with its leading dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostSuffix(String);
 
-impl Host {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl HostSuffix {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl FromStr for Host {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        check(text)?;
         let (host, _) = split_port(text.as_bytes());
-        if host.len() != text.len() {
-            return Err(InvalidHost::Port);
+        match RequestHost::read(text.as_bytes()) {
+            _ if host.len() != text.len() => Err(InvalidHost::Port),
+            _ if text.len() > MAX_LENGTH => Err(InvalidHost::NotAHost),
+            Ok(RequestHost::Name(name)) => Ok(Self::Name(String::from_utf8_lossy(name).to_ascii_lowercase())),
+            Ok(RequestHost::Address(address)) => Ok(Self::Address(address)),
+            Ok(RequestHost::None) | Err(AmbiguousHost) => Err(InvalidHost::NotAHost),
         }
-        Ok(Self(text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase()))
     }
 }
 
@@ -109,25 +114,16 @@ impl FromStr for HostSuffix {
     type Err = InvalidHost;
 
     fn from_str(text: &str) -> Result<Self, InvalidHost> {
-        check(text)?;
-        let text = text.strip_suffix('.').unwrap_or(text);
-        if !text.starts_with('.') || text.len() < 2 {
-            return Err(InvalidHost::SuffixWithoutDot);
+        let name = text.strip_prefix('.').ok_or(InvalidHost::SuffixWithoutDot)?;
+        match name.parse()? {
+            Host::Name(name) => Ok(Self(format!(".{name}"))),
+            Host::Address(_) => Err(InvalidHost::NotAHost),
         }
-        Ok(Self(text.to_ascii_lowercase()))
     }
 }
 
-fn check(text: &str) -> Result<(), InvalidHost> {
-    match text.bytes().find(|&byte| !is_name_byte(byte) && !matches!(byte, b':' | b'[' | b']')) {
-        Some(found) => Err(InvalidHost::Byte { found }),
-        None if text.is_empty() || text.len() > 255 => Err(InvalidHost::Length { found: text.len() }),
-        None => Ok(()),
-    }
-}
-
-const fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+const fn is_label_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// Cuts `:port` off an authority, at the last colon that is in no bracket.
@@ -143,16 +139,8 @@ fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
 /// Why text is no host to match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidHost {
-    /// A byte that hosts don't hold.
-    Byte {
-        /// The byte.
-        found: u8,
-    },
-    /// Not 1 to 255 bytes.
-    Length {
-        /// The length.
-        found: usize,
-    },
+    /// Neither a name, nor an IPv4 address, nor an IPv6 address in brackets.
+    NotAHost,
     /// A port, which is never compared.
     Port,
     /// A suffix that doesn't begin with a dot.
@@ -161,16 +149,18 @@ pub enum InvalidHost {
 
 impl fmt::Display for InvalidHost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Byte { found } => write!(formatter, "expected a host name or address, found '{}' in it", found.escape_ascii()),
-            Self::Length { found } => write!(formatter, "expected a host of 1 to 255 bytes, found {found}"),
-            Self::Port => formatter.write_str("expected a host without a port, found one with a port"),
-            Self::SuffixWithoutDot => formatter.write_str("expected a suffix such as \".example.com\", found no leading dot"),
-        }
+        formatter.write_str(match self {
+            Self::NotAHost => "expected a host name, an IPv4 address or an IPv6 address in brackets",
+            Self::Port => "expected a host without a port, found one with a port",
+            Self::SuffixWithoutDot => "expected a suffix such as \".example.com\", found no leading dot",
+        })
     }
 }
 
 impl std::error::Error for InvalidHost {}
+
+/// The longest name that DNS has, and more than any address.
+const MAX_LENGTH: usize = 255;
 
 #[cfg(test)]
 mod tests {
@@ -184,20 +174,43 @@ mod tests {
             ("a.example.", "a.example"),
             ("a.example.:443", "a.example"),
             ("a:", "a"),
-            ("[::1]", "[::1]"),
-            ("[::1]:80", "[::1]"),
             ("192.0.2.1:80", "192.0.2.1"),
-            ("", ""),
         ] {
-            assert_eq!(RequestHost::read(authority.as_bytes()), Ok(RequestHost(host.as_bytes())), "{authority}");
+            assert_eq!(RequestHost::read(authority.as_bytes()), Ok(RequestHost::Name(host.as_bytes())), "{authority}");
         }
+        for authority in ["[::1]", "[::1]:80", "[0:0::1]", "[::0.0.0.1]:"] {
+            assert_eq!(RequestHost::read(authority.as_bytes()), Ok(RequestHost::Address(Ipv6Addr::LOCALHOST)), "{authority}");
+        }
+        assert_eq!(RequestHost::read(b""), Ok(RequestHost::None));
     }
 
     #[test]
     fn ambiguous_authorities_are_refused() {
-        for authority in
-            ["u:p@a", "u@a", "a:80:80", "a:x", "a:-1", "a b", "%61", "a/b", "a\u{e9}", "[::1", "[::1]x", "[a]b]:1", "::1", "a,b", "a\t"]
-        {
+        for authority in [
+            "u:p@a",
+            "u@a",
+            "a:80:80",
+            "a:x",
+            "a:-1",
+            "a b",
+            "%61",
+            "a/b",
+            "a\u{e9}",
+            "[::1",
+            "[::1]x",
+            "[a]b]:1",
+            "::1",
+            "a,b",
+            "a\t",
+            ".",
+            ".a",
+            "a..",
+            "a..b",
+            ":80",
+            "[]",
+            "[zz]",
+            "[::1%251]",
+        ] {
             assert_eq!(RequestHost::read(authority.as_bytes()), Err(AmbiguousHost), "{authority}");
         }
     }
@@ -211,8 +224,8 @@ mod tests {
             ("API.EXAMPLE.:1", true, true),
             ("a.b.example", false, true),
             ("evilexample", false, false),
-            (".example", false, false),
             ("", false, false),
+            ("[::1]", false, false),
         ] {
             let host = RequestHost::read(host.as_bytes()).unwrap();
             assert_eq!((exact.matches(host), suffix.matches(host)), (by_exact, by_suffix), "{host:?}");
@@ -222,10 +235,12 @@ mod tests {
     #[test]
     fn what_can_never_match_is_refused() {
         assert_eq!("a:80".parse::<Host>(), Err(InvalidHost::Port));
-        assert_eq!("".parse::<Host>(), Err(InvalidHost::Length { found: 0 }));
-        assert_eq!("*.example".parse::<Host>(), Err(InvalidHost::Byte { found: b'*' }));
-        assert_eq!("a/b".parse::<Host>(), Err(InvalidHost::Byte { found: b'/' }));
-        assert_eq!("example".parse::<HostSuffix>(), Err(InvalidHost::SuffixWithoutDot));
-        assert_eq!(".".parse::<HostSuffix>(), Err(InvalidHost::SuffixWithoutDot));
+        for text in ["", ".", "*.example", "a/b", "a]b", "[zz]", "a..b", "::1"] {
+            assert!(text.parse::<Host>().is_err(), "{text}");
+        }
+        for text in ["example", ".", "", "..x", ".a[b", ".[::1]", ".shop.example:443"] {
+            assert!(text.parse::<HostSuffix>().is_err(), "{text}");
+        }
+        assert_eq!("[::1]".parse::<Host>(), Ok(Host::Address(Ipv6Addr::LOCALHOST)));
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 /// slashes merged.
 ///
 /// Nothing is rewritten upstream. What could be read as another path further down is no path: `%2F`, `%5C` and `%00`, a
-/// backslash, an escape without two hexadecimal digits, a control character, a fragment, a `..` behind an empty segment
+/// backslash, an escape without two hexadecimal digits, a control character, a fragment, dots with parameters (`..;x`), a `..` behind an empty segment
 /// (`/a//../b` is `/a/b` by the standard and `/b` to those who merge slashes first), and anything that doesn't begin with
 /// `/` (but for the `*` of OPTIONS).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl<'a> NormalPath<'a> {
         if path.iter().any(|&byte| matches!(byte, b'\\' | b'#' | 0..=b' ' | 0x7f)) {
             return Err(AmbiguousPath);
         }
-        if !path.contains(&b'%') && is_plain(path) {
+        if !path.contains(&b'%') && !path.contains(&b';') && is_plain(path) {
             return Ok(Self(Cow::Borrowed(path)));
         }
         Ok(Self(Cow::Owned(without_dot_segments(&decoded(path)?)?)))
@@ -86,6 +86,8 @@ fn without_dot_segments(path: &[u8]) -> Result<Vec<u8>, AmbiguousPath> {
                     return Err(AmbiguousPath);
                 }
             }
+            // Some services drop a segment's parameters before they look at its dots.
+            [b'.', b';', ..] | [b'.', b'.', b';', ..] => return Err(AmbiguousPath),
             segment => kept.push(segment),
         }
         last = segment;
@@ -108,7 +110,7 @@ pub struct AmbiguousPath;
 impl fmt::Display for AmbiguousPath {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(
-            "expected a path with one reading, found %2F, %5C, %00, a backslash, a control character, a fragment, a broken escape or '..' behind an empty segment",
+            "expected a path with one reading, found %2F, %5C, %00, a backslash, a control character, a fragment, a broken escape, '..;' or '..' behind an empty segment",
         )
     }
 }
@@ -166,8 +168,6 @@ impl PathMatch {
     /// [`InvalidPathMatch`] where the literal parts are not in normal form, or a brace is not around a whole segment, or
     /// a parameter has no name or one that is taken.
     pub fn template(template: &str) -> Result<Self, InvalidPathMatch> {
-        let plain = template.replace(['{', '}'], "");
-        normal(&plain)?;
         let mut segments = Vec::new();
         for segment in template.split('/').skip(1) {
             let segment = match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
@@ -177,6 +177,7 @@ impl PathMatch {
             };
             segments.push(segment);
         }
+        normal(&template.replace(['{', '}'], ""))?;
         Ok(Self::Template(segments))
     }
 
@@ -185,6 +186,8 @@ impl PathMatch {
     pub fn matches(&self, path: &NormalPath<'_>) -> bool {
         match self {
             Self::Exact(expected) => path.as_bytes() == expected,
+            // `/` is above everything, even above the `*` of OPTIONS.
+            Self::Prefix(prefix) if prefix.is_empty() => true,
             Self::Prefix(prefix) => {
                 path.as_bytes().strip_prefix(prefix.as_slice()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
             }
@@ -326,6 +329,12 @@ mod tests {
             "/a b",
             "/a\u{7f}",
             "http://x/",
+            "/admin//../x",
+            "/x//./../admin",
+            "//..",
+            "/a/..;/b",
+            "/a/%2e%2E;x/b",
+            "/.;/a",
         ] {
             assert_eq!(NormalPath::read(target.as_bytes()), Err(AmbiguousPath), "{target}");
         }
@@ -347,6 +356,7 @@ mod tests {
             ("/orders/7/lines/", [false, false, false, true]),
             ("/orders//lines/1", [false, false, false, true]),
             ("/healthz?x", [false, true, false, true]),
+            ("*", [false, false, false, true]),
             ("/healthz/", [false, false, false, true]),
             ("/admin", [false, false, true, true]),
             ("/admin/", [false, false, true, true]),
@@ -379,7 +389,8 @@ mod tests {
             (PathMatch::template("/a//{b}"), InvalidPathMatch::NotNormal { normal: "/a/b".into() }),
             (PathMatch::template("/a/x{b}"), InvalidPathMatch::PartialSegment),
             (PathMatch::template("/a/{b}/{b}"), InvalidPathMatch::ParameterRepeated),
-            (PathMatch::template("/a/{b c}"), InvalidPathMatch::NotAPath),
+            (PathMatch::template("/a/{b c}"), InvalidPathMatch::ParameterName),
+            (PathMatch::template("/{}/b"), InvalidPathMatch::ParameterName),
             (PathMatch::template("/a/{b.c}"), InvalidPathMatch::ParameterName),
         ] {
             assert_eq!(made, Err(expected));

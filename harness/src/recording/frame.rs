@@ -137,6 +137,10 @@ impl<R: Read> Frames<R> {
             }
             Scan::Broken { message, resume } => {
                 self.take(resume);
+                if self.ended && self.start >= self.buffer.len() {
+                    self.finished = true;
+                    return Err(FrameError::Unclosed { line });
+                }
                 Err(FrameError::Malformed { line: at, message })
             }
         }
@@ -158,7 +162,7 @@ impl<R: Read> Frames<R> {
             };
             if in_string {
                 match byte {
-                    b'\n' => return Ok(broken("expected the end of a string, found the end of the line", index)),
+                    b'\n' => return Ok(broken("expected the end of a string, found the end of the line", again.unwrap_or(index))),
                     _ if escaped => escaped = false,
                     b'\\' => escaped = true,
                     b'"' => in_string = false,
@@ -201,7 +205,7 @@ impl<R: Read> Frames<R> {
                 may_be_envelope = false;
             }
             if index > MAX_RECORD {
-                return Ok(broken(format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20), index));
+                return Ok(broken(format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20), again.unwrap_or(index)));
             }
         }
     }
@@ -358,6 +362,15 @@ mod tests {
             // Only the line after next shows that the first was cut: the one between is not lost.
             ("{\"a\":\n{\"b\":2}\n{\"c\":3}\n", vec![format!("1!{another}"), "2:{\"b\":2}".to_owned(), "3:{\"c\":3}".to_owned()]),
             (
+                "{\"a\":\n{\"b\":2}\n\"garbage\n{\"c\":3}\n",
+                vec![
+                    "1!expected the end of a string, found the end of the line".to_owned(),
+                    "2:{\"b\":2}".to_owned(),
+                    "3!expected a JSON object, found '\\\"'".to_owned(),
+                    "4:{\"c\":3}".to_owned(),
+                ],
+            ),
+            (
                 "{\"a\":\"x\n{\"b\":2}\n",
                 vec!["1!expected the end of a string, found the end of the line".to_owned(), "2:{\"b\":2}".to_owned()],
             ),
@@ -404,6 +417,7 @@ mod tests {
     fn an_unclosed_array_or_envelope_is_a_cut_file() {
         assert_eq!(frames("\n[{},\n{}"), ["2:{}", "3:{}", "2!unclosed"]);
         assert_eq!(frames("{\"records\":[{}]"), ["1:{}", "1!unclosed"]);
+        assert_eq!(frames("{\"records\":[{}],\"x\":1"), ["1:{}", "1!unclosed"]);
         assert_eq!(frames("{\"records\":[{},{\"a\":"), ["1:{}", "1!unclosed"]);
     }
 
