@@ -316,7 +316,7 @@ fn length(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// Reads, compiles and starts a module from a file.
+/// Reads and compiles a module from a file.
 ///
 /// # Errors
 ///

@@ -34,6 +34,13 @@ fn the_module_is_small_and_says_which_version_it_is() {
     assert!(wasm.windows(section.len()).any(|window| window == section.as_bytes()));
 }
 
+/// Cargo.toml has the version; WIT can't refer to it.
+#[test]
+fn the_wit_package_has_the_same_version() {
+    let wit = fs::read_to_string(tracegate_harness::workspace::root().join("wit/world.wit")).unwrap();
+    assert!(wit.contains(&format!("\npackage tracegate:policy@{};\n", tracegate::VERSION)));
+}
+
 #[test]
 fn what_is_no_module_is_refused_by_name() {
     let refused = |wasm: &[u8]| Module::compile(wasm, Metering::None).unwrap_err().to_string();

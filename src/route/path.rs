@@ -9,9 +9,9 @@ use std::fmt;
 /// slashes merged.
 ///
 /// Nothing is rewritten upstream. What could be read as another path further down is no path: `%2F`, `%5C` and `%00`, a
-/// backslash, an escape without two hexadecimal digits, a control character, a fragment, dots with parameters (`..;x`), a `..` behind an empty segment
-/// (`/a//../b` is `/a/b` by the standard and `/b` to those who merge slashes first), and anything that doesn't begin with
-/// `/` (but for the `*` of OPTIONS).
+/// backslash, an escape without two hexadecimal digits, a control character, a fragment, dots with parameters (`..;x`), a
+/// `..` behind an empty segment (`/a//../b` is `/a/b` by the standard and `/b` to those who merge slashes first), and
+/// anything that doesn't begin with `/` (but for the `*` of OPTIONS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormalPath<'a>(Cow<'a, [u8]>);
 

@@ -166,7 +166,7 @@ impl Replay {
         })
     }
 
-    /// A bar by bytes read, on a terminal and from the second second on.
+    /// A bar by bytes read, where standard error is a terminal.
     fn progress(&self) -> ProgressBar {
         let bytes = self.recordings.iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
         let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };

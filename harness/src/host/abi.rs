@@ -117,13 +117,11 @@ fn get_current_time(mut host: Host<'_>, place: u32) -> u32 {
 
 fn get_buffer_bytes(mut host: Host<'_>, buffer: u32, start: u32, max_size: u32, return_data: u32, return_size: u32) -> u32 {
     const PLUGIN_CONFIGURATION: u32 = 7;
-    const VM_CONFIGURATION: u32 = 6;
     status((|| {
-        let bytes = match buffer {
-            PLUGIN_CONFIGURATION => &host.data().configuration,
-            VM_CONFIGURATION => return Err(Status::NotFound),
-            _ => return Err(Status::NotFound),
-        };
+        if buffer != PLUGIN_CONFIGURATION {
+            return Err(Status::NotFound);
+        }
+        let bytes = &host.data().configuration;
         let bytes = bytes.get(index(start)..).ok_or(Status::BadArgument)?;
         let bytes = bytes.get(..bytes.len().min(index(max_size))).unwrap_or_default().to_vec();
         hand_over(&mut host, &bytes, return_data, return_size)
