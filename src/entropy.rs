@@ -21,14 +21,17 @@ impl EntropyBlock {
     ///
     /// # Errors
     ///
-    /// [`EntropyUnavailable`] where a new block is needed and `source` has none. What is left of the old block stays.
+    /// [`EntropyUnavailable`] where a new block is needed and `source` has none, or gives only zeros.
     pub(crate) fn draw<const N: usize>(&mut self, source: &mut dyn Entropy) -> Result<[u8; N], EntropyUnavailable> {
         if let Some(drawn) = self.take() {
             return Ok(drawn);
         }
         let mut fresh = std::mem::take(&mut self.bytes);
+        // A host may claim to have filled the block and not have: that must neither make old bytes new nor hand out zeros.
+        fresh.clear();
         fresh.resize(BLOCK_SIZE, 0);
-        let filled = source.fill(&mut fresh);
+        let filled =
+            source.fill(&mut fresh).and_then(|()| if fresh.iter().any(|byte| *byte != 0) { Ok(()) } else { Err(EntropyUnavailable) });
         self.bytes = fresh;
         // After a failure the block's bytes are unspecified: none of them may be given out.
         self.used = if filled.is_ok() { 0 } else { self.bytes.len() };
@@ -89,6 +92,28 @@ mod tests {
             Ok(())
         };
         assert_eq!(block.draw::<8>(&mut whole), Ok([9; 8]));
+    }
+
+    #[test]
+    fn a_source_that_fills_nothing_repeats_nothing() {
+        let mut fills = 0;
+        let mut lazy = |bytes: &mut [u8]| {
+            fills += 1;
+            if fills == 1 {
+                bytes.fill(7);
+            }
+            Ok(())
+        };
+        let mut block = EntropyBlock::new();
+        for _ in 0..BLOCK_SIZE / 16 {
+            assert_eq!(block.draw::<16>(&mut lazy), Ok([7; 16]));
+        }
+        assert_eq!(block.draw::<16>(&mut lazy), Err(EntropyUnavailable));
+        let mut mended = |bytes: &mut [u8]| {
+            bytes.fill(8);
+            Ok(())
+        };
+        assert_eq!(block.draw::<16>(&mut mended), Ok([8; 16]), "it asks again");
     }
 
     #[test]
