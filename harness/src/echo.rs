@@ -3,23 +3,17 @@
 //! raw bytes kept.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use crate::http::{Connection, Request};
 use crate::redact::json_bytes;
+use crate::server::Server;
 
 /// A running echo; it ends when dropped.
 #[derive(Debug)]
-pub struct Echo {
-    address: SocketAddr,
-    ending: Arc<AtomicBool>,
-    listening: Option<JoinHandle<()>>,
-}
+pub struct Echo(Server);
 
 impl Echo {
     /// Listens on a free port of the loopback address.
@@ -28,44 +22,18 @@ impl Echo {
     ///
     /// When there is no free port.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let ending = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&ending);
-        let listening = thread::spawn(move || {
-            for accepted in listener.incoming() {
-                if ends.load(Ordering::Relaxed) {
-                    return;
-                }
-                if let Ok(stream) = accepted {
-                    thread::spawn(move || serve(stream));
-                }
-            }
-        });
-        Ok(Self { address, ending, listening: Some(listening) })
+        Server::start(serve).map(Self)
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        // Wakes `incoming`.
-        let _ = TcpStream::connect(self.address);
-        if let Some(listening) = self.listening.take() {
-            let _ = listening.join();
-        }
+        self.0.address()
     }
 }
 
 /// Answers until the peer closes, or sends what is no HTTP.
-fn serve(stream: TcpStream) {
-    let Ok(mut connection) = Connection::over(stream) else { return };
+fn serve(mut connection: Connection) {
     while let Ok(Some(request)) = connection.read_request() {
         let body = echo(&request).to_string();
         let body = if request.method == "HEAD" { "" } else { &body };
@@ -76,7 +44,7 @@ fn serve(stream: TcpStream) {
     }
 }
 
-fn echo(Request { method, target, fields }: &Request) -> Value {
+fn echo(Request { method, target, fields, .. }: &Request) -> Value {
     let headers: Vec<Value> = fields.iter().map(|(name, value)| json!([String::from_utf8_lossy(name), json_bytes(value)])).collect();
     json!({"method": method, "path": target, "headers": headers})
 }
@@ -91,7 +59,7 @@ mod tests {
         let mut connection = Connection::open(echo.address()).unwrap();
         for _ in 0..2 {
             connection
-                .send(b"POST /a?b HTTP/1.1\r\nA: 1\r\nx: \xff\r\na: 2\r\ntransfer-encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\n\r\n")
+                .send(b"POST /a?b HTTP/1.1\r\nA: 1\r\nx: \xff\r\na: 2\r\ntransfer-encoding: chunked\r\n\r\n3\r\nxyz\r\n0\r\nt: 1\r\n\r\n")
                 .unwrap();
             let response = connection.read_response().unwrap();
             let body: Value = serde_json::from_slice(&response.body).unwrap();

