@@ -3,7 +3,7 @@
 //! compiled module in the native host and in real Envoy.
 
 use tracegate::trace::TraceParent;
-use tracegate_harness::host::{self, HeaderMap, Metering, Outcome, Vm};
+use tracegate_harness::host::{self, Always, HeaderMap, Message, Metering, Options, Proxy, Reply, Request};
 use tracegate_harness::module;
 use tracegate_tests::{Edge, OPEN, WITH_MEMBER, echoed, get};
 
@@ -109,15 +109,14 @@ fn assert_case(case: &Case, parents: &[String], states: &[String]) {
 
 #[test]
 fn every_rule_holds_through_the_module_in_the_native_host() {
-    let module = host::compile_file(&module::build().unwrap(), Metering::None).unwrap();
-    let mut vm = Vm::start(&module, 7).unwrap();
-    let plugin = vm.configure(OPEN).unwrap();
+    let module = host::compile_file(&module::build().unwrap(), Metering::Time).unwrap();
+    let upstream = Always(Reply::now(Message::response(200, [("x", "")], b"")));
+    let mut proxy = Proxy::start(&module, Options::new(OPEN, 7), upstream).unwrap();
     for case in cases() {
         let mut head: HeaderMap = [(":method", "GET"), (":path", "/"), (":authority", "api.example")].into_iter().collect();
-        case.sent.iter().for_each(|(name, value)| head.add(name.as_bytes(), value));
-        let exchange = vm.request(plugin, head).unwrap();
-        let Outcome::Forwarded(upstream) = vm.outcome(&exchange).unwrap() else { panic!("{}: not forwarded", case.rule) };
-        vm.close(exchange).unwrap();
+        case.sent.iter().for_each(|(name, value)| head.add(name.as_bytes(), value.trim_ascii()));
+        let finished = proxy.exchange(Request { message: Message::request(head), ..Request::default() });
+        let upstream = finished.upstream.unwrap_or_else(|| panic!("{}: not forwarded", case.rule)).head;
         let values =
             |name: &str| upstream.values(name.as_bytes()).map(|value| String::from_utf8_lossy(value).into_owned()).collect::<Vec<_>>();
         assert_case(&case, &values("traceparent"), &values("tracestate"));

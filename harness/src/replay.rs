@@ -15,16 +15,31 @@ pub use output::{write_exchange, write_summary};
 pub use report::Report;
 
 use crate::Redactor;
-use crate::error::Result;
-use crate::host::{HeaderMap, Module, Outcome, Plugin, Vm};
+use crate::error::{Error, Result};
+use crate::host::{Callout, ExchangeId, Finished, HeaderMap, Message, Module, Options, Part, Proxy, Reply, Request, Vm, World};
 use crate::recording::Recorded;
 
-/// A policy at work in a VM of its own.
+/// A policy at work in a proxy of its own.
 #[derive(Debug)]
-pub struct Edge {
-    vm: Vm,
-    plugin: Plugin,
+pub struct Edge<'m> {
+    proxy: Proxy<'m, Recording>,
     redactor: Redactor,
+}
+
+/// What lies behind the edge in a replay: a backend that answers what it answered then.
+#[derive(Debug, Default)]
+struct Recording {
+    response: Message,
+}
+
+impl World for Recording {
+    fn upstream(&mut self, _: ExchangeId, _: &Message) -> Reply {
+        Reply::now(std::mem::take(&mut self.response))
+    }
+
+    fn service(&mut self, _: &Callout) -> Reply {
+        Reply::Refused
+    }
 }
 
 /// One recorded exchange and what the edge made of it.
@@ -113,16 +128,15 @@ impl Decided {
     }
 }
 
-impl Edge {
+impl<'m> Edge<'m> {
     /// Starts a VM and configures it with a policy in JSON.
     ///
     /// # Errors
     ///
     /// When the module traps or refuses the policy.
-    pub fn start(module: &Module, policy: &str, seed: u64) -> Result<Self> {
-        let mut vm = Vm::start(module, seed)?;
-        let plugin = vm.configure(policy)?;
-        Ok(Self { vm, plugin, redactor: Redactor::new(seed) })
+    pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
+        let proxy = Proxy::start(module, Options::new(policy, seed), Recording::default())?;
+        Ok(Self { proxy, redactor: Redactor::new(seed) })
     }
 
     /// Sends a recorded exchange through.
@@ -132,7 +146,7 @@ impl Edge {
     /// When the module traps.
     pub fn replay(&mut self, recorded: Recorded) -> Result<Replayed> {
         let nanoseconds = recorded.time.as_nanosecond();
-        self.vm.set_clock(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
+        self.proxy.vm_mut().set_clock(i64::try_from(nanoseconds).unwrap_or(i64::MAX));
         let decided = self.decide(&recorded)?;
         let trace = trace_fate(&recorded, &decided);
         let agreement = Agreement::of(&recorded, &decided, &self.redactor);
@@ -140,30 +154,26 @@ impl Edge {
     }
 
     fn decide(&mut self, recorded: &Recorded) -> Result<Decided> {
-        let exchange = self.vm.request(self.plugin, head(recorded))?;
-        let outcome = self.vm.outcome(&exchange)?;
-        self.vm.close(exchange)?;
-        Ok(match outcome {
-            Outcome::Forwarded(upstream) => {
-                let response = ClientResponse { status: u32::from(recorded.response.status), headers: recorded.response.headers.clone() };
-                Decided::Admitted { upstream, response }
+        self.proxy.world_mut().response = response(recorded);
+        let request = Request { message: Message::request(head(recorded)), ..Request::default() };
+        let Finished { upstream, response, details } = self.proxy.exchange(request);
+        if let Some(failure) = self.proxy.failure() {
+            return Err(Error::new(failure));
+        }
+        Ok(match (upstream, response) {
+            (Some(upstream), Some(response)) => Decided::Admitted { upstream: upstream.head, response: response.into() },
+            (None, Some(response)) => Decided::Refused { reason: details, response: response.into() },
+            // The plugin closed the connection: access logs show status 0 then.
+            (_, None) => {
+                Decided::Refused { reason: details, response: ClientResponse { status: 0, headers: HeaderMap::new(Part::Response) } }
             }
-            Outcome::Answered(response) => {
-                let reason = String::from_utf8_lossy(&response.details).into_owned();
-                Decided::Refused { reason, response: ClientResponse { status: response.status, headers: response.headers } }
-            }
-            // Nobody resumes it: in a gateway it would end by the gateway's own time-out.
-            Outcome::Paused => Decided::Refused {
-                reason: "NeverResumed".to_owned(),
-                response: ClientResponse { status: 504, headers: HeaderMap::default() },
-            },
         })
     }
 
     /// The VM, for its metrics and its log.
     #[must_use]
     pub const fn vm(&self) -> &Vm {
-        &self.vm
+        self.proxy.vm()
     }
 
     /// Lets the plugin flush what it has counted.
@@ -172,8 +182,24 @@ impl Edge {
     ///
     /// When the module traps.
     pub fn tick(&mut self) -> Result<()> {
-        self.vm.tick(self.plugin)
+        self.proxy.tick();
+        self.proxy.failure().map_or(Ok(()), |failure| Err(Error::new(failure)))
     }
+}
+
+impl From<Message> for ClientResponse {
+    fn from(message: Message) -> Self {
+        let status = u32::from(message.status());
+        let mut headers = message.head;
+        headers.remove(b":status");
+        Self { status, headers }
+    }
+}
+
+fn response(recorded: &Recorded) -> Message {
+    let mut head = recorded.response.headers.clone();
+    head.add(b":status", recorded.response.status.to_string().as_bytes());
+    Message { head, ..Message::default() }
 }
 
 /// The head as a gateway hands it to a plugin, pseudo-headers first.

@@ -77,7 +77,7 @@ impl Replay {
         }
         let Some(loaded) = self.load_policy()? else { return Ok(Outcome::Unusable) };
         let path = self.module.clone().map_or_else(module::build, Ok)?;
-        let module = host::compile_file(&path, Metering::None)?;
+        let module = host::compile_file(&path, Metering::Time)?;
         let edge = Edge::start(&module, &loaded.canonical, self.seed)?;
         let fingerprint = loaded.policy.fingerprint.to_string();
         match self.out.clone() {

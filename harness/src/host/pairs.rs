@@ -3,45 +3,56 @@
 
 use super::headers::HeaderMap;
 
-/// What the module is handed: all of it. Envoy's limits hold for what modules hand over, see [`read`].
-pub(super) fn write(map: &HeaderMap) -> Vec<u8> {
-    let size: usize = 4 + map.iter().map(|line| 8 + line.name.len() + line.value.len() + 2).sum::<usize>();
-    let mut buffer = Vec::with_capacity(size);
+/// The bytes that [`write`] fills: all lines, whatever their number. Envoy's limits hold for what modules hand over, see
+/// [`read`].
+pub(super) fn size(map: &HeaderMap) -> usize {
+    if map.is_empty() { 0 } else { 4 + map.iter().map(|line| 8 + line.name.len() + line.value.len() + 2).sum::<usize>() }
+}
+
+/// Serialises a map into a buffer of its [`size`].
+pub(super) fn write(map: &HeaderMap, mut buffer: &mut [u8]) {
+    if map.is_empty() {
+        return;
+    }
     put_length(&mut buffer, map.len());
     for line in map.iter() {
         put_length(&mut buffer, line.name.len());
         put_length(&mut buffer, line.value.len());
     }
     for text in map.iter().flat_map(|line| [&line.name, &line.value]) {
-        buffer.extend_from_slice(text);
-        buffer.push(0);
+        put(&mut buffer, text);
+        put(&mut buffer, &[0]);
     }
-    buffer
 }
 
-/// What the module hands over; `None` where its lengths lie. Above Envoy's limits a map counts as empty.
-pub(super) fn read(mut buffer: &[u8]) -> Option<HeaderMap> {
+/// The pairs that the module hands over. Above Envoy's limits, and where the lengths lie, it reads none.
+pub(super) fn read(buffer: &[u8]) -> Vec<(&[u8], &[u8])> {
+    parse(buffer).unwrap_or_default()
+}
+
+fn parse(mut buffer: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     if buffer.len() > MAX_SIZE {
-        return Some(HeaderMap::default());
+        return None;
     }
-    let count = take_length(&mut buffer)?;
-    if count > MAX_PAIRS {
-        return Some(HeaderMap::default());
-    }
-    let mut lengths = buffer.get(..count.checked_mul(8)?)?;
-    let mut text = buffer.get(lengths.len()..)?;
-    let mut map = HeaderMap::default();
+    let count = take_length(&mut buffer).filter(|count| *count <= MAX_PAIRS)?;
+    let (mut lengths, mut text) = buffer.split_at_checked(count.checked_mul(8)?)?;
+    let mut pairs = Vec::with_capacity(count);
     for _ in 0..count {
         let (name, value) = (take_length(&mut lengths)?, take_length(&mut lengths)?);
-        let name = take_text(&mut text, name)?;
-        let value = take_text(&mut text, value)?;
-        map.add(name, value);
+        pairs.push((take_text(&mut text, name)?, take_text(&mut text, value)?));
     }
-    Some(map)
+    text.is_empty().then_some(pairs)
 }
 
-fn put_length(buffer: &mut Vec<u8>, length: usize) {
-    buffer.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+fn put(buffer: &mut &mut [u8], bytes: &[u8]) {
+    if let Some((here, rest)) = std::mem::take(buffer).split_at_mut_checked(bytes.len()) {
+        here.copy_from_slice(bytes);
+        *buffer = rest;
+    }
+}
+
+fn put_length(buffer: &mut &mut [u8], length: usize) {
+    put(buffer, &u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
 
 fn take_length(buffer: &mut &[u8]) -> Option<usize> {
@@ -56,6 +67,8 @@ fn take_text<'a>(buffer: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     Some(text)
 }
 
+/// A map without lines, where Envoy writes one down all the same.
+pub(super) const NONE: &[u8] = &[0; 4];
 const MAX_PAIRS: usize = 1024;
 const MAX_SIZE: usize = 1 << 20;
 
@@ -63,20 +76,27 @@ const MAX_SIZE: usize = 1 << 20;
 mod tests {
     use super::*;
 
+    fn written(map: &HeaderMap) -> Vec<u8> {
+        let mut buffer = vec![0xaa; size(map)];
+        write(map, &mut buffer);
+        buffer
+    }
+
     #[test]
     fn what_is_written_is_read() {
         let map: HeaderMap = [(&b"a"[..], &b"\xff,1"[..]), (b"a", b""), (b"b", b"2")].into_iter().collect();
-        let buffer = write(&map);
-        assert_eq!(read(&buffer), Some(map));
+        let buffer = written(&map);
+        assert_eq!(read(&buffer), [(&b"a"[..], &b"\xff,1"[..]), (b"a", b""), (b"b", b"2")]);
         for cut in 0..buffer.len() {
-            assert_eq!(read(&buffer[..cut]), None, "cut to {cut}");
+            assert!(read(&buffer[..cut]).is_empty(), "cut to {cut}");
         }
+        assert!(written(&HeaderMap::default()).is_empty());
     }
 
     #[test]
     fn above_the_limits_what_a_module_hands_over_counts_as_empty() {
-        let lines = |count: usize| read(&write(&(0..count).map(|index| (index.to_string(), "v")).collect())).map(|map| map.len());
-        assert_eq!((lines(1024), lines(1025)), (Some(1024), Some(0)));
-        assert_eq!(read(&write(&[("a", "v".repeat(1 << 20))].into_iter().collect())), Some(HeaderMap::default()));
+        let lines = |count: usize| read(&written(&(0..count).map(|index| (index.to_string(), "v")).collect())).len();
+        assert_eq!((lines(1024), lines(1025)), (1024, 0));
+        assert!(read(&written(&[("a", "v".repeat(1 << 20))].into_iter().collect())).is_empty());
     }
 }

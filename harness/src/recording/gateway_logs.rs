@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
 use super::{Apim, LastError, Place, Recorded, Request, Response, located};
-use crate::host::HeaderMap;
+use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
 #[derive(Deserialize)]
@@ -91,8 +91,8 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     let (scheme, authority, path) = split(url).ok_or("properties.url: expected a URL with scheme and host")?;
     check_target(&path)?;
     check_origin(&scheme, &authority)?;
-    let headers = header_map(properties.request_headers.as_ref())?;
-    let response_headers = header_map(properties.backend_response_headers.as_ref())?;
+    let headers = header_map(Part::Request, properties.request_headers.as_ref())?;
+    let response_headers = header_map(Part::Response, properties.backend_response_headers.as_ref())?;
     let status = properties.backend_response_code.filter(|&code| code != 0).unwrap_or(200);
     Ok(Recorded {
         place,
@@ -126,10 +126,10 @@ fn split(url: &str) -> Option<(String, String, String)> {
     Some((scheme.to_ascii_lowercase(), host.to_owned(), path))
 }
 
-fn header_map(logged: Option<&LoggedHeaders>) -> Result<HeaderMap, String> {
+fn header_map(part: Part, logged: Option<&LoggedHeaders>) -> Result<HeaderMap, String> {
     let lines = logged.map(|LoggedHeaders(lines)| lines.as_slice()).unwrap_or_default();
     lines.iter().try_for_each(|(name, value)| check_header(name, value.as_bytes()))?;
-    Ok(lines.iter().map(|(name, value)| (name, value)).collect())
+    Ok(HeaderMap::received(part, lines.iter().map(|(name, value)| (name, value))))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::field::{check_header, check_method, check_origin, check_source, check_status, check_target, timestamp};
 use super::gateway_logs::Properties;
 use super::{Apim, Expect, Place, Recorded, Request, Response, located};
-use crate::host::HeaderMap;
+use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
 #[derive(Deserialize)]
@@ -149,8 +149,8 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
         place,
         size: bytes.len(),
         time: timestamp(&time)?,
-        request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(headers)? },
-        response: Response { status: response.status, headers: header_map(response.headers)? },
+        request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(Part::Request, headers)? },
+        response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
         apim: apim.map(self::apim).transpose()?,
         expect: expect.map(Into::into),
     })
@@ -179,11 +179,11 @@ impl From<NativeExpect> for Expect {
     }
 }
 
-fn header_map(lines: Vec<(String, Bytes)>) -> Result<HeaderMap, String> {
+fn header_map(part: Part, lines: Vec<(String, Bytes)>) -> Result<HeaderMap, String> {
     for (name, Bytes(value)) in &lines {
         check_header(name, value)?;
     }
-    Ok(lines.into_iter().map(|(name, Bytes(value))| (name, value)).collect())
+    Ok(HeaderMap::received(part, lines.into_iter().map(|(name, Bytes(value))| (name, value))))
 }
 
 fn https() -> String {

@@ -50,9 +50,10 @@ impl Report {
     }
 
     /// Takes what rules in `mode: shadow` would have refused from the module's own metrics.
-    pub fn set_shadowed(&mut self, metrics: BTreeMap<&str, u64>) {
-        let shadowed = metrics.into_iter().filter_map(|(name, count)| Some((name.strip_prefix("tracegate.requests.shadowed.")?, count)));
-        self.shadowed = shadowed.filter(|&(_, count)| count > 0).map(|(reason, count)| (reason.to_owned(), count)).collect();
+    pub fn set_shadowed(&mut self, metrics: BTreeMap<String, u64>) {
+        let shadowed = metrics.into_iter().filter(|(_, count)| *count > 0);
+        let reason = |(name, count): (String, u64)| Some((name.strip_prefix("tracegate.requests.shadowed.")?.to_owned(), count));
+        self.shadowed = shadowed.filter_map(reason).collect();
     }
 
     /// The totals of all APIs.

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A compiled module.
+
+use std::fmt;
+
+use wasmtime::{InstancePre, Linker};
+
+use super::abi;
+use super::engine::{self, Metering, wasm_error};
+use super::state::State;
+use crate::error::{Context, Error, Result};
+
+/// A compiled module, fit to be instantiated any number of times.
+pub struct Module {
+    pub(super) instance: InstancePre<State>,
+    pub(super) metering: Metering,
+    version: Option<String>,
+}
+
+impl Module {
+    /// Compiles a module and links it to the host functions of ABI 0.2.1.
+    ///
+    /// # Errors
+    ///
+    /// When `wasm` is no module, is for another ABI version, or imports what that ABI doesn't have.
+    pub fn compile(wasm: &[u8], metering: Metering) -> Result<Self> {
+        let engine = engine::start(metering)?;
+        let module = wasmtime::Module::new(&engine, wasm).map_err(|error| wasm_error("expected a WebAssembly module", &error))?;
+        check_abi(&module)?;
+        let mut linker = Linker::new(&engine);
+        abi::link(&mut linker, &module)?;
+        let instance = linker.instantiate_pre(&module).map_err(|error| wasm_error("can't link the module", &error))?;
+        Ok(Self { instance, metering, version: version(wasm) })
+    }
+
+    /// What the module's own section says about its version.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Module").field("version", &self.version).field("metering", &self.metering).finish_non_exhaustive()
+    }
+}
+
+/// Reads and compiles a module from a file.
+///
+/// # Errors
+///
+/// As [`Module::compile`], and when the file can't be read.
+pub fn compile_file(path: &std::path::Path, metering: Metering) -> Result<Module> {
+    let wasm = std::fs::read(path).context(|| format!("can't read {}", path.display()))?;
+    Module::compile(&wasm, metering).context(|| path.display().to_string())
+}
+
+fn check_abi(module: &wasmtime::Module) -> Result<()> {
+    if module.get_export(ABI_VERSION).is_some() {
+        return Ok(());
+    }
+    let other = module.exports().find(|export| export.name().starts_with("proxy_abi_version_"));
+    let found = other.map_or_else(|| "no mark of any".to_owned(), |other| format!("`{}`", other.name()));
+    Err(Error::new(format!("expected a module for proxy-wasm ABI 0.2.1, marked `{ABI_VERSION}`; found {found}")))
+}
+
+/// The `version` in the custom section `tracegate`.
+fn version(wasm: &[u8]) -> Option<String> {
+    const CUSTOM: u8 = 0;
+    let mut rest = wasm.get(8..)?;
+    loop {
+        let (id, mut section) = rest.split_first()?;
+        let size = take_number(&mut section)?;
+        let (mut contents, behind) = section.split_at_checked(size)?;
+        rest = behind;
+        if *id != CUSTOM {
+            continue;
+        }
+        let length = take_number(&mut contents)?;
+        let (name, text) = contents.split_at_checked(length)?;
+        if name == b"tracegate" {
+            let described: serde_json::Value = serde_json::from_slice(text).ok()?;
+            return described.get("version")?.as_str().map(str::to_owned);
+        }
+    }
+}
+
+/// An unsigned LEB128 number.
+fn take_number(bytes: &mut &[u8]) -> Option<usize> {
+    let mut number = 0;
+    for shift in (0..35).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+const ABI_VERSION: &str = "proxy_abi_version_0_2_1";
