@@ -14,3 +14,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
+
+/// A plugin that does nothing.
+const NOOP: &str = include_str!("bench/noop.wat");

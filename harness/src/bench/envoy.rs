@@ -27,7 +27,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
     let module = module::build()?;
     let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
     let noop = scratch.path().join("noop.wasm");
-    fs::write(&noop, wat::parse_str(NOOP).context(|| "noop.wat")?).context(|| "can't write the no-op plugin")?;
+    fs::write(&noop, wat::parse_str(super::NOOP).context(|| "noop.wat")?).context(|| "can't write the no-op plugin")?;
     // Threads and processes started from here on inherit this process's CPU, but for Envoy, which gets its own.
     let own_cpu = (std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) && pin_to(1)).then_some(0);
     let echo = Echo::start().context(|| "can't start the upstream")?;
@@ -130,7 +130,6 @@ fn load(address: SocketAddr, requests: u32) -> Result<()> {
     Ok(())
 }
 
-const NOOP: &str = include_str!("noop.wat");
 /// How often all Envoys are started anew: where a process and its compiled code happen to lie shifts its cost by some
 /// microseconds, the same in each of its rounds.
 const STARTS: u32 = 5;

@@ -9,46 +9,46 @@ use indicatif::ProgressBar;
 
 use super::median;
 use crate::error::{Context, Error, Result};
-use crate::host::{self, Metering, Vm};
+use crate::host::{self, Always, Message, Metering, Module, Options, Proxy, Reply, Request};
 use crate::recording::{InOrder, Recorded, Records, WINDOW};
 use crate::replay::{self, Edge};
 use crate::{Redactor, module, policy, workspace};
 
-/// Tells exchanges a second, the shares of reading, host and module, comparing and writing, and fuel an exchange.
+/// Tells exchanges a second, the shares of parsing, host, module, comparing and writing, fuel an exchange, and what a VM
+/// takes to start and to hold.
 ///
 /// # Errors
 ///
 /// When the sample doesn't replay.
 pub fn run() -> Result<String> {
     let wasm = module::build()?;
-    let loaded = policy::read(&workspace::sample_policy()).context(|| "the sample policy")?;
-    let module = host::compile_file(&wasm, Metering::None)?;
+    let policy = policy::read(&workspace::sample_policy()).context(|| "the sample policy")?.canonical;
+    let module = host::compile_file(&wasm, Metering::Time)?;
+    let idle = Module::compile(&wat::parse_str(super::NOOP).context(|| "noop.wat")?, Metering::Time)?;
     let redactor = Redactor::new(0);
-    let mut stages: [Vec<f64>; 4] = Default::default();
-    let mut exchanges = 0;
+    let mut stages: [Vec<f64>; 5] = Default::default();
+    let (mut starts, mut held, mut exchanges) = (Vec::new(), 0, 0);
     for _ in 0..ROUNDS {
         let begun = Instant::now();
         let recorded = read(&redactor)?;
         exchanges = recorded.len();
-        let [reading, running, comparing, writing] = &mut stages;
+        let [reading, hosting, running, comparing, writing] = &mut stages;
         reading.push(begun.elapsed().as_secs_f64());
 
-        let mut vm = Vm::start(&module, 0)?;
-        let plugin = vm.configure(&loaded.canonical)?;
-        let heads: Vec<_> = recorded.iter().map(replay::head).collect();
-        let begun = Instant::now();
-        for head in heads {
-            let exchange = vm.request(plugin, head)?;
-            vm.outcome(&exchange)?;
-            vm.close(exchange)?;
-        }
-        let alone = begun.elapsed().as_secs_f64();
-        running.push(alone);
+        let hosted = serve(Proxy::start(&idle, Options::new(&policy, 0), upstream())?, &recorded);
+        hosting.push(hosted);
 
-        let mut edge = Edge::start(&module, &loaded.canonical, 0)?;
+        let begun = Instant::now();
+        let proxy = Proxy::start(&module, Options::new(&policy, 0), upstream())?;
+        starts.push(begun.elapsed().as_secs_f64());
+        held = proxy.vm().memory_size();
+        let both = serve(proxy, &recorded);
+        running.push((both - hosted).max(0.0));
+
+        let mut edge = Edge::start(&module, &policy, 0)?;
         let begun = Instant::now();
         let replayed: Vec<_> = recorded.into_iter().map(|recorded| edge.replay(recorded)).collect::<Result<_>>()?;
-        comparing.push((begun.elapsed().as_secs_f64() - alone).max(0.0));
+        comparing.push((begun.elapsed().as_secs_f64() - both).max(0.0));
 
         let begun = Instant::now();
         for replayed in &replayed {
@@ -56,20 +56,37 @@ pub fn run() -> Result<String> {
         }
         writing.push(begun.elapsed().as_secs_f64());
     }
-    let fuel = fuel(&wasm, &loaded.canonical, &redactor)?;
+    let fuel = fuel(&wasm, &policy, &redactor)?;
     let medians = stages.map(median);
     let whole: f64 = medians.iter().sum();
     let count = f64::from(u32::try_from(exchanges).unwrap_or(u32::MAX));
     let mut shown = String::new();
     let _ = writeln!(shown, "{exchanges} exchanges of the sample recording, medians of {ROUNDS} rounds\n");
-    let _ = writeln!(shown, "{:<34} {:>12} {:>8}", "stage", "µs/exchange", "share");
-    for (name, seconds) in ["reading and ordering", "host and module", "building heads and comparing", "writing JSON"].iter().zip(medians) {
-        let _ = writeln!(shown, "{name:<34} {:>12.2} {:>7.0}%", seconds * 1e6 / count, seconds * 100.0 / whole);
+    let _ = writeln!(shown, "{:<38} {:>12} {:>8}", "stage", "µs/exchange", "share");
+    for (name, seconds) in STAGES.iter().zip(medians) {
+        let _ = writeln!(shown, "{name:<38} {:>12.2} {:>7.0}%", seconds * 1e6 / count, seconds * 100.0 / whole);
     }
-    let [_, running, ..] = medians;
-    let _ = writeln!(shown, "\nexchanges a second: {:.0} through host and module, {:.0} with everything", count / running, count / whole);
+    let [_, hosting, running, ..] = medians;
+    let through = count / (hosting + running);
+    let _ = writeln!(shown, "\nexchanges a second: {through:.0} through host and module, {:.0} with everything", count / whole);
     let _ = writeln!(shown, "fuel an exchange: {fuel:.0}");
+    let _ = writeln!(shown, "a VM: started and configured in {:.2} ms, {} KiB of memory", median(starts) * 1e3, held >> 10);
     Ok(shown)
+}
+
+fn upstream() -> Always {
+    Always(Reply::now(Message::default()))
+}
+
+/// Sends every exchange through a proxy; the seconds that it took.
+fn serve(mut proxy: Proxy<'_, Always>, recorded: &[Recorded]) -> f64 {
+    let requests: Vec<_> =
+        recorded.iter().map(|recorded| Request { message: Message::request(replay::head(recorded)), ..Request::default() }).collect();
+    let begun = Instant::now();
+    for request in requests {
+        proxy.exchange(request);
+    }
+    begun.elapsed().as_secs_f64()
 }
 
 fn read(redactor: &Redactor) -> Result<Vec<Recorded>> {
@@ -92,4 +109,11 @@ fn fuel(wasm: &std::path::Path, policy: &str, redactor: &Redactor) -> Result<f64
     Ok(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) * 1000.0 / count)
 }
 
+const STAGES: [&str; 5] = [
+    "parsing and ordering",
+    "host, with a module that does nothing",
+    "module and its host calls",
+    "building heads and comparing",
+    "writing JSON",
+];
 const ROUNDS: usize = 9;
