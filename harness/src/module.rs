@@ -25,17 +25,32 @@ pub const BARE_TARGET: &str = "wasm32-unknown-unknown";
 pub fn build() -> Result<PathBuf> {
     let dist = workspace::dist();
     fs::create_dir_all(&dist).context(|| format!("can't create {}", dist.display()))?;
-    fs::create_dir_all(workspace::target()).context(|| "can't create the target directory")?;
-    let lock_path = workspace::target().join("module.lock");
-    let lock = File::create(&lock_path).context(|| format!("can't open {}", lock_path.display()))?;
-    lock.lock().context(|| format!("can't lock {}", lock_path.display()))?;
-    add_target(TARGET)?;
-    let built = compile()?;
+    let _lock = lock()?;
+    let built = compile("tracegate", &["--features", "proxy-wasm"])?;
     let shipped = strip(&fs::read(&built).context(|| format!("can't read {}", built.display()))?)?;
     let path = dist.join("tracegate.wasm");
     write_whole(&path, &shipped)?;
     write_whole(&dist.join(format!("tracegate-{}.wasm", tracegate::VERSION)), &shipped)?;
     Ok(path)
+}
+
+/// Builds the tests' probe, whole as it is compiled, and returns where it lies under `target`.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn build_probe() -> Result<PathBuf> {
+    let _lock = lock()?;
+    compile("tracegate-probe", &[])
+}
+
+/// Held while a module is built.
+fn lock() -> Result<File> {
+    fs::create_dir_all(workspace::target()).context(|| "can't create the target directory")?;
+    let path = workspace::target().join("module.lock");
+    let lock = File::create(&path).context(|| format!("can't open {}", path.display()))?;
+    lock.lock().context(|| format!("can't lock {}", path.display()))?;
+    Ok(lock)
 }
 
 /// Adds a compilation target to the toolchain at hand, unless it is there.
@@ -52,17 +67,18 @@ pub fn add_target(target: &str) -> Result<()> {
     run(Command::new("rustup").args(["target", "add", target]))
 }
 
-fn compile() -> Result<PathBuf> {
+fn compile(package: &str, options: &[&str]) -> Result<PathBuf> {
+    add_target(TARGET)?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace::root()).args(["build", "--package", "tracegate", "--lib", "--profile", "wasm"]);
-    command.args(["--target", TARGET, "--features", "proxy-wasm"]);
+    command.current_dir(workspace::root()).args(["build", "--package", package, "--lib", "--profile", "wasm"]);
+    command.args(["--target", TARGET]).args(options);
     // A build from within `cargo test` or `cargo run` is a build of its own.
     for inherited in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
         command.env_remove(inherited);
     }
     run(&mut command)?;
-    Ok(workspace::target().join(TARGET).join("wasm").join("tracegate.wasm"))
+    Ok(workspace::target().join(TARGET).join("wasm").join(format!("{}.wasm", package.replace('-', "_"))))
 }
 
 /// Runs a command; standard output is for results, so what the command prints there goes to standard error.

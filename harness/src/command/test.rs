@@ -62,13 +62,17 @@ const STEPS: &[Step] = &[
     lints_of_face("lints of the proxy-wasm face", &face!(module::TARGET, "proxy-wasm")),
     lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
     lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
+    lints_of_face(
+        "lints of the tests' probe",
+        &["clippy", "--package", "tracegate-probe", "--target", module::TARGET, "--", "--deny", "warnings"],
+    ),
     Step { name: "formatting", arguments: &["fmt", "--all", "--check"], environment: &[], needs: FMT },
 ];
 
 /// The tests in Envoy alone.
 const IN_ENVOY: Step = Step {
     name: "tests in an older Envoy",
-    arguments: &["test", "--release", "--workspace", "--test", "envoy", "--test", "vectors"],
+    arguments: &["test", "--release", "--workspace", "--test", "differential", "--test", "envoy", "--test", "vectors"],
     environment: &[],
     needs: None,
 };
