@@ -8,6 +8,7 @@ use wasmtime::{InstancePre, Linker};
 use super::abi;
 use super::engine::{self, Metering, wasm_error};
 use super::state::State;
+use super::varint;
 use crate::error::{Context, Error, Result};
 
 /// A compiled module, fit to be instantiated any number of times.
@@ -71,33 +72,19 @@ fn version(wasm: &[u8]) -> Option<String> {
     let mut rest = wasm.get(8..)?;
     loop {
         let (id, mut section) = rest.split_first()?;
-        let size = take_number(&mut section)?;
+        let size = usize::try_from(varint::take(&mut section)?).ok()?;
         let (mut contents, behind) = section.split_at_checked(size)?;
         rest = behind;
         if *id != CUSTOM {
             continue;
         }
-        let length = take_number(&mut contents)?;
+        let length = usize::try_from(varint::take(&mut contents)?).ok()?;
         let (name, text) = contents.split_at_checked(length)?;
         if name == b"tracegate" {
             let described: serde_json::Value = serde_json::from_slice(text).ok()?;
             return described.get("version")?.as_str().map(str::to_owned);
         }
     }
-}
-
-/// An unsigned LEB128 number.
-fn take_number(bytes: &mut &[u8]) -> Option<usize> {
-    let mut number = 0;
-    for shift in (0..35).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 const ABI_VERSION: &str = "proxy_abi_version_0_2_1";

@@ -6,6 +6,7 @@
 
 mod chain;
 mod end;
+mod failure;
 mod options;
 mod respond;
 mod vms;
@@ -27,6 +28,7 @@ use super::module::Module;
 use super::state::{Direction, Exchange, Traffic};
 use super::vm::{Plugin, Vm};
 use crate::error::Result;
+use failure::Failure;
 use vms::Ticking;
 
 /// A request, and what the proxy knows beside it.
@@ -86,19 +88,6 @@ enum Due {
     Gone(u32),
     /// Nothing has happened for too long.
     Idle(u32),
-}
-
-/// Why there is no response from an upstream or a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
-    /// The connection ended.
-    Reset,
-    /// Nobody listens.
-    Refused,
-    /// It takes too long.
-    TimedOut,
-    /// The circuit breaker is open.
-    Overloaded,
 }
 
 /// An exchange on its way.

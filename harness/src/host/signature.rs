@@ -11,6 +11,7 @@ use sha2::Digest;
 
 use super::release::Release;
 use super::status::{Answer, Status};
+use super::varint;
 
 /// Verifies a signature.
 ///
@@ -44,11 +45,11 @@ impl<'a> Argument<'a> {
         const LENGTH_DELIMITED: u64 = 2;
         let mut argument = Self::default();
         while !bytes.is_empty() {
-            let tag = take_varint(&mut bytes)?;
+            let tag = varint::take(&mut bytes)?;
             if tag & 7 != LENGTH_DELIMITED {
                 return None;
             }
-            let length = usize::try_from(take_varint(&mut bytes)?).ok()?;
+            let length = usize::try_from(varint::take(&mut bytes)?).ok()?;
             let (value, rest) = bytes.split_at_checked(length)?;
             bytes = rest;
             match tag >> 3 {
@@ -62,19 +63,6 @@ impl<'a> Argument<'a> {
         }
         Some(argument)
     }
-}
-
-fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 fn encode(verdict: Result<(), String>) -> Vec<u8> {

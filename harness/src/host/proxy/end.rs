@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::respond::reply;
+use super::failure::reply;
 use super::{Due, ExchangeId, FORWARDED_PROTO, Failure, Finished, Live, Proxy, World, pieces};
 use crate::host::callout::{Callout, Cluster, Reply};
 use crate::host::faults::{Fault, Faults};
@@ -317,8 +317,6 @@ impl Live {
 const BROKEN_CONNECTION: u32 = 11;
 /// Envoy's response flag for it.
 const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 0x4000;
-/// The details of a stream whose plugin failed.
-pub(super) const FAIL_STREAM: &str = "wasm_fail_stream";
 /// Replies within replies, before one has to wait.
 const MAX_NESTED: u32 = 16;
 /// How long the fastest service takes.

@@ -3,12 +3,10 @@
 
 use std::collections::VecDeque;
 
-use super::end::FAIL_STREAM;
 use super::{Failure, Piece, Proxy, World};
 use crate::host::grpc;
 use crate::host::headers::{HeaderMap, Part};
-use crate::host::message::{LocalResponse, Message, status_of};
-use crate::host::release::Release;
+use crate::host::message::{LocalResponse, status_of};
 use crate::host::state::{Direction, Traffic};
 
 impl<W: World> Proxy<'_, W> {
@@ -55,7 +53,7 @@ impl<W: World> Proxy<'_, W> {
 
     /// The proxy's own answer for a stream whose plugin trapped.
     pub(super) fn fail_stream(&mut self, id: u32) {
-        self.answer(id, own(503, b"", FAIL_STREAM.as_bytes()));
+        self.answer(id, own(503, b"", b"wasm_fail_stream"));
     }
 
     /// Answers the client: through the filters, unless the upstream's response is among them already.
@@ -87,61 +85,6 @@ impl<W: World> Proxy<'_, W> {
             }
         }
     }
-}
-
-impl Failure {
-    pub(super) const fn status(self) -> u16 {
-        match self {
-            Self::TimedOut => 504,
-            Self::Reset | Self::Refused | Self::Overloaded => 503,
-        }
-    }
-
-    /// The body of the proxy's own response.
-    fn words(self, release: Release) -> &'static str {
-        match self {
-            Self::Reset => "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
-            Self::Refused if release.tells_transport_failures() => {
-                "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, \
-                 transport failure reason: delayed connect error: Connection refused"
-            }
-            Self::Refused => "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
-            Self::TimedOut => "upstream request timeout",
-            Self::Overloaded => "upstream connect error or disconnect/reset before headers. reset reason: overflow",
-        }
-    }
-
-    /// Envoy's response flag.
-    const fn flag(self) -> u64 {
-        match self {
-            Self::TimedOut => 0x4,
-            Self::Refused => 0x20,
-            Self::Reset => 0x40,
-            Self::Overloaded => 0x80,
-        }
-    }
-
-    const fn details(self) -> &'static str {
-        match self {
-            Self::Reset => "upstream_reset_before_response_started{connection_termination}",
-            Self::Refused => "upstream_reset_before_response_started{remote_connection_failure}",
-            Self::TimedOut => "response_timeout",
-            Self::Overloaded => "upstream_reset_before_response_started{overflow}",
-        }
-    }
-
-    /// The response that a callout gets instead.
-    pub(super) fn response(self, release: Release) -> Message {
-        let overloaded = (self == Self::Overloaded).then_some(("x-envoy-overloaded", "true"));
-        reply(self.status(), self.words(release), overloaded)
-    }
-}
-
-/// A response of the proxy's own to a callout.
-pub(super) fn reply(status: u16, words: &str, line: Option<(&str, &str)>) -> Message {
-    let length = words.len().to_string();
-    let framing = [("content-length", length.as_str()), ("content-type", "text/plain")];
-    Message::response(status, line.into_iter().chain(framing), words.as_bytes())
 }
 
 fn own(status: u32, body: &[u8], details: &[u8]) -> LocalResponse {
