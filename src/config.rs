@@ -10,10 +10,14 @@ mod document;
 mod finding;
 mod json;
 mod node;
+#[cfg(feature = "schema")]
+mod schema;
 
 pub use compile::{Fingerprint, Policy, Service};
 pub use finding::{Finding, Findings, Problem, Severity};
 pub use node::{Key, Node, Position, Value};
+#[cfg(feature = "schema")]
+pub use schema::json_schema;
 
 use decode::{Decode, Place};
 use document::Document;

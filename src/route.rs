@@ -4,7 +4,7 @@
 mod host;
 mod path;
 
-pub use host::{AmbiguousHost, Host, HostMatch, HostSuffix, InvalidHost, RequestHost};
+pub use host::{AmbiguousHost, Host, HostMatch, HostSuffix, InvalidHost, MAX_LENGTH as HOST_MAX_LENGTH, RequestHost};
 pub use path::{AmbiguousPath, InvalidPathMatch, NormalPath, PathMatch, Segment};
 
 #[cfg(any(test, fuzzing))]

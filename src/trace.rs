@@ -12,7 +12,8 @@ mod state;
 pub use id::{SpanId, TraceId};
 pub use parent::{InvalidTraceParent, TraceFlags, TraceParent};
 pub use state::{
-    InvalidTraceState, MAX_LENGTH as TRACESTATE_MAX_LENGTH, MIN_LENGTH_LIMIT as TRACESTATE_MIN_LENGTH_LIMIT, Member, MemberKey, TraceState,
+    InvalidTraceState, MAX_KEY as MEMBER_KEY_MAX_LENGTH, MAX_LENGTH as TRACESTATE_MAX_LENGTH,
+    MIN_LENGTH_LIMIT as TRACESTATE_MIN_LENGTH_LIMIT, Member, MemberKey, TraceState,
 };
 
 #[cfg(any(test, fuzzing))]

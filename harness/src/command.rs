@@ -6,6 +6,7 @@ mod check;
 mod envoy;
 mod plugin;
 mod replay;
+mod schema;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,7 @@ pub struct Cli {
 enum Command {
     Replay(replay::Replay),
     Check(check::Check),
+    Schema(schema::Schema),
     Envoy(envoy::RunEnvoy),
     Plugin(plugin::Plugin),
     Bench(bench::Bench),
@@ -51,6 +53,7 @@ impl Cli {
         match self.command {
             Command::Replay(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Schema(command) => command.run(),
             Command::Envoy(command) => command.run(),
             Command::Plugin(command) => command.run(),
             Command::Bench(command) => command.run(),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The policy document as written. Unknown fields are errors everywhere; a field left out has the default named here.
 //! Serialised, it lists every field in the order below, defaults filled in: that form is a policy again, with the same
-//! meaning, and gives the fingerprint.
+//! meaning, and gives the fingerprint. With the feature `schema` these types are also where the JSON Schema comes from:
+//! their documentation is what an editor shows to a policy's author.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +11,25 @@ use serde::Serialize;
 use super::SCHEMA;
 use super::decode::{Decode, Leaf, Place};
 use super::finding::{Findings, Problem};
+#[cfg(feature = "schema")]
+use super::schema;
 use crate::route::{HostMatch, PathMatch};
 use crate::trace::{MemberKey, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT};
 
+/// What the edge does with requests. Unknown fields are errors; a field left out has its default.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(super) struct Document {
     /// Required: the schema that the document is written in.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = SCHEMA)))]
     pub(super) schema: u64,
     /// Required: whose edge this is.
     pub(super) service: Service,
+    /// What becomes of trace context.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) trace: Trace,
+    /// Rules by request: the first route that matches applies.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) routes: Vec<Route>,
     /// Required: what becomes of a request that no route matches.
     pub(super) default: DefaultAction,
@@ -27,117 +37,176 @@ pub(super) struct Document {
 
 /// OpenTelemetry resource attributes of this edge.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(super) struct Service {
-    /// `service.name`
+    /// Required: `service.name`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) name: String,
-    /// `service.namespace`
+    /// `service.namespace`; none by default.
+    #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<String>,
-    /// Any other resource attribute.
+    /// Any other resource attribute: texts by name.
+    #[cfg_attr(feature = "schema", schemars(default, extend("propertyNames" = {"minLength": 1})))]
     pub(super) attributes: BTreeMap<String, String>,
 }
 
+/// What becomes of trace context: W3C Trace Context Level 2.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(super) struct Trace {
+    /// What carries it.
     pub(super) propagation: Propagation,
+    /// What the upstream sees in `tracestate`.
     pub(super) tracestate: TraceState,
 }
 
 /// Carriers by the names that OpenTelemetry gives its propagators.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(super) struct Propagation {
     /// Read from requests; the first valid one wins. Default: `[tracecontext]`.
+    #[cfg_attr(feature = "schema", schemars(length(equal = 1)))]
     pub(super) extract: Vec<Format>,
     /// Written to the upstream. Default: `[tracecontext]`.
+    #[cfg_attr(feature = "schema", schemars(length(equal = 1)))]
     pub(super) inject: Vec<Format>,
 }
 
+/// A carrier of trace context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
-    /// `traceparent` and `tracestate`
+    /// `traceparent` and `tracestate`.
     TraceContext,
 }
 
+/// What the upstream sees in `tracestate`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(super) struct TraceState {
     /// The key of our member; none is written by default.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::member_key"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) member: Option<Leaf<MemberKey>>,
-    /// The longest header to send, in bytes. Default: all that the grammar allows.
+    /// The longest header to send, in bytes, cut by whole members. Default: all that the grammar allows.
+    #[cfg_attr(feature = "schema", schemars(range(min = TRACESTATE_MIN_LENGTH_LIMIT, max = TRACESTATE_MAX_LENGTH)))]
     pub(super) max_length: usize,
 }
 
+/// A named set of requests and the rules for them.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(super) struct Route {
     /// Required: unique.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) name: String,
+    /// Which requests; all of them by default.
+    #[cfg_attr(feature = "schema", schemars(default))]
     #[serde(rename = "match")]
     pub(super) matches: Match,
+    /// What is asked of them; nothing by default.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) rules: Vec<Rule>,
 }
 
 /// All that is given must match; nothing given matches everything.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(super) struct Match {
+    /// Any of these hosts; every host by default.
     pub(super) hosts: Vec<Host>,
+    /// Any of these methods, in upper case; every method by default.
+    #[cfg_attr(feature = "schema", schemars(inner(regex(pattern = r"^[A-Z_-]+$"))))]
     pub(super) methods: Vec<String>,
+    /// This path; every path by default.
+    #[cfg_attr(feature = "schema", schemars(with = "Path"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) path: Option<Path>,
 }
 
+/// One way to match a host, compared in lower case and without port.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Host {
-    Exact(Leaf<HostMatch>),
-    Suffix(Leaf<HostMatch>),
+    /// This host: a name, an IPv4 address or an IPv6 address in brackets.
+    Exact(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::host"))] Leaf<HostMatch>),
+    /// Any host that ends so, with its leading dot: `.shop.example`.
+    Suffix(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::host_suffix"))] Leaf<HostMatch>),
 }
 
+/// One way to match a path, without its query, in normal form: no dot segments, no double slashes.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Path {
-    Exact(Leaf<PathMatch>),
-    Prefix(Leaf<PathMatch>),
-    Template(Leaf<PathMatch>),
+    /// This path.
+    Exact(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::path"))] Leaf<PathMatch>),
+    /// This path and every path below it, by whole segments.
+    Prefix(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::path"))] Leaf<PathMatch>),
+    /// Segments of which those in braces stand for one non-empty segment each: `/orders/{id}`.
+    Template(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::path_template"))] Leaf<PathMatch>),
 }
 
+/// What is asked of a request.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(super) struct Rule {
     /// Required: unique in its route.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) name: String,
-    /// Required.
+    /// Required: who may.
     pub(super) require: Requirement,
     /// Default: `enforce`.
+    #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) mode: Mode,
 }
 
+/// Who may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Requirement {
+    /// Everybody may.
     Anonymous,
+    /// Nobody may.
     Deny,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Whether a rule acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Mode {
+    /// What the rule refuses is refused.
+    #[default]
     Enforce,
+    /// What the rule would refuse is counted and admitted.
     Shadow,
 }
 
+/// What becomes of a request that no route matches.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = schema::status_beside_refuse))]
 pub(super) struct DefaultAction {
-    /// Required.
+    /// Required: whether it goes on.
     pub(super) action: Action,
     /// Only beside `refuse`, 404 by default.
+    #[cfg_attr(feature = "schema", schemars(with = "u16", default, range(min = MIN_STATUS, max = MAX_STATUS)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<u16>,
 }
 
+/// Whether a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Action {
+    /// It goes on to the upstream.
     Admit,
+    /// It is answered with `status`.
     Refuse,
 }
 
@@ -308,7 +377,7 @@ impl Decode for Rule {
         let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
         let mode = fields.maybe("mode", findings, |place, findings| place.word(&modes, findings));
         fields.finish(findings);
-        Some(Self { name: name?, require: require?, mode: mode?.unwrap_or(Mode::Enforce) })
+        Some(Self { name: name?, require: require?, mode: mode?.unwrap_or_default() })
     }
 }
 
@@ -317,11 +386,13 @@ impl Decode for DefaultAction {
         let mut fields = place.fields(findings)?;
         let actions = [("admit", Action::Admit), ("refuse", Action::Refuse)];
         let action = fields.required("action", findings).and_then(|place| place.word(&actions, findings));
-        let status = fields.maybe("status", findings, |place, findings| u16::try_from(place.integer(400..=599, findings)?).ok());
+        let status = fields.maybe("status", findings, |place, findings| {
+            u16::try_from(place.integer(u64::from(MIN_STATUS)..=u64::from(MAX_STATUS), findings)?).ok()
+        });
         let place = fields.place().clone();
         fields.finish(findings);
         match (action?, status?) {
-            (action @ Action::Refuse, status) => Some(Self { action, status: Some(status.unwrap_or(404)) }),
+            (action @ Action::Refuse, status) => Some(Self { action, status: Some(status.unwrap_or(DEFAULT_STATUS)) }),
             (action @ Action::Admit, None) => Some(Self { action, status: None }),
             (Action::Admit, Some(_)) => {
                 place.report(Problem::Invalid("expected no `status` beside `action: admit`, found one".to_owned()), findings)
@@ -329,3 +400,9 @@ impl Decode for DefaultAction {
         }
     }
 }
+
+/// Statuses that refuse.
+const MIN_STATUS: u16 = 400;
+const MAX_STATUS: u16 = 599;
+/// Where a policy that refuses names none.
+pub(super) const DEFAULT_STATUS: u16 = 404;

@@ -160,7 +160,7 @@ impl fmt::Display for InvalidHost {
 impl std::error::Error for InvalidHost {}
 
 /// The longest name that DNS has, and more than any address.
-const MAX_LENGTH: usize = 255;
+pub const MAX_LENGTH: usize = 255;
 
 #[cfg(test)]
 mod tests {

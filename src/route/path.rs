@@ -177,7 +177,7 @@ impl PathMatch {
             };
             segments.push(segment);
         }
-        normal(&template.replace(['{', '}'], ""))?;
+        normal(template)?;
         Ok(Self::Template(segments))
     }
 
@@ -386,7 +386,8 @@ mod tests {
             (PathMatch::exact("/a?b"), InvalidPathMatch::NotNormal { normal: "/a".into() }),
             (PathMatch::prefix("/a%2fb"), InvalidPathMatch::NotAPath),
             (PathMatch::prefix("/a/../b"), InvalidPathMatch::NotNormal { normal: "/b".into() }),
-            (PathMatch::template("/a//{b}"), InvalidPathMatch::NotNormal { normal: "/a/b".into() }),
+            (PathMatch::template("/a//{b}"), InvalidPathMatch::NotNormal { normal: "/a/{b}".into() }),
+            (PathMatch::template("{*}"), InvalidPathMatch::NotAPath),
             (PathMatch::template("/a/x{b}"), InvalidPathMatch::PartialSegment),
             (PathMatch::template("/a/{b}/{b}"), InvalidPathMatch::ParameterRepeated),
             (PathMatch::template("/a/{b c}"), InvalidPathMatch::ParameterName),

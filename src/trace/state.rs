@@ -318,7 +318,8 @@ const CLASSES: [u8; 256] = {
 };
 
 const MAX_MEMBERS: usize = 32;
-const MAX_KEY: usize = 256;
+/// The longest key of a member, in bytes.
+pub const MAX_KEY: usize = 256;
 const MAX_VALUE: usize = 256;
 /// Members above this length go first when a header is cut.
 const LARGE_MEMBER: usize = 128;

@@ -48,6 +48,12 @@ const fn lints_of_face(name: &'static str, arguments: &'static [&'static str]) -
 const STEPS: &[Step] = &[
     Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
     Step {
+        name: "the policy's schema",
+        arguments: &["test", "--release", "--package", "tracegate-acceptance", "--features", "validator"],
+        environment: &[],
+        needs: None,
+    },
+    Step {
         name: "documentation",
         arguments: &["doc", "--release", "--package", "tracegate", "--no-deps"],
         environment: &[("RUSTDOCFLAGS", "--deny warnings")],
@@ -62,6 +68,21 @@ const STEPS: &[Step] = &[
     lints_of_face("lints of the proxy-wasm face", &face!(module::TARGET, "proxy-wasm")),
     lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
     lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
+    lints_of_face(
+        "lints of the schema's tests",
+        &[
+            "clippy",
+            "--release",
+            "--package",
+            "tracegate-acceptance",
+            "--all-targets",
+            "--features",
+            "validator",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+    ),
     lints_of_face(
         "lints of the tests' probe",
         &["clippy", "--package", "tracegate-probe", "--target", module::TARGET, "--", "--deny", "warnings"],

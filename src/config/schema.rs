@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The JSON Schema of the policy document, for editors and for those who write policies by program.
+//!
+//! It comes from the types of the document; here stands what derives can't know. What the reader accepts fits the schema.
+//! The reader refuses more: what is found only by reading a path to its end, names that stand twice, `1.0` for `1`.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform as _};
+use schemars::{Schema, SchemaGenerator, json_schema as schema};
+use serde_json::{Value, json};
+
+use super::SCHEMA;
+use super::document::{DEFAULT_STATUS, Document};
+use crate::route::HOST_MAX_LENGTH;
+use crate::trace::MEMBER_KEY_MAX_LENGTH;
+
+/// The policy document's JSON Schema (draft 2020-12), as this version reads policies.
+#[must_use]
+pub fn json_schema() -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Document>();
+    // Formats such as `uint64` are nobody's standard, and editors warn of what they don't know.
+    RecursiveTransform(|schema: &mut Schema| drop(schema.remove("format"))).transform(&mut schema);
+    schema.insert("title".to_owned(), json!(format!("tracegate policy, schema {SCHEMA}")));
+    schema.to_value()
+}
+
+/// `status` goes with `refuse` alone.
+pub(super) fn status_beside_refuse(schema: &mut Schema) {
+    schema.insert("if".to_owned(), json!({"properties": {"action": {"const": "admit"}}, "required": ["action"]}));
+    schema.insert("then".to_owned(), json!({"properties": {"status": false}}));
+    if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
+        status.insert("default".to_owned(), json!(DEFAULT_STATUS));
+    }
+}
+
+pub(super) fn member_key(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_*/@-]*$", "maxLength": MEMBER_KEY_MAX_LENGTH})
+}
+
+pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": format!(r"^({NAME}|\[[0-9A-Fa-f:.]+\])$"), "maxLength": HOST_MAX_LENGTH})
+}
+
+pub(super) fn host_suffix(_: &mut SchemaGenerator) -> Schema {
+    // Its leading dot doesn't count.
+    schema!({"type": "string", "pattern": format!(r"^\.{NAME}$"), "maxLength": HOST_MAX_LENGTH.saturating_add(1)})
+}
+
+pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": format!(r"^(\*|/([^{NEVER_PLAIN}]|{ESCAPE})*)$")})
+}
+
+pub(super) fn path_template(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": format!(r"^(\*|(/(\{{[A-Za-z0-9_-]+\}}|([^/{{}}{NEVER_PLAIN}]|{ESCAPE})*))+)$")})
+}
+
+/// Labels and dots, perhaps one at the end.
+const NAME: &str = r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?";
+/// What never stands in a path as itself.
+const NEVER_PLAIN: &str = r"%?#\\\x00-\x20\x7f";
+/// An escape of anything but `/`, `\` and NUL.
+const ESCAPE: &str = "%([13-46-9A-Fa-f][0-9A-Fa-f]|0[1-9A-Fa-f]|2[0-9A-Ea-e]|5[0-9ABD-Fabd-f])";

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The reader and the JSON Schema say the same of a policy, as an independent validator reads the schema: what the reader
+//! accepts fits, what doesn't fit is refused, and what fits and is refused is refused for a reason that no schema can know.
+
+use jsonschema::Validator;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Value, json};
+use tracegate::Policy;
+use tracegate::config::{Finding, Problem, Severity, json_schema};
+use tracegate_acceptance::{Schema, accepted, refused};
+
+fn validator() -> Validator {
+    jsonschema::draft202012::new(&json_schema()).unwrap()
+}
+
+fn misfits(validator: &Validator, document: &Value) -> Vec<String> {
+    validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+/// What the reader has against a document.
+fn errors(document: &Value) -> Vec<Finding> {
+    match Policy::from_json(document.to_string().as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(findings) => findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect(),
+    }
+}
+
+#[test]
+fn it_is_a_schema_of_its_draft() {
+    let schema = json_schema();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let flaws: Vec<String> = jsonschema::draft202012::meta::validator().iter_errors(&schema).map(|error| error.to_string()).collect();
+    assert!(flaws.is_empty(), "{flaws:?}");
+}
+
+#[test]
+fn everything_in_it_is_described() {
+    fn check(place: &str, schema: &Value) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten().filter(|_| schema["then"].is_null() || place != "then")
+        {
+            // One way of several is described as a whole.
+            assert!(field["description"].is_string() || schema["description"].is_string(), "{place}.{name}: {field}");
+        }
+        for way in schema["oneOf"].as_array().into_iter().flatten() {
+            assert!(way["description"].is_string(), "{place}: {way}");
+        }
+    }
+    let schema = json_schema();
+    assert_eq!(schema["title"], "tracegate policy, schema 1");
+    check("policy", &schema);
+    for (name, definition) in schema["$defs"].as_object().unwrap() {
+        assert!(definition["description"].is_string(), "{name}");
+        check(name, definition);
+    }
+}
+
+#[test]
+fn what_the_reader_accepts_fits_and_so_does_its_canonical_form() {
+    let validator = validator();
+    for document in accepted() {
+        let loaded = Policy::from_json(document.to_string().as_bytes()).unwrap_or_else(|findings| panic!("{findings}\n{document:#}"));
+        assert_eq!(misfits(&validator, &document), [""; 0], "{document:#}");
+        let canonical = serde_json::from_str(&loaded.canonical).unwrap();
+        assert_eq!(misfits(&validator, &canonical), [""; 0], "{canonical:#}");
+    }
+}
+
+#[test]
+fn the_defaults_that_it_names_are_those_of_the_reader() {
+    let fingerprint = |document: &Value| Policy::from_json(document.to_string().as_bytes()).unwrap().policy.fingerprint;
+    let schema = json_schema();
+    let mut least = tracegate_acceptance::least();
+    let before = fingerprint(&least);
+    for (name, field) in schema["properties"].as_object().unwrap() {
+        if let Some(default) = field.get("default") {
+            least[name] = default.clone();
+        }
+    }
+    assert_eq!(least.as_object().unwrap().len(), 5, "{least}");
+    assert_eq!(fingerprint(&least), before);
+    let refuse = |status: Value| json!({"schema": 1, "service": {"name": "edge"}, "default": status});
+    let default = &schema["$defs"]["DefaultAction"]["properties"]["status"]["default"];
+    assert_eq!(fingerprint(&refuse(json!({"action": "refuse", "status": default}))), fingerprint(&refuse(json!({"action": "refuse"}))));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_the_reader() {
+    let validator = validator();
+    for (document, schema) in refused() {
+        assert!(!errors(&document).is_empty(), "the reader accepts {document:#}");
+        let expected = match schema {
+            Schema::Refuses => false,
+            Schema::CannotKnow(_) => true,
+        };
+        assert_eq!(validator.is_valid(&document), expected, "{schema:?} {document:#}");
+    }
+}
+
+#[test]
+fn a_field_that_stands_twice_is_gone_before_a_schema_sees_it() {
+    let twice = r#"{"schema": 1, "schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
+    assert!(Policy::from_json(twice.as_bytes()).is_err());
+    assert!(validator().is_valid(&serde_json::from_str(twice).unwrap()));
+}
+
+/// Whether the reader refuses for what no schema can know.
+fn is_beyond_a_schema(finding: &Finding) -> bool {
+    match &finding.problem {
+        Problem::Expected { expected, found } => {
+            expected == "a name of its own" || (expected.starts_with("a whole number") && found.ends_with(".0"))
+        }
+        Problem::Invalid(message) => {
+            let dots = message.contains("/..") || message.contains("/.;") || message.contains("%2e") || message.contains("%2E");
+            message.starts_with("expected a path in normal form")
+                || message == "expected parameter names that differ"
+                || message.starts_with("expected parameter names that differ")
+                || (message.starts_with("expected a path that begins with '/'") && dots)
+                || (message.starts_with("expected a host name") && message.contains("(\"["))
+        }
+        _ => false,
+    }
+}
+
+/// A change to one place of a document.
+#[derive(Clone, Debug)]
+enum Change {
+    Drop,
+    Replace(Value),
+    Add(&'static str, Value),
+    Repeat,
+    Put(Index, char),
+    Cut(Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        2 => Just(Change::Drop),
+        4 => value().prop_map(Change::Replace),
+        2 => (prop::sample::select(NAMES), value()).prop_map(|(name, value)| Change::Add(name, value)),
+        1 => Just(Change::Repeat),
+        4 => (any::<Index>(), prop::sample::select(CHARACTERS)).prop_map(|(at, character)| Change::Put(at, character)),
+        2 => any::<Index>().prop_map(Change::Cut),
+    ]
+}
+
+/// Wrong types, numbers around every bound, words of every list and beside them.
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        prop::sample::select(vec![json!(null), json!(true), json!([]), json!({}), json!(1.0), json!(404.0), json!(0.5), json!([[]])]),
+        prop::sample::select(vec![-1, 0, 1, 2, 399, 400, 404, 511, 512, 599, 600, 16447, 16448, i64::MAX, i64::MIN]).prop_map(Value::from),
+        prop::sample::select(WORDS).prop_map(Value::from),
+        prop::sample::select(WORDS).prop_map(|word| json!([word])),
+        (prop::sample::select(NAMES), prop::sample::select(WORDS)).prop_map(|(name, word)| json!({ name: word })),
+    ]
+}
+
+fn places(document: &Value) -> Vec<String> {
+    let mut places = vec![String::new()];
+    let mut next = 0;
+    while let Some(place) = places.get(next).cloned() {
+        match &document.pointer(&place) {
+            Some(Value::Object(fields)) => {
+                places.extend(fields.keys().map(|name| format!("{place}/{}", name.replace('~', "~0").replace('/', "~1"))))
+            }
+            Some(Value::Array(items)) => places.extend((0..items.len()).map(|index| format!("{place}/{index}"))),
+            _ => {}
+        }
+        next += 1;
+    }
+    places
+}
+
+fn apply(document: &mut Value, place: Index, change: Change) {
+    let places = places(document);
+    let place = place.get(&places);
+    if let Change::Drop = change {
+        let (parent, name) = place.rsplit_once('/').unwrap_or_default();
+        match document.pointer_mut(parent) {
+            Some(Value::Object(fields)) => drop(fields.remove(&name.replace("~1", "/").replace("~0", "~"))),
+            Some(Value::Array(items)) => drop(items.pop()),
+            _ => {}
+        }
+        return;
+    }
+    let Some(found) = document.pointer_mut(place) else { return };
+    match (change, found) {
+        (Change::Replace(value), found) => *found = value,
+        (Change::Add(name, value), Value::Object(fields)) => drop(fields.insert(name.to_owned(), value)),
+        (Change::Repeat, Value::Array(items)) => items.extend(items.first().cloned()),
+        (Change::Put(at, character), Value::String(text)) => {
+            let mut characters: Vec<char> = text.chars().collect();
+            characters.insert(at.index(characters.len() + 1), character);
+            *text = characters.into_iter().collect();
+        }
+        (Change::Cut(at), Value::String(text)) if !text.is_empty() => {
+            let mut characters: Vec<char> = text.chars().collect();
+            characters.remove(at.index(characters.len()));
+            *text = characters.into_iter().collect();
+        }
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn of_any_change_to_an_accepted_document_both_say_the_same(
+        document in prop::sample::select(accepted()),
+        changes in prop::collection::vec((any::<Index>(), change()), 1..4),
+    ) {
+        thread_local!(static VALIDATOR: Validator = validator());
+        let mut document = document;
+        for (place, change) in changes {
+            apply(&mut document, place, change);
+        }
+        let errors = errors(&document);
+        let misfits = VALIDATOR.with(|validator| misfits(validator, &document));
+        if errors.is_empty() {
+            prop_assert!(misfits.is_empty(), "the reader accepts, the schema refuses: {misfits:?}\n{document}");
+        } else if misfits.is_empty() {
+            let surprises: Vec<String> = errors.iter().filter(|error| !is_beyond_a_schema(error)).map(ToString::to_string).collect();
+            prop_assert!(surprises.is_empty(), "the schema accepts, the reader refuses: {surprises:?}\n{document}");
+        }
+    }
+}
+
+const NAMES: &[&str] = &[
+    "name",
+    "namespace",
+    "attributes",
+    "exact",
+    "suffix",
+    "prefix",
+    "template",
+    "status",
+    "mode",
+    "match",
+    "rules",
+    "hosts",
+    "member",
+    "x",
+    "",
+];
+const WORDS: &[&str] = &[
+    "",
+    "admit",
+    "refuse",
+    "Refuse",
+    "anonymous",
+    "deny",
+    "enforce",
+    "shadow",
+    "tracecontext",
+    "b3",
+    "GET",
+    "get",
+    "a",
+    ".a",
+    "/a",
+    "/{a}",
+    "*",
+    "/a/../b",
+    "[::1]",
+    "[::1::]",
+    "/a/..;",
+    "é",
+];
+const CHARACTERS: &[char] = &[
+    'a', 'Z', '0', '9', '_', '-', '*', '/', '@', '.', ':', '[', ']', '{', '}', '%', '2', 'F', 'e', ';', '?', '#', '\\', ' ', '\n', '\0',
+    '\u{7f}', 'é',
+];
