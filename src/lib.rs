@@ -27,6 +27,7 @@
 //! | [`exchange`], [`gateway`] | one request; one configuration |
 //!
 //! Each face is behind a feature of its own (`proxy-wasm`, `component`, `browser`) and built for WebAssembly only.
+//! The feature `schema` adds `config::json_schema`, the policy's JSON Schema, for native programs.
 //!
 //! ```
 //! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, Verdict};
