@@ -56,6 +56,62 @@ fn the_sample_comes_to_what_its_generator_says() {
     }
 }
 
+/// The rows of a table, the totals last: names, and numbers in the order of the headings.
+fn rows(table: &str) -> Vec<(String, Vec<u64>)> {
+    let lines = table.lines().skip(1).take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("---"));
+    let row = |line: &str| {
+        let mut numbers: Vec<&str> = line.split_whitespace().collect();
+        let name = numbers.drain(..numbers.len() - 7).collect::<Vec<_>>().join(" ");
+        (name, numbers.into_iter().map(|number| number.parse().unwrap()).collect())
+    };
+    lines.map(row).collect()
+}
+
+#[test]
+fn the_table_is_by_api_or_hour_or_reason() {
+    let plain = stdout(&replay(&[]));
+    assert!(!plain.contains('\x1b') && !plain.contains('…'), "what is no terminal gets neither colour nor cuts: {plain}");
+    assert_eq!(stdout(&replay(&["--by", "api"])), plain);
+    let all = rows(&plain).pop().unwrap();
+    for (by, heading) in [("hour", "hour (UTC) "), ("reason", "reason ")] {
+        let table = stdout(&replay(&["--by", by]));
+        assert!(table.starts_with(heading), "{table}");
+        let mut rows = rows(&table);
+        assert_eq!(rows.pop().as_ref(), Some(&all), "the totals are the same, however they are told apart");
+        assert!(rows.is_sorted() && rows.len() > 1, "{table}");
+        let sums: Vec<u64> = (0..7).map(|column| rows.iter().map(|(_, numbers)| numbers[column]).sum()).collect();
+        assert_eq!(sums, all.1, "{table}");
+        let first = rows.first().unwrap();
+        match by {
+            "hour" => assert_eq!((first.0.len(), first.0.get(13..)), (16, Some(":00")), "{table}"),
+            "reason" => assert_eq!(rows[1].0, "OperationNotFound", "{table}"),
+            _ => {}
+        }
+    }
+    let output = replay(&["--by", "hour", "--format", "json"]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""));
+    assert!(stderr(&output).contains("expected --by with --format text"), "{}", stderr(&output));
+}
+
+#[test]
+fn hours_are_of_the_request_in_utc() {
+    let scratch = TempDir::new().unwrap();
+    let records: String =
+        ["2026-10-05T06:59:59.9999999Z", "2026-10-05T07:00:00Z", "2026-10-05T09:30:00+02:00", "2026-10-06T00:10:00+01:00"]
+            .into_iter()
+            .map(|time| {
+                let mut record = record(json!({}));
+                record["time"] = json!(time);
+                format!("{record}\n")
+            })
+            .collect();
+    let log = file(&scratch, "log.json", &records);
+    let table = stdout(&replay(&[text(&log), "--by", "hour"]));
+    let found: Vec<(String, u64)> = rows(&table).into_iter().map(|(name, numbers)| (name, numbers[0])).collect();
+    let expected = [("2026-10-05 06:00", 1), ("2026-10-05 07:00", 2), ("2026-10-05 23:00", 1), ("all", 4)];
+    assert_eq!(found, expected.map(|(name, count)| (name.to_owned(), count)));
+}
+
 #[test]
 fn the_sample_is_what_its_generator_writes() {
     let script = folder("recordings").join("generate.py");

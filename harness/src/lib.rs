@@ -10,6 +10,7 @@
 //! | [`replay`] | sends it through the module and compares |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
 //! | [`bench`] | measures |
+//! | [`look`], [`output`] | how results look, and where they go |
 //! | [`command`] | the command line |
 
 pub mod bench;
@@ -19,6 +20,7 @@ pub mod envoy;
 pub mod error;
 pub mod host;
 pub mod http;
+pub mod look;
 pub mod module;
 pub mod output;
 pub mod policy;

@@ -7,12 +7,13 @@
 mod agreement;
 mod output;
 mod report;
+mod table;
 
 use tracegate::trace::TraceParent;
 
 pub use agreement::{Agreement, Difference, Undecidable};
 pub use output::{write_exchange, write_summary};
-pub use report::Report;
+pub use report::{By, Report};
 
 use crate::Redactor;
 use crate::error::{Error, Result};

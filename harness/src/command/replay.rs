@@ -12,9 +12,10 @@ use tracegate::config::Loaded;
 use super::Outcome;
 use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering};
+use crate::look::Look;
 use crate::output::OutputFile;
 use crate::recording::{Files, InOrder, Ordered, Records, Unread, WINDOW};
-use crate::replay::{self, Edge, Report};
+use crate::replay::{self, By, Edge, Report};
 use crate::{Redactor, module, policy, workspace};
 
 /// Replay recorded traffic through the compiled module and compare with the record.
@@ -29,7 +30,7 @@ Exit code: 0 where all agrees or can't be decided, 1 where something differs or 
 
 Examples:
   cargo harness replay
-  cargo harness replay logs/*.json
+  cargo harness replay logs/*.json --by hour
   cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson")]
 pub(super) struct Replay {
     /// Recordings: API Management GatewayLogs (any stream of JSON objects, or {"records": […]}) or native NDJSON
@@ -44,6 +45,9 @@ pub(super) struct Replay {
     /// A table for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// What the rows of the table are; `api` by default
+    #[arg(long, value_enum)]
+    by: Option<By>,
     /// Write results to a file, whole or not at all
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -71,6 +75,9 @@ struct Losses {
 
 impl Replay {
     pub(super) fn run(mut self) -> Result<Outcome> {
+        if self.by.is_some() && self.format == Format::Json {
+            return Err(Error::new("expected --by with --format text, found --format json, which has no table"));
+        }
         if self.recordings.is_empty() {
             self.recordings.push(shorten(workspace::sample_recording()));
             self.policy.get_or_insert_with(|| shorten(workspace::sample_policy()));
@@ -114,7 +121,7 @@ impl Replay {
         let files = Files(self.recordings.clone());
         let redactor = Redactor::new(self.seed);
         let progress = self.progress();
-        let mut report = Report::default();
+        let mut report = Report::new(self.by.unwrap_or_default());
         let mut losses = Losses::default();
         let mut readers = Vec::new();
         for (index, path) in files.0.iter().enumerate() {
@@ -155,7 +162,10 @@ impl Replay {
                 let malformed = losses.malformed;
                 edge.tick()?;
                 report.set_shadowed(edge.vm().metrics());
-                write!(out, "{report}\npolicy {fingerprint}, module {version}, seed {}, {malformed} malformed\n", self.seed)
+                let look = if self.out.is_none() { Look::of_stdout() } else { Look::PLAIN };
+                let mut shown = String::new();
+                report.write(&mut shown, look).context(|| "can't show the results")?;
+                write!(out, "{shown}\npolicy {fingerprint}, module {version}, seed {}, {malformed} malformed\n", self.seed)
             }
         }
         .context(|| "can't write the results")?;

@@ -1,16 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `--format text`: a table by API for people.
+//! `--format text`: for people, a table by API, hour or reason, and what stands out.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clap::ValueEnum;
+
+use super::table::Table;
 use super::{Agreement, Difference, Replayed, Totals, Undecidable};
+use crate::look::{Look, Style};
 use crate::recording::Files;
 
-/// Collects what the table shows; its size depends on the number of APIs, not of exchanges.
+/// What the rows of the table are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// APIs; requests that no API matched, by host
+    #[default]
+    Api,
+    /// Hours, UTC
+    Hour,
+    /// Reasons of refusal
+    Reason,
+}
+
+/// Collects what the table shows; its size depends on the number of its rows, not of exchanges.
 #[derive(Debug, Default)]
 pub struct Report {
-    by_api: BTreeMap<String, Totals>,
+    by: By,
+    rows: BTreeMap<String, Totals>,
     all: Totals,
     by_reason: BTreeMap<String, u64>,
     undecidable: BTreeMap<Undecidable, u64>,
@@ -18,15 +35,41 @@ pub struct Report {
     shadowed: BTreeMap<String, u64>,
 }
 
+impl By {
+    const fn heading(self) -> &'static str {
+        match self {
+            Self::Api => "API",
+            Self::Hour => "hour (UTC)",
+            Self::Reason => "reason",
+        }
+    }
+
+    /// The row that an exchange belongs to.
+    fn row(self, replayed: &Replayed) -> String {
+        let recorded = &replayed.recorded;
+        let name = match self {
+            Self::Api => recorded.apim.as_ref().and_then(|apim| apim.api.as_deref()).unwrap_or(&recorded.request.authority),
+            Self::Hour => return recorded.time.strftime("%Y-%m-%d %H:00").to_string(),
+            Self::Reason => replayed.decided.reason().unwrap_or(ADMITTED),
+        };
+        // A recording's names could hold anything: escaped, they forge no row.
+        name.escape_debug().take(MAX_NAME).collect()
+    }
+}
+
 impl Report {
+    /// A report with such rows.
+    #[must_use]
+    pub fn new(by: By) -> Self {
+        Self { by, ..Self::default() }
+    }
+
     /// Counts one exchange.
     pub fn add(&mut self, replayed: &Replayed, files: &Files) {
         let recorded = &replayed.recorded;
-        let api = recorded.apim.as_ref().and_then(|apim| apim.api.as_deref()).unwrap_or(&recorded.request.authority);
-        // A recording's names could hold anything: escaped, they forge no row.
-        let api: String = api.escape_debug().take(MAX_NAME).collect();
-        let row = if self.by_api.contains_key(&api) || self.by_api.len() < MAX_ROWS { api } else { OTHERS.to_owned() };
-        self.by_api.entry(row).or_default().add(replayed);
+        let row = self.by.row(replayed);
+        let row = if self.rows.contains_key(&row) || self.rows.len() < MAX_ROWS { row } else { OTHERS.to_owned() };
+        self.rows.entry(row).or_default().add(replayed);
         self.all.add(replayed);
         if let Some(reason) = replayed.decided.reason() {
             *self.by_reason.entry(reason.to_owned()).or_default() += 1;
@@ -61,73 +104,59 @@ impl Report {
     pub const fn totals(&self) -> &Totals {
         &self.all
     }
-}
 
-impl fmt::Display for Report {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rows = vec![HEADINGS.map(str::to_owned)];
-        rows.extend(self.by_api.iter().map(|(api, totals)| row(api, totals)));
-        rows.push(row("all", &self.all));
-        write_table(formatter, &rows)?;
-        write_counts(formatter, "refused", &self.by_reason)?;
-        write_counts(formatter, "admitted, though rules in `mode: shadow` would have refused", &self.shadowed)?;
+    /// The report as it may look.
+    ///
+    /// # Errors
+    ///
+    /// When `out` can't be written.
+    pub fn write(&self, out: &mut impl fmt::Write, look: Look) -> fmt::Result {
+        let mut table = Table::new(self.by.heading(), HEADINGS, DIFFERED);
+        for (name, totals) in &self.rows {
+            table.add(name, numbers(totals));
+        }
+        table.add("all", numbers(&self.all));
+        table.write(out, look)?;
+        // By reason, the table says it.
+        if self.by != By::Reason {
+            write_counts(out, look, "refused", &self.by_reason)?;
+        }
+        write_counts(out, look, "admitted, though rules in `mode: shadow` would have refused", &self.shadowed)?;
         if !self.undecidable.is_empty() {
-            writeln!(formatter, "\nundecidable")?;
+            writeln!(out, "\n{}", look.styled(Style::Bold, "undecidable"))?;
             for (undecidable, count) in &self.undecidable {
-                writeln!(formatter, "  {count:>8}  {}: {}", undecidable.as_str(), undecidable.explanation())?;
+                writeln!(out, "  {count:>8}  {}: {}", undecidable.as_str(), undecidable.explanation())?;
             }
         }
         if !self.differences.is_empty() {
-            writeln!(
-                formatter,
-                "\ndiffered (the first {} of {} in time; --format json has all)",
-                self.differences.len(),
-                self.all.differed
-            )?;
+            let (shown, all) = (self.differences.len(), self.all.differed);
+            let heading = format!("differed (the first {shown} of {all} in time; --format json has all)");
+            writeln!(out, "\n{}", look.styled(Style::Alarm, &heading))?;
             for difference in &self.differences {
-                writeln!(formatter, "  {difference}")?;
+                writeln!(out, "  {difference}")?;
             }
         }
         Ok(())
     }
 }
 
-fn write_counts(formatter: &mut fmt::Formatter<'_>, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
+fn write_counts(out: &mut impl fmt::Write, look: Look, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
     if !counts.is_empty() {
-        writeln!(formatter, "\n{heading}")?;
+        writeln!(out, "\n{}", look.styled(Style::Bold, heading))?;
     }
-    counts.iter().try_for_each(|(reason, count)| writeln!(formatter, "  {count:>8}  {reason}"))
+    counts.iter().try_for_each(|(reason, count)| writeln!(out, "  {count:>8}  {reason}"))
 }
 
-fn row(name: &str, totals: &Totals) -> [String; 8] {
+fn numbers(totals: &Totals) -> [u64; 7] {
     let &Totals { exchanges, admitted: _, continued, restarted, refused, agreed, differed, undecidable } = totals;
-    let numbers = [exchanges, continued, restarted, refused, agreed, differed, undecidable].map(|number| number.to_string());
-    let [exchanges, continued, restarted, refused, agreed, differed, undecidable] = numbers;
-    [name.to_owned(), exchanges, continued, restarted, refused, agreed, differed, undecidable]
+    [exchanges, continued, restarted, refused, agreed, differed, undecidable]
 }
 
-/// The first column to the left, the others to the right, a rule above the last row.
-fn write_table(formatter: &mut fmt::Formatter<'_>, rows: &[[String; 8]]) -> fmt::Result {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEADINGS.len()).map(width).collect();
-    let full: usize = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
-    for (index, row) in rows.iter().enumerate() {
-        if index + 1 == rows.len() || index == 1 {
-            writeln!(formatter, "{}", "-".repeat(full))?;
-        }
-        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-            match column {
-                0 => write!(formatter, "{cell:<width$}")?,
-                _ => write!(formatter, "  {cell:>width$}")?,
-            }
-        }
-        writeln!(formatter)?;
-    }
-    Ok(())
-}
-
-const HEADINGS: [&str; 8] = ["API", "exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable"];
+const HEADINGS: [&str; 7] = ["exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable"];
+/// Where that column stands.
+const DIFFERED: usize = 5;
 const MAX_ROWS: usize = 1000;
 const MAX_NAME: usize = 60;
 const OTHERS: &str = "(others)";
+const ADMITTED: &str = "(admitted)";
 const SHOWN_DIFFERENCES: usize = 10;

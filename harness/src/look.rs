@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How text for people looks where it goes: as wide as the terminal, in colour where that is wanted.
+
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal};
+
+use console::Term;
+
+/// How text may look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// Columns of the terminal; `None` where nothing limits a line.
+    pub width: Option<usize>,
+    /// Whether colours are shown.
+    pub colour: bool,
+}
+
+impl Look {
+    /// As files and pipes have it: neither cut nor coloured.
+    pub const PLAIN: Self = Self { width: None, colour: false };
+
+    /// As standard output has it.
+    #[must_use]
+    pub fn of_stdout() -> Self {
+        if !io::stdout().is_terminal() {
+            return Self::PLAIN;
+        }
+        let variable = |name| std::env::var_os(name).unwrap_or_default();
+        let width = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)).filter(|&columns| columns > 0);
+        Self { width, colour: wants_colour(&variable("NO_COLOR"), &variable("TERM")) }
+    }
+
+    /// `text` in a style, where there is colour.
+    #[must_use]
+    pub fn styled(self, style: Style, text: &str) -> String {
+        let code = match style {
+            Style::Plain => return text.to_owned(),
+            Style::Bold => "1",
+            Style::Alarm => "31",
+        };
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// What a piece of text stands out as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Nothing.
+    Plain,
+    /// A heading.
+    Bold,
+    /// Something to look at.
+    Alarm,
+}
+
+/// [NO_COLOR](https://no-color.org) counts where it is set and not empty.
+fn wants_colour(no_color: &OsStr, term: &OsStr) -> bool {
+    no_color.is_empty() && term != "dumb"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_those_who_want_it() {
+        for (no_color, term, expected) in
+            [("", "xterm", true), ("", "", true), ("1", "xterm", false), ("0", "xterm", false), ("", "dumb", false)]
+        {
+            assert_eq!(wants_colour(no_color.as_ref(), term.as_ref()), expected, "{no_color:?} {term:?}");
+        }
+        let colour = Look { colour: true, ..Look::PLAIN };
+        assert_eq!(colour.styled(Style::Alarm, "3"), "\x1b[31m3\x1b[0m");
+        assert_eq!((colour.styled(Style::Plain, "3"), Look::PLAIN.styled(Style::Alarm, "3")), ("3".to_owned(), "3".to_owned()));
+    }
+}
