@@ -2,10 +2,13 @@
 //! Recorded traffic: read from any layout, redacted on load, put in time order.
 
 mod field;
+mod fields;
 mod frame;
 mod gateway_logs;
+mod logged;
 mod native;
 mod order;
+mod row;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,6 +23,7 @@ pub use order::{InOrder, Ordered, WINDOW};
 
 use crate::host::HeaderMap;
 use crate::redact::Redactor;
+use field::located;
 use frame::{Frame, FrameError, Frames};
 
 /// One recorded exchange, whatever layout it was read from.
@@ -85,6 +89,8 @@ pub struct Apim {
     pub backend_response_code: Option<u16>,
     /// The last error, if there was one.
     pub last_error: Option<LastError>,
+    /// Whether a last error would have been recorded: where not, its absence says nothing.
+    pub errors_recorded: bool,
 }
 
 /// API Management's `lastError`.
@@ -250,28 +256,6 @@ impl<'de> serde::Deserialize<'de> for Layout<'de> {
             }
         }
         deserializer.deserialize_map(Fields)
-    }
-}
-
-/// serde_json's message without the value that it found, which may be a credential; its place counts from where the
-/// record begins.
-fn located(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let words = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words);
-    let shown = match (words.split_once(": "), words.rsplit_once(", expected ")) {
-        (Some((kind @ ("invalid type" | "invalid value"), found)), Some((_, expected))) => {
-            let found = found.split([' ', '`']).next().unwrap_or_default();
-            format!("{kind}: expected {expected}, found {found}")
-        }
-        _ if words.starts_with("unknown variant ") => {
-            let expected = words.rsplit_once(", expected ").map_or("another word", |(_, expected)| expected);
-            format!("expected {expected}, found another word")
-        }
-        _ => words.to_owned(),
-    };
-    match (error.line(), error.column()) {
-        (0 | 1, column) => format!("{shown} (column {column})"),
-        (line, column) => format!("{shown} (line {line} of the record, column {column})"),
     }
 }
 

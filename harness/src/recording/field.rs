@@ -4,13 +4,49 @@
 use jiff::Timestamp;
 
 /// RFC 3339 section 5.6 with at most 9 digits after the point, in a year that nanoseconds since 1970 reach in 64 bits.
-pub(super) fn timestamp(text: &str) -> Result<Timestamp, String> {
+pub(super) fn timestamp(field: &str, text: &str) -> Result<Timestamp, String> {
     let read = || {
         let time: Timestamp = if has_shape(text.as_bytes()) { text.parse().ok()? } else { return None };
         i64::try_from(time.as_nanosecond()).is_ok().then_some(time)
     };
-    let shown: String = text.chars().take(40).collect();
-    read().ok_or_else(|| format!("time: expected an RFC 3339 date and time, found {shown:?}"))
+    read().ok_or_else(|| format!("{field}: expected an RFC 3339 date and time, found {}", shown(text, is_like_a_time(text))))
+}
+
+/// What stands in a wrong column may be a credential: only what is like what was expected is shown.
+fn shown(text: &str, harmless: bool) -> String {
+    if harmless { format!("{text:?}") } else { "other text".to_owned() }
+}
+
+fn is_like_a_time(text: &str) -> bool {
+    let letters = text.chars().filter(|letter| !letter.is_ascii_digit() && !" -:/.,+".contains(*letter)).count();
+    text.len() <= 40 && letters <= 4 && text.contains(['-', ':', '/'])
+}
+
+/// serde_json's message without the value that it found, which may be a credential; its place counts from where the
+/// record begins.
+pub(super) fn located(error: &serde_json::Error) -> String {
+    let shown = unlocated(error);
+    match (error.line(), error.column()) {
+        (0 | 1, column) => format!("{shown} (column {column})"),
+        (line, column) => format!("{shown} (line {line} of the record, column {column})"),
+    }
+}
+
+/// serde_json's message without the value that it found and without its place.
+pub(super) fn unlocated(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let words = message.rsplit_once(" at line ").map_or(message.as_str(), |(words, _)| words);
+    match (words.split_once(": "), words.rsplit_once(", expected ")) {
+        (Some((kind @ ("invalid type" | "invalid value"), found)), Some((_, expected))) => {
+            let found = found.split([' ', ',', '`']).next().unwrap_or_default();
+            format!("{kind}: expected {expected}, found {found}")
+        }
+        _ if words.starts_with("unknown variant ") => {
+            let expected = words.rsplit_once(", expected ").map_or("another word", |(_, expected)| expected);
+            format!("expected {expected}, found another word")
+        }
+        _ => words.to_owned(),
+    }
 }
 
 /// `date-time`, of which jiff reads a superset.
@@ -49,7 +85,9 @@ pub(super) fn check_status(status: u16) -> Result<(), String> {
 }
 
 pub(super) fn check_method(method: &str) -> Result<(), String> {
-    if !method.is_empty() && method.bytes().all(is_token) { Ok(()) } else { Err(format!("expected a method, found {method:?}")) }
+    let harmless = method.len() <= 10 && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b' ');
+    let sound = !method.is_empty() && method.bytes().all(is_token);
+    if sound { Ok(()) } else { Err(format!("expected a method, found {}", shown(method, harmless))) }
 }
 
 pub(super) fn check_target(path: &str) -> Result<(), String> {

@@ -9,9 +9,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::field::{check_header, check_method, check_origin, check_source, check_status, check_target, timestamp};
+use super::field::{check_header, check_method, check_origin, check_source, check_status, check_target, located, timestamp};
 use super::gateway_logs::Properties;
-use super::{Apim, Expect, Place, Recorded, Request, Response, located};
+use super::{Apim, Expect, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -148,7 +148,7 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     Ok(Recorded {
         place,
         size: bytes.len(),
-        time: timestamp(&time)?,
+        time: timestamp("time", &time)?,
         request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
         apim: apim.map(self::apim).transpose()?,

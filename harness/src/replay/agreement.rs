@@ -140,7 +140,8 @@ fn header_difference(
 fn with_log(recorded: &Recorded, apim: &Apim, decided: &Decided) -> Agreement {
     let refusal = apim.last_error.as_ref().filter(|error| is_refusal(error));
     match (refusal, apim.backend_response_code.unwrap_or(0), decided) {
-        (None, 0, _) => Agreement::Undecidable(Undecidable::BackendUnknown),
+        (None, 0, _) if apim.errors_recorded => Agreement::Undecidable(Undecidable::BackendUnknown),
+        (None, 0, _) => Agreement::Undecidable(Undecidable::NoRecord),
         (None, _, Decided::Admitted { .. }) => Agreement::Agrees,
         (None, _, Decided::Refused { .. }) => Agreement::Differs(decision(true, decided)),
         (Some(error), _, Decided::Admitted { .. }) => match not_logged(recorded, error) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//! API Management's log in PascalCase: a row of Log Analytics' table ApiManagementGatewayLogs, and what the GatewayLogs of
+//! 2017 hold as text.
+//!
+//! <https://learn.microsoft.com/azure/azure-monitor/reference/tables/apimanagementgatewaylogs>. Dynamic columns (headers)
+//! hold an object, or JSON text of one.
+
+use super::fields::Fields;
+use super::logged::Logged;
+use super::{Apim, LastError};
+
+/// What the columns say, but for the time.
+pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
+    let (source, reason) = (fields.text("LastErrorSource")?, fields.text("LastErrorReason")?);
+    let message = fields.text("LastErrorMessage")?;
+    let last_error = (source.is_some() || reason.is_some()).then_some(LastError { source, reason, message });
+    Ok(Logged {
+        time: None,
+        method: fields.text("Method")?,
+        url: fields.text("Url")?,
+        request_headers: fields.pairs("RequestHeaders")?,
+        response_headers: fields.pairs("BackendResponseHeaders")?,
+        apim: Apim {
+            api: fields.text("ApiId")?,
+            backend_response_code: fields.code("BackendResponseCode")?,
+            last_error,
+            errors_recorded: true,
+        },
+    })
+}

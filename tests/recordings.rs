@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Recordings in every layout: what is accepted, what is refused and where, and what a cut costs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tracegate_harness::Redactor;
+use tracegate_harness::recording::{Files, InOrder, Recorded, Records, WINDOW};
+use tracegate_tests::{folder, lines, run, stderr, stdout};
+
+/// What `layouts.py` puts wherever a credential may stand.
+const SECRET: &str = "canary-7f3a9";
+
+fn layouts() -> PathBuf {
+    folder("recordings").join("layouts")
+}
+
+fn replay(recordings: &[&Path]) -> Output {
+    let policy = folder("recordings").join("sample-policy.yaml");
+    let arguments = ["replay", "--format", "json", "--policy"].map(PathBuf::from);
+    run(arguments.into_iter().chain([policy]).chain(recordings.iter().map(|path| path.to_path_buf())))
+}
+
+/// Reads `contents` in time order; the exchanges, and the messages of what can't be read, with the file as `log`.
+fn read(contents: &[u8]) -> (Vec<Recorded>, Vec<String>) {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path().join("log");
+    fs::write(&path, contents).unwrap();
+    let files = Files(vec![path]);
+    let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
+    let (mut found, mut messages) = (Vec::new(), Vec::new());
+    match Records::open(0, &files.0[0], &redactor, &progress) {
+        Err(unread) => messages.push(files.locate(&unread)),
+        Ok(records) => {
+            for next in InOrder::new([records], WINDOW) {
+                match next {
+                    Ok(ordered) => found.push(ordered.recorded),
+                    Err(unread) => messages.push(files.locate(&unread).replace(files.0[0].to_str().unwrap(), "log")),
+                }
+            }
+        }
+    }
+    assert!(messages.iter().all(|message| !message.contains(SECRET)), "{messages:?}");
+    assert!(found.iter().all(|recorded| !recorded.request.path.contains(SECRET)));
+    (found, messages)
+}
+
+/// The lines on which the exchanges stand.
+fn places(found: &[Recorded]) -> Vec<u64> {
+    found.iter().map(|recorded| recorded.place.line).collect()
+}
+
+#[test]
+fn the_layouts_are_what_their_generator_writes() {
+    let output = Command::new("python3").arg(folder("recordings").join("layouts.py")).arg("--check").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The generator, which shares no code with the product, says what each exchange must come to.
+#[test]
+fn every_layout_comes_to_what_its_generator_says() {
+    let expected = fs::read(folder("recordings").join("layouts.expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    assert_eq!(fs::read_dir(layouts()).unwrap().count(), expected.as_object().unwrap().len());
+    for (name, rows) in expected.as_object().unwrap() {
+        let output = replay(&[&layouts().join(name)]);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""), "{name}");
+        assert!(!stdout(&output).contains(SECRET), "{name}");
+        let found = lines(&output);
+        assert_eq!(found.len(), rows.as_array().unwrap().len() + 1, "{name}");
+        for (row, line) in rows.as_array().unwrap().iter().zip(&found) {
+            assert_eq!(line["line"], row["line"], "{name}: {line}");
+            assert_eq!(line["undecidable"], row["undecidable"], "{name}: {line}");
+            assert_eq!(line["agrees"], if row["undecidable"].is_null() { json!(true) } else { Value::Null }, "{name}: {line}");
+            let request = &line["upstream_request"];
+            assert_eq!(request.is_null(), row["request"].is_null(), "{name}: {line}");
+            if !request.is_null() {
+                let path = row["request"][1].as_str().unwrap();
+                let shown = request["path"].as_str().unwrap();
+                let (before, after) = path.split_once(SECRET).unwrap_or((path, ""));
+                assert!(request["method"] == row["request"][0] && shown.starts_with(before) && shown.ends_with(after), "{name}: {line}");
+                assert_eq!(shown.len(), if path.contains(SECRET) { path.len() - SECRET.len() + 17 } else { path.len() }, "{name}: {shown}");
+                let headers = request["headers"].as_array().unwrap();
+                let parent = headers.iter().find(|header| header[0] == "traceparent").unwrap()[1].as_str().unwrap();
+                let continued = row["continues"].as_str().is_some_and(|trace_id| parent.contains(trace_id));
+                assert_eq!(continued, row["continues"].is_string(), "{name}: {parent}");
+            }
+        }
+    }
+}
+
+/// A layout whose records stand on one line each loses to a cut what the cut runs through, and nothing before it.
+#[test]
+fn every_cut_of_a_line_costs_that_line() {
+    for name in ["gateway-logs-2017.ndjson"] {
+        let whole = fs::read_to_string(layouts().join(name)).unwrap();
+        let first: String = whole.lines().take(2).map(|line| format!("{line}\n")).collect();
+        let begins = first.find('\n').unwrap() + 1;
+        assert_eq!(places(&read(first.as_bytes()).0), [2, 1]);
+        for cut in begins + 1..first.len() - 1 {
+            let (found, messages) = read(&first.as_bytes()[..cut]);
+            assert_eq!((places(&found), messages.len()), (vec![1], 1), "{name}, cut at {cut}: {messages:?}");
+            assert!(messages[0].starts_with("log:2: "), "{messages:?}");
+        }
+    }
+}
+
+#[test]
+fn records_of_2017_are_refused_where_they_are_wrong() {
+    let record = |properties: Value| {
+        let properties = if properties.is_object() { json!(properties.to_string()) } else { properties };
+        json!({"time": "2026-10-05T06:00:00Z", "properties": properties}).to_string()
+    };
+    let good = json!({"Method": "GET", "Url": "https://a.example/", "BackendResponseCode": "200", "ApiId": ""});
+    assert_eq!(read(record(good.clone()).as_bytes()).1, Vec::<String>::new());
+    for (field, value, message) in [
+        ("Method", Value::Null, "properties.Method: expected the request's method, found none"),
+        ("Method", json!([SECRET]), "properties.Method: expected text, found another value"),
+        ("Method", json!(format!("Bearer {SECRET}")), "properties.Method: expected a method, found other text"),
+        ("Url", json!(""), "properties.Url: expected the request's URL, found none"),
+        ("Url", json!("/relative"), "properties.Url: expected a URL with scheme and host"),
+        ("Url", json!("ftp://a/"), "properties.Url: expected the scheme http or https"),
+        ("Url", json!("https://a/\u{1}"), "properties.Url: path: expected one that begins with '/' and has no control characters"),
+        ("BackendResponseCode", json!(99), "properties.BackendResponseCode: expected 0, 100 to 599 or nothing, found 99"),
+        ("BackendResponseCode", json!(SECRET), "properties.BackendResponseCode: expected a status code or nothing, found other text"),
+        ("RequestHeaders", json!(SECRET), "properties.RequestHeaders: expected value"),
+        ("RequestHeaders", json!([SECRET]), "properties.RequestHeaders: invalid type: expected header values by name, found sequence"),
+    ] {
+        let mut wrong = good.clone();
+        wrong[field] = value;
+        assert_eq!(read(record(wrong).as_bytes()).1, [format!("log:1: {message}")]);
+    }
+    for (properties, message) in [
+        (json!("{\"Method\""), "properties, which is text: EOF while parsing an object (column 9)"),
+        (json!(SECRET), "properties, which is text: expected value (column 1)"),
+        (json!("[]"), "properties, which is text: invalid type: expected a JSON object, found sequence (column 0)"),
+        (json!(7), "invalid type: expected an object, or one as JSON text, found integer (column 15)"),
+    ] {
+        assert_eq!(read(record(properties).as_bytes()).1, [format!("log:1: {message}")]);
+    }
+}

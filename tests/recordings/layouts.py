@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the same few exchanges in every layout to layouts/, and to layouts.expected.json what a replay of each file
+against sample-policy.yaml must come to, exchange by exchange in time order.
+
+It shares no code with the project: what a layout can't tell (a header, an error, the backend's answer) is decided here by
+how the file is made, never by reading it back. Same bytes every time:
+
+    python3 layouts.py [--check]
+"""
+
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).parent
+HOST = "api.contoso.example"
+SECRET = "canary-7f3a9"
+TRACE = "00-%032x-b7ad6b7169203331-01"
+# In the order in which they happened: method, path, client's status, backend's, last error, header values by name.
+EXCHANGES = [
+    ("GET", "/orders/1001", 200, 200, None, {"traceparent": TRACE % 1, "Authorization": "Bearer " + SECRET}),
+    ("POST", "/payments", 201, 201, None, {}),
+    ("GET", f"/customers/2002?subscription-key={SECRET}&x=1", 404, 404, None, {"traceparent": [TRACE % 3, TRACE % 33]}),
+    ("GET", "/admin/console", 404, None, ("configuration", "OperationNotFound", "Unable to match incoming request to an operation."), {"traceparent": TRACE % 4}),
+    ("GET", "/orders", 401, None, ("authorization", "SubscriptionKeyNotFound", "Access denied due to missing \"subscription key\"."), {"traceparent": TRACE % 5}),
+    ("GET", "/files/7", 200, None, None, {"x-note": "two\twords, and \"quotes\""}),
+    ("PUT", "/files/8", 500, None, ("forward-request", "Timeout", "The operation\r\nhas timed out."), {"traceparent": TRACE % 7, "tracestate": "rojo=1"}),
+    ("GET", "/weather/current/S%C3%A3o%20Paulo?days=3", 429, None, ("rate-limit-by-key", "RateLimitExceeded", "Rate limit is exceeded. Try again in 17 seconds."), {}),
+]
+# Where they stand in a file: exports are batched.
+ORDER = [2, 0, 1, 4, 3, 7, 5, 6]
+REFUSED = {3}
+
+
+def time(at):
+    return f"2026-10-05T06:00:{at:02}.123456{at}Z"
+
+
+def url(path):
+    return f"https://{HOST}{path}"
+
+
+def api(at):
+    return None if at in REFUSED else EXCHANGES[at][1].split("/")[1].split("?")[0]
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"))
+
+
+def present(fields):
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def ndjson(records):
+    return "".join(compact(record) + "\n" for record in records)
+
+
+def expected(lines, told, headers=True, joined=False):
+    """`lines`: the line of each exchange; `told`: True where a decision is told, else the reason why not."""
+    rows = []
+    for at, (method, path, _, _, _, sent) in enumerate(EXCHANGES):
+        parent = sent.get("traceparent") if headers else None
+        rows.append(
+            {
+                "line": lines[at],
+                "request": None if at in REFUSED else [method, path],
+                "undecidable": None if told[at] is True else told[at],
+                "continues": parent[3:35] if isinstance(parent, str) and at not in REFUSED else None,
+            }
+        )
+    return rows
+
+
+def line_by_line(first=1):
+    return {at: first + place for place, at in enumerate(ORDER)}
+
+
+def gateway_logs_2017():
+    """`properties` is text, there are neither headers nor errors."""
+    records = []
+    for at in ORDER:
+        method, path, status, backend, _, _ = EXCHANGES[at]
+        properties = {
+            "ApiId": api(at), "OperationId": "", "ProductId": "", "SubscriptionId": "sub-01", "Method": method, "Url": url(path),
+            "RequestSize": 200, "ServiceTime": "00:00:00.0580000", "BackendMethod": method, "BackendUrl": "https://b.example" + path,
+            "BackendResponseCode": backend, "ResponseCode": status, "ResponseSize": 361, "Cache": "none", "UserId": "",
+        }
+        records.append(
+            {
+                "Tenant": "t", "DeploymentName": "d", "time": time(at), "resourceId": "/SUBSCRIPTIONS/0", "category": "GatewayLogs",
+                "operationName": "Microsoft.ApiManagement/GatewayLogs", "durationMs": 58, "Level": 4, "properties": compact(properties),
+            }
+        )
+    told = [True, True, True] + ["no_record"] * 5
+    return ndjson(records), expected(line_by_line(), told, headers=False)
+
+
+LAYOUTS = {
+    "gateway-logs-2017.ndjson": gateway_logs_2017,
+}
+
+
+def main():
+    written = {"layouts.expected.json": {}}
+    for name, layout in LAYOUTS.items():
+        written[f"layouts/{name}"], written["layouts.expected.json"][name] = layout()
+    written["layouts.expected.json"] = json.dumps(written["layouts.expected.json"], indent=1) + "\n"
+    for name, text in written.items():
+        path = HERE / name
+        if "--check" not in sys.argv:
+            path.write_bytes(text.encode())
+        elif path.read_bytes() != text.encode():
+            sys.exit(f"{name} is not what this generator writes")
+
+
+if __name__ == "__main__":
+    main()
