@@ -2,14 +2,17 @@
 //! Recordings in every layout: what is accepted, what is refused and where, and what a cut costs.
 
 use std::fs;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracegate_harness::Redactor;
-use tracegate_harness::recording::{Files, InOrder, Recorded, Records, WINDOW};
+use tracegate_harness::recording::{Files, InOrder, Recorded, Records, Stream, WINDOW};
 use tracegate_tests::{folder, lines, run, stderr, stdout};
 
 /// What `layouts.py` puts wherever a credential may stand.
@@ -142,4 +145,126 @@ fn records_of_2017_are_refused_where_they_are_wrong() {
     ] {
         assert_eq!(read(record(properties).as_bytes()).1, [format!("log:1: {message}")]);
     }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn gzip_is_told_by_its_first_bytes_and_every_cut_of_it_is_located() {
+    let whole = fs::read(layouts().join("gateway-logs-2017.ndjson")).unwrap();
+    let all = places(&read(&whole).0);
+    let packed = gzip(&whole);
+    assert_eq!((places(&read(&packed).0), read(&packed).1.len()), (all.clone(), 0));
+    // Members follow one another, as where files are appended to.
+    let (head, tail) = whole.split_at(1000);
+    assert_eq!(places(&read(&[gzip(head), gzip(tail)].concat()).0), all);
+    for cut in 2..packed.len() {
+        let (found, messages) = read(&packed[..cut]);
+        assert_eq!(messages.len(), 1, "cut at {cut}: {messages:?}");
+        let line = messages[0].strip_prefix("log:").and_then(|rest| rest.split(':').next()).unwrap().parse::<u64>().unwrap();
+        let last = places(&found).into_iter().max().unwrap_or(0);
+        // A cut just before a line's end is one of that line.
+        assert!(found.len() as u64 == last && (last..=last + 1).contains(&line), "cut at {cut}: {messages:?}");
+        assert!(messages[0].ends_with(": expected the rest of the gzip data, found the end of the file"), "{messages:?}");
+    }
+    let mut wrong = packed.clone();
+    *wrong.iter_mut().nth_back(6).unwrap() ^= 1;
+    let (found, messages) = read(&wrong);
+    assert_eq!((found.len(), messages.len()), (8, 1));
+    assert!(messages[0].starts_with("log:9: expected sound gzip data: "), "{messages:?}");
+}
+
+#[test]
+fn a_directory_stands_for_every_file_below_it() {
+    let scratch = TempDir::new().unwrap();
+    let top = scratch.path().join("logs");
+    fs::create_dir_all(top.join("b/.hidden")).unwrap();
+    let record = |second: u32, path: &str| {
+        let properties = json!({"method": "GET", "url": format!("https://api.contoso.example/orders/{path}"), "backendResponseCode": 200});
+        json!({"time": format!("2026-10-05T06:00:{second:02}Z"), "properties": properties}).to_string()
+    };
+    fs::write(top.join("b/2.log"), record(3, "2")).unwrap();
+    fs::write(top.join("b/10.log"), gzip(record(3, "10").as_bytes())).unwrap();
+    fs::write(top.join("z"), record(1, "z")).unwrap();
+    fs::write(top.join("b/.hidden/1"), "nonsense").unwrap();
+    fs::write(top.join(".DS_Store"), "nonsense").unwrap();
+    fs::write(scratch.path().join("beside"), record(2, "beside")).unwrap();
+    let paths = |output: &Output| -> Vec<String> {
+        let found = lines(output);
+        found[..found.len() - 1].iter().map(|line| line["upstream_request"]["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let output = replay(&[&scratch.path().join("beside"), &top]);
+    assert_eq!((paths(&output), stderr(&output).as_str()), (["z", "beside", "10", "2"].map(|name| format!("/orders/{name}")).into(), ""));
+    let empty = scratch.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let output = replay(&[&empty, &top]);
+    assert_eq!((paths(&output).len(), output.status.code()), (3, Some(2)));
+    assert_eq!(stderr(&output), format!("{}: expected a file below this directory, found none\n", empty.display()));
+}
+
+/// More files than may be open at once: neighbours are read one after another.
+#[test]
+fn any_number_of_files_is_read_in_time_order() {
+    let scratch = TempDir::new().unwrap();
+    for hour in 0..200 {
+        let records = [30, 10, 20].map(|second| {
+            let request = json!({"method": "GET", "path": "/"});
+            format!("{}\n", json!({"time": format!("2026-10-{:02}T{:02}:00:{second}Z", 1 + hour / 24, hour % 24), "request": request}))
+        });
+        fs::write(scratch.path().join(format!("{hour:03}")), records.concat()).unwrap();
+    }
+    let files = Files::named(&[scratch.path().to_owned()]);
+    let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
+    let streams = Stream::of(&files, &redactor, &progress);
+    assert!(streams.len() <= 64, "{}", streams.len());
+    let found: Vec<Recorded> = InOrder::new(streams, WINDOW)
+        .map(|next| {
+            let ordered = next.unwrap();
+            assert!(!ordered.late);
+            ordered.recorded
+        })
+        .collect();
+    assert_eq!(found.len(), 600);
+    assert!(found.is_sorted_by_key(|recorded| recorded.time));
+}
+
+/// 100 MB of one line, plain and packed: refused where it stands, in memory that doesn't grow with it.
+#[test]
+fn a_line_without_bounds_costs_itself_and_no_memory() {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path().join("log");
+    let good = r#"{"time":"2026-10-05T06:00:00Z","request":{"method":"GET","path":"/"}}"#;
+    for packed in [false, true] {
+        for (before, after) in [("{\"a\":\"", "\"}"), ("", ""), ("{\"a\":\"", "")] {
+            let mut file = BufWriter::new(fs::File::create(&path).unwrap());
+            let contents = [format!("{good}\n{before}"), "x".repeat(100 << 20), format!("{after}\n{good}\n")].concat();
+            file.write_all(&if packed { gzip(contents.as_bytes()) } else { contents.into_bytes() }).unwrap();
+            file.flush().unwrap();
+            let output = replay(&[&path]);
+            let expected = if before.is_empty() { "a JSON object, found 'x'" } else { "a record of at most 16 MiB, found more" };
+            assert_eq!(stderr(&output), format!("{}:2: expected {expected}\n", path.display()));
+            assert_eq!((lines(&output)[1]["line"].as_u64(), output.status.code()), (Some(3), Some(1)));
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let small = scratch.path().join("small");
+            fs::write(&small, good).unwrap();
+            let (least, most) = (peak_memory(&small), peak_memory(&path));
+            assert!(most < least + (48 << 10), "{least} and {most} KiB");
+        }
+    }
+}
+
+/// The most memory that a replay takes, in KiB.
+#[cfg(target_os = "linux")]
+fn peak_memory(recording: &Path) -> u64 {
+    let script = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); \
+        print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+    let command = tracegate_tests::tracegate();
+    let output = Command::new("python3").args(["-c", script]).arg(command.get_program()).arg("replay").arg(recording).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }

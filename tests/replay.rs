@@ -253,8 +253,10 @@ fn what_cannot_be_replayed_at_all_is_code_2() {
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{name}");
         assert!(stderr(&output).contains("no exchange could be read"), "{name}: {}", stderr(&output));
     }
+    let empty = scratch.path().join("empty");
+    fs::create_dir(&empty).unwrap();
     for arguments in
-        [&["nowhere.json"][..], &[text(scratch.path())], &["--fromat", "json"], &["--policy", "nowhere.yaml"], &["--module", "Cargo.toml"]]
+        [&["nowhere.json"][..], &[text(&empty)], &["--fromat", "json"], &["--policy", "nowhere.yaml"], &["--module", "Cargo.toml"]]
     {
         let output = replay(arguments);
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{arguments:?}");

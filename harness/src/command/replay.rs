@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering};
 use crate::look::Look;
 use crate::output::OutputFile;
-use crate::recording::{Files, InOrder, Ordered, Records, Unread, WINDOW};
+use crate::recording::{Files, InOrder, Ordered, Stream, Unread, WINDOW};
 use crate::replay::{self, By, Edge, Report};
 use crate::{Redactor, module, policy, workspace};
 
@@ -33,7 +33,8 @@ Examples:
   cargo harness replay logs/*.json --by hour
   cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson")]
 pub(super) struct Replay {
-    /// Recordings: API Management GatewayLogs (any stream of JSON objects, or {"records": […]}) or native NDJSON
+    /// Recordings: API Management's logs in any layout, or native NDJSON, gzipped or not; a directory stands for every
+    /// file below it
     #[arg(value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
     /// The policy to replay against: YAML or JSON
@@ -118,19 +119,12 @@ impl Replay {
     }
 
     fn replay(&self, mut edge: Edge, fingerprint: &str, version: Option<&str>, out: &mut impl Write) -> Result<Outcome> {
-        let files = Files(self.recordings.clone());
+        let files = Files::named(&self.recordings);
         let redactor = Redactor::new(self.seed);
-        let progress = self.progress();
+        let progress = progress(&files);
         let mut report = Report::new(self.by.unwrap_or_default());
         let mut losses = Losses::default();
-        let mut readers = Vec::new();
-        for (index, path) in files.0.iter().enumerate() {
-            match Records::open(index, path, &redactor, &progress) {
-                Ok(records) => readers.push(records),
-                Err(unread) => losses.add(&unread, &files, &progress),
-            }
-        }
-        for next in InOrder::new(readers, WINDOW) {
+        for next in InOrder::new(Stream::of(&files, &redactor, &progress), WINDOW) {
             let Ordered { recorded, late } = match next {
                 Ok(ordered) => ordered,
                 Err(unread) => {
@@ -152,7 +146,7 @@ impl Replay {
         }
         let totals = *report.totals();
         if totals.exchanges == 0 {
-            let names: Vec<String> = (0..files.0.len()).map(|file| files.name(file)).collect();
+            let names: Vec<String> = self.recordings.iter().map(|path| path.display().to_string()).collect();
             return Err(Error::new(format!("no exchange could be read from {}", names.join(", "))));
         }
         match self.format {
@@ -175,14 +169,6 @@ impl Replay {
             () => Outcome::Clean,
         })
     }
-
-    /// A bar by bytes read, where standard error is a terminal.
-    fn progress(&self) -> ProgressBar {
-        let bytes = self.recordings.iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
-        let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
-        ProgressBar::with_draw_target(Some(bytes), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-    }
 }
 
 impl Losses {
@@ -191,6 +177,14 @@ impl Losses {
         self.malformed += u64::from(!unread.fatal);
         self.fatal |= unread.fatal;
     }
+}
+
+/// A bar by bytes read, where standard error is a terminal.
+fn progress(files: &Files) -> ProgressBar {
+    let bytes = files.0.iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
+    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
+    ProgressBar::with_draw_target(Some(bytes), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// The sample's paths as one would type them.

@@ -7,6 +7,9 @@
 
 use std::io::{self, Read};
 
+use super::lookahead::Lookahead;
+use super::scanner::{Found, Scanner};
+
 /// One JSON object, as text not yet parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
@@ -32,20 +35,21 @@ pub(super) enum FrameError {
         line: u64,
     },
     /// The bytes can't be had.
-    Unreadable(io::Error),
+    Unreadable {
+        /// The line on which what was being read begins.
+        line: u64,
+        /// Why.
+        error: io::Error,
+    },
 }
 
 /// Cuts a stream into frames.
 pub(super) struct Frames<R> {
-    source: R,
-    /// Bytes read and not yet given out; those before `start` have been.
-    buffer: Vec<u8>,
-    start: usize,
-    ended: bool,
-    /// The line of the byte at `start`.
-    line: u64,
+    bytes: Lookahead<R>,
     /// The array or envelope that records stand in, if they do.
     container: Option<Container>,
+    /// Something other than white space has been met.
+    begun: bool,
     finished: bool,
 }
 
@@ -63,11 +67,13 @@ enum Scan {
     Envelope(usize),
     /// No JSON: what was expected, and after how many bytes to go on.
     Broken { message: String, resume: usize },
+    /// More than is kept; its end is still to come.
+    TooLong(Scanner),
 }
 
 impl<R: Read> Frames<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self { source, buffer: Vec::new(), start: 0, ended: false, line: 1, container: None, finished: false }
+    pub(super) fn new(bytes: Lookahead<R>) -> Self {
+        Self { bytes, container: None, begun: false, finished: false }
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
@@ -76,26 +82,31 @@ impl<R: Read> Frames<R> {
                 self.finished = true;
                 return self.container.map_or(Ok(None), |container| Err(FrameError::Unclosed { line: container.line }));
             };
-            let line = self.line;
+            let line = self.bytes.line();
+            let begun = std::mem::replace(&mut self.begun, true);
             match (byte, self.container) {
                 (b'{', _) => match self.scan(&[])? {
-                    Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.take(length) })),
+                    Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.bytes.take(length) })),
                     Scan::Envelope(length) => {
                         self.container = Some(Container { line, envelope: true });
-                        self.take(length);
+                        self.bytes.advance(length);
                     }
                     Scan::Broken { message, resume } => {
-                        self.take(resume);
+                        self.bytes.advance(resume);
                         return Err(self.malformed(line, message));
+                    }
+                    Scan::TooLong(scanner) => {
+                        self.skip_rest(scanner)?;
+                        return Err(FrameError::Malformed { line, message: too_long() });
                     }
                 },
                 (b'[', None) => {
                     self.container = Some(Container { line, envelope: false });
-                    self.take(1);
+                    self.bytes.advance(1);
                 }
-                (b',', Some(_)) => drop(self.take(1)),
+                (b',', Some(_)) => self.bytes.advance(1),
                 (b']', Some(container)) => {
-                    self.take(1);
+                    self.bytes.advance(1);
                     self.container = None;
                     if container.envelope {
                         self.close_envelope(container.line)?;
@@ -106,7 +117,8 @@ impl<R: Read> Frames<R> {
                         None => self.skip_to_next_record()?,
                         Some(_) => self.skip_element()?,
                     }
-                    return Err(self.malformed(line, format!("expected a JSON object, found '{}'", found.escape_ascii())));
+                    let expected = if begun { "a JSON object" } else { "a JSON object or a CSV header with a column that is known" };
+                    return Err(self.malformed(line, format!("expected {expected}, found '{}'", found.escape_ascii())));
                 }
             }
         }
@@ -115,7 +127,7 @@ impl<R: Read> Frames<R> {
     /// A record that the file ends in, within an array or envelope, is that one's missing end.
     fn malformed(&mut self, line: u64, message: String) -> FrameError {
         match self.container {
-            Some(container) if self.ended && self.start >= self.buffer.len() => {
+            Some(container) if self.bytes.is_empty() => {
                 self.finished = true;
                 FrameError::Unclosed { line: container.line }
             }
@@ -129,15 +141,19 @@ impl<R: Read> Frames<R> {
             self.finished = true;
             return Err(FrameError::Unclosed { line });
         }
-        let at = self.line;
+        let at = self.bytes.line();
         match self.scan(b"{")? {
             Scan::Whole(length) | Scan::Envelope(length) => {
-                self.take(length);
+                self.bytes.advance(length);
                 Ok(())
             }
+            Scan::TooLong(scanner) => {
+                self.skip_rest(scanner)?;
+                Err(FrameError::Malformed { line: at, message: too_long() })
+            }
             Scan::Broken { message, resume } => {
-                self.take(resume);
-                if self.ended && self.start >= self.buffer.len() {
+                self.bytes.advance(resume);
+                if self.bytes.is_empty() {
                     self.finished = true;
                     return Err(FrameError::Unclosed { line });
                 }
@@ -148,77 +164,62 @@ impl<R: Read> Frames<R> {
 
     /// Looks for the end of the object that begins at `start`, or that began before with these brackets open.
     fn scan(&mut self, open: &[u8]) -> Result<Scan, FrameError> {
-        let mut open = open.to_vec();
-        let mut may_be_envelope = open.is_empty() && self.container.is_none();
-        let (mut in_string, mut escaped) = (false, false);
-        // The last byte that is no white space, and whether the line so far is white space only.
-        let (mut last, mut line_begins) = (0_u8, false);
-        // Where the last line that begins with '{' does so.
-        let mut again = None;
-        let mut index = 0;
+        let may_be_envelope = open.is_empty() && self.container.is_none();
+        let mut scanner = Scanner::new(open, may_be_envelope);
         loop {
-            let Some(byte) = self.byte(index)? else {
-                return Ok(broken("expected the end of a JSON object, found the end of the file", again.unwrap_or(index)));
+            let length = scanner.length();
+            let Some(ahead) = self.ahead(length)? else {
+                let message = "expected the end of a JSON object, found the end of the file".to_owned();
+                return Ok(Scan::Broken { message, resume: scanner.again().unwrap_or(length) });
             };
-            if in_string {
-                match byte {
-                    b'\n' => return Ok(broken("expected the end of a string, found the end of the line", again.unwrap_or(index))),
-                    _ if escaped => escaped = false,
-                    b'\\' => escaped = true,
-                    b'"' => in_string = false,
-                    _ => {}
-                }
-                index += 1;
-                continue;
+            let within = ahead.get(..MAX_RECORD.saturating_sub(length).min(ahead.len())).unwrap_or_default();
+            if within.is_empty() {
+                return Ok(Scan::TooLong(scanner));
             }
-            if byte == b'{' && line_begins {
-                if !matches!((last, open.last()), (b':', _) | (b'[' | b',', Some(b'['))) {
-                    let message = "expected the end of a JSON object, found the beginning of another";
-                    return Ok(broken(message, again.unwrap_or(index)));
-                }
-                again = Some(index);
-            }
-            match byte {
-                b'"' => in_string = true,
-                b'{' | b'[' => open.push(byte),
-                b'}' | b']' => {
-                    let opener = if byte == b'}' { b'{' } else { b'[' };
-                    if open.pop() != Some(opener) {
-                        let message = format!("expected the end of a JSON array or object, found '{}'", char::from(byte));
-                        return Ok(broken(message, again.unwrap_or(index + 1)));
-                    }
-                    if open.is_empty() {
-                        return Ok(Scan::Whole(index + 1));
-                    }
-                }
-                _ => {}
-            }
-            line_begins = byte == b'\n' || (line_begins && byte.is_ascii_whitespace());
-            if !byte.is_ascii_whitespace() {
-                last = byte;
-            }
-            index += 1;
-            if may_be_envelope && byte == b'[' {
-                if is_envelope(self.window(index)) {
-                    return Ok(Scan::Envelope(index));
-                }
-                may_be_envelope = false;
-            }
-            if index > MAX_RECORD {
-                return Ok(broken(format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20), again.unwrap_or(index)));
+            match scanner.run(within) {
+                None => {}
+                Some(Found::End) => return Ok(Scan::Whole(scanner.length())),
+                Some(Found::Array) if is_envelope(self.bytes.window(scanner.length())) => return Ok(Scan::Envelope(scanner.length())),
+                Some(Found::Array) => {}
+                Some(Found::Broken { message, resume }) => return Ok(Scan::Broken { message, resume }),
             }
         }
     }
 
-    /// Goes to the next line that begins with `{` or `[`, perhaps behind white space.
-    fn skip_to_next_record(&mut self) -> Result<(), FrameError> {
-        loop {
-            match self.byte(0)? {
-                None => return Ok(()),
-                Some(b'\n') if matches!(self.skip_white_space()?, None | Some(b'{' | b'[')) => return Ok(()),
-                Some(_) => drop(self.take(1)),
+    /// Goes behind a record that is too long to be kept.
+    fn skip_rest(&mut self, mut scanner: Scanner) -> Result<(), FrameError> {
+        self.bytes.advance(scanner.length());
+        while let Some(ahead) = self.ahead(0)? {
+            let (before, length) = (scanner.length(), ahead.len());
+            let found = scanner.run(ahead);
+            match found {
+                None => self.bytes.advance(length),
+                Some(Found::Array) => self.bytes.advance(scanner.length() - before),
+                Some(Found::End) => {
+                    self.bytes.advance(scanner.length() - before);
+                    return Ok(());
+                }
+                Some(Found::Broken { .. }) => {
+                    // Where it broke another record may begin.
+                    self.bytes.advance((scanner.length() - before).saturating_sub(1));
+                    return Ok(());
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Goes to the next line that begins with `{` or `[`, perhaps behind white space.
+    fn skip_to_next_record(&mut self) -> Result<(), FrameError> {
+        while let Some(ahead) = self.ahead(0)? {
+            let length = ahead.len();
+            let line_end = ahead.iter().position(|&byte| byte == b'\n');
+            self.bytes.advance(line_end.unwrap_or(length));
+            if line_end.is_some() && matches!(self.skip_white_space()?, None | Some(b'{' | b'[')) {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Goes behind an element of an array that is no object: to the next `,` or `]` that is in no string, or line.
@@ -235,7 +236,7 @@ impl<R: Read> Frames<R> {
             }
             escaped = in_string && byte == b'\\' && !escaped;
             first = false;
-            self.take(1);
+            self.bytes.advance(1);
         }
         Ok(())
     }
@@ -244,48 +245,20 @@ impl<R: Read> Frames<R> {
     fn skip_white_space(&mut self) -> Result<Option<u8>, FrameError> {
         loop {
             match self.byte(0)? {
-                Some(byte) if byte.is_ascii_whitespace() => drop(self.take(1)),
-                Some(0xef) if self.byte(1)? == Some(0xbb) && self.byte(2)? == Some(0xbf) => drop(self.take(3)),
+                Some(byte) if byte.is_ascii_whitespace() => self.bytes.advance(1),
+                Some(0xef) if self.byte(1)? == Some(0xbb) && self.byte(2)? == Some(0xbf) => self.bytes.advance(3),
                 other => return Ok(other),
             }
         }
     }
 
-    /// The byte `index` bytes ahead, read if it must be; `None` at the end.
     fn byte(&mut self, index: usize) -> Result<Option<u8>, FrameError> {
-        loop {
-            if let Some(byte) = self.buffer.get(self.start + index) {
-                return Ok(Some(*byte));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            self.fill()?;
-        }
+        Ok(self.ahead(index)?.and_then(|ahead| ahead.first().copied()))
     }
 
-    fn fill(&mut self) -> Result<(), FrameError> {
-        self.buffer.drain(..self.start);
-        self.start = 0;
-        let length = self.buffer.len();
-        self.buffer.resize(length + CHUNK, 0);
-        let read = self.source.read(self.buffer.get_mut(length..).unwrap_or_default()).map_err(FrameError::Unreadable)?;
-        self.buffer.truncate(length + read);
-        self.ended = read == 0;
-        Ok(())
-    }
-
-    fn window(&self, length: usize) -> &[u8] {
-        let end = (self.start + length).min(self.buffer.len());
-        self.buffer.get(self.start..end).unwrap_or_default()
-    }
-
-    /// Gives out `length` bytes.
-    fn take(&mut self, length: usize) -> Vec<u8> {
-        let taken = self.window(length).to_vec();
-        self.line += taken.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
-        self.start += taken.len();
-        taken
+    fn ahead(&mut self, index: usize) -> Result<Option<&[u8]>, FrameError> {
+        let line = self.bytes.line();
+        self.bytes.ahead(index).map_err(|error| FrameError::Unreadable { line, error })
     }
 }
 
@@ -297,13 +270,13 @@ impl<R: Read> Iterator for Frames<R> {
             return None;
         }
         let next = self.next_frame();
-        self.finished |= matches!(next, Err(FrameError::Unreadable(_)));
+        self.finished |= matches!(next, Err(FrameError::Unreadable { .. }));
         next.transpose()
     }
 }
 
-fn broken(message: impl Into<String>, resume: usize) -> Scan {
-    Scan::Broken { message: message.into(), resume }
+fn too_long() -> String {
+    format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20)
 }
 
 /// Whether `text`, up to its first `[`, is the beginning of `{"records": [`.
@@ -312,9 +285,8 @@ fn is_envelope(text: &[u8]) -> bool {
     dense == b"{\"records\":["
 }
 
-const CHUNK: usize = 1 << 16;
 /// No gateway writes a record of this size.
-const MAX_RECORD: usize = 16 << 20;
+pub(super) const MAX_RECORD: usize = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -331,12 +303,16 @@ mod tests {
                 Ok(now.len())
             }
         }
-        Frames::new(Trickle(text.as_bytes()))
+        frames_of(Trickle(text.as_bytes()))
+    }
+
+    fn frames_of(source: impl Read) -> Vec<String> {
+        Frames::new(Lookahead::new(source))
             .map(|frame| match frame {
                 Ok(Frame { line, bytes }) => format!("{line}:{}", String::from_utf8_lossy(&bytes)),
                 Err(FrameError::Malformed { line, message }) => format!("{line}!{message}"),
                 Err(FrameError::Unclosed { line }) => format!("{line}!unclosed"),
-                Err(FrameError::Unreadable(error)) => error.to_string(),
+                Err(FrameError::Unreadable { error, .. }) => error.to_string(),
             })
             .collect()
     }
@@ -379,7 +355,13 @@ mod tests {
                 vec!["1!expected the end of a JSON array or object, found '}'".to_owned(), "2:{\"b\":2}".to_owned()],
             ),
             ("{}\n{\"a\":1", vec!["1:{}".to_owned(), "2!expected the end of a JSON object, found the end of the file".to_owned()]),
-            ("# title\nx\n{\"b\":2}\n", vec!["1!expected a JSON object, found '#'".to_owned(), "3:{\"b\":2}".to_owned()]),
+            (
+                "# title\nx\n{\"b\":2}\n",
+                vec![
+                    "1!expected a JSON object or a CSV header with a column that is known, found '#'".to_owned(),
+                    "3:{\"b\":2}".to_owned(),
+                ],
+            ),
             ("{}\n\"s\"\n12\n{}\n", vec!["1:{}".to_owned(), "2!expected a JSON object, found '\\\"'".to_owned(), "4:{}".to_owned()]),
             (
                 "  {}\n garbage\n  {}\n  {}",
@@ -407,7 +389,7 @@ mod tests {
                     "1:{}".to_owned(),
                 ],
             ),
-            ("\u{1f}\u{8b}", vec!["1!expected a JSON object, found '\\x1f'".to_owned()]),
+            ("\u{1f}\u{8b}", vec!["1!expected a JSON object or a CSV header with a column that is known, found '\\x1f'".to_owned()]),
         ] {
             assert_eq!(frames(text), expected, "{text}");
         }
@@ -425,17 +407,21 @@ mod tests {
     #[test]
     fn hostile_streams_take_linear_time() {
         let nested = "{\"a\":[\n".repeat(200_000);
-        let mut found = Frames::new(nested.as_bytes());
+        let mut found = Frames::new(Lookahead::new(nested.as_bytes()));
         assert!(matches!(found.next(), Some(Err(FrameError::Malformed { line: 1, .. }))));
         assert!(found.count() <= 1);
         let arrays = format!("{{{}\"a\":[{}]}}", " ".repeat(4 << 20), "[],".repeat(200_000));
-        assert_eq!(Frames::new(arrays.as_bytes()).filter(Result::is_ok).count(), 1);
+        assert_eq!(Frames::new(Lookahead::new(arrays.as_bytes())).filter(Result::is_ok).count(), 1);
     }
 
     #[test]
-    fn a_record_without_end_is_cut_off() {
-        let text = format!("{{\"a\":\"{}\"}}\n{{}}\n", "x".repeat(MAX_RECORD + 10));
-        let found = Frames::new(text.as_bytes()).map(|frame| matches!(frame, Ok(frame) if frame.bytes == b"{}")).collect::<Vec<_>>();
-        assert_eq!(found.last(), Some(&true));
+    fn a_record_that_is_too_long_costs_only_itself() {
+        let long = format!("{{\"a\":\"}},{}\",\n\"b\":[{{}}]}}", "x".repeat(MAX_RECORD));
+        let message = "expected a record of at most 16 MiB, found more";
+        let framed = |text: &str| frames_of(text.as_bytes());
+        assert_eq!(framed(&format!("{{}}\n{long} {{\"c\":1}}\n{{}}")), ["1:{}", &format!("2!{message}"), "3:{\"c\":1}", "4:{}"]);
+        assert_eq!(framed(&format!("{{\"records\":[{{}},{long},{{}}]}}")), ["1:{}", &format!("1!{message}"), "2:{}"]);
+        assert_eq!(framed(&format!("{{\"a\":\"{}\n{{}}", "x".repeat(MAX_RECORD))), [&format!("1!{message}"), "2:{}"]);
+        assert_eq!(framed(&format!("{{\"a\":{}\n{{}}", "1".repeat(MAX_RECORD))), [&format!("1!{message}"), "2:{}"]);
     }
 }

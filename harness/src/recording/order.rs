@@ -13,6 +13,8 @@ use super::{Place, Recorded, Unread};
 pub const WINDOW: usize = 10_000;
 /// How many bytes of records of a file are held back, at most, but for the last of them.
 const WINDOW_BYTES: usize = 64 << 20;
+/// How many bytes of records of all files are held back, likewise.
+const ALL_WINDOWS_BYTES: usize = 256 << 20;
 
 /// The records of several files in time order, ties in file order. Unreadable records come as soon as they are met.
 pub struct InOrder<I: Iterator<Item = Result<Recorded, Unread>>> {
@@ -22,7 +24,9 @@ pub struct InOrder<I: Iterator<Item = Result<Recorded, Unread>>> {
 impl<I: Iterator<Item = Result<Recorded, Unread>>> InOrder<I> {
     /// Orders `files`, holding back `window` records of each.
     pub fn new(files: impl IntoIterator<Item = I>, window: usize) -> Self {
-        let windowed = |file| Windowed { file, held: BinaryHeap::new(), held_bytes: 0, window, latest: None }.peekable();
+        let files: Vec<I> = files.into_iter().collect();
+        let window_bytes = WINDOW_BYTES.min(ALL_WINDOWS_BYTES / files.len().max(1));
+        let windowed = |file| Windowed { file, held: BinaryHeap::new(), held_bytes: 0, window, window_bytes, latest: None }.peekable();
         Self { files: files.into_iter().map(windowed).collect() }
     }
 }
@@ -62,6 +66,7 @@ struct Windowed<I> {
     held: BinaryHeap<Reverse<Held>>,
     held_bytes: usize,
     window: usize,
+    window_bytes: usize,
     latest: Option<Timestamp>,
 }
 
@@ -69,10 +74,10 @@ impl<I: Iterator<Item = Result<Recorded, Unread>>> Iterator for Windowed<I> {
     type Item = Result<Ordered, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.held.len() < self.window.max(1) && self.held_bytes < WINDOW_BYTES {
+        while self.held.len() < self.window.max(1) && self.held_bytes < self.window_bytes {
             match self.file.next() {
                 Some(Ok(recorded)) => {
-                    self.held_bytes += recorded.size;
+                    self.held_bytes += held_bytes(&recorded);
                     self.held.push(Reverse(Held(recorded)));
                 }
                 Some(Err(unread)) => return Some(Err(unread)),
@@ -80,11 +85,16 @@ impl<I: Iterator<Item = Result<Recorded, Unread>>> Iterator for Windowed<I> {
             }
         }
         let Reverse(Held(recorded)) = self.held.pop()?;
-        self.held_bytes -= recorded.size;
+        self.held_bytes -= held_bytes(&recorded);
         let late = self.latest.is_some_and(|latest| recorded.time < latest);
         self.latest = self.latest.max(Some(recorded.time));
         Some(Ok(Ordered { recorded, late }))
     }
+}
+
+/// About what a record takes in memory.
+const fn held_bytes(recorded: &Recorded) -> usize {
+    recorded.size + size_of::<Recorded>()
 }
 
 /// A record, ordered by time and then by place.
