@@ -234,6 +234,35 @@ fn malformed_records_are_located_counted_and_skipped() {
     assert_eq!(replay(&[text(&path), "--lenient"]).status.code(), Some(0));
 }
 
+/// The reasons for exit code 1 are the caller's choice, each by itself.
+#[test]
+fn what_is_a_finding_can_be_chosen() {
+    let scratch = TempDir::new().unwrap();
+    let log = scratch.path().join("log.json");
+    let refused =
+        json!({"responseCode": 401, "backendResponseCode": null, "lastError": {"reason": "TokenNotPresent", "source": "validate-jwt"}});
+    let lines = [record(json!({})), record(refused), json!("no record")];
+    fs::write(&log, lines.map(|line| line.to_string() + "\n").concat()).unwrap();
+    let shadow = scratch.path().join("shadow.yaml");
+    let rules = "rules: [{name: no, require: deny, mode: shadow}]";
+    fs::write(&shadow, format!("schema: 1\nservice: {{name: edge}}\nroutes: [{{name: all, {rules}}}]\ndefault: {{action: admit}}\n"))
+        .unwrap();
+    let closed = scratch.path().join("closed.yaml");
+    fs::write(&closed, "schema: 1\nservice: {name: edge}\ndefault: {action: refuse}\n").unwrap();
+    let code = |policy: Option<&std::path::Path>, kinds: &[&str]| {
+        let mut arguments = vec![text(&log)];
+        arguments.extend(policy.into_iter().flat_map(|policy| ["--policy", text(policy)]));
+        arguments.extend(kinds.iter().flat_map(|kind| ["--fail-on", *kind]));
+        replay(&arguments).status.code()
+    };
+    assert_eq!((code(None, &[]), code(None, &["malformed"])), (Some(1), Some(1)));
+    assert_eq!((code(None, &["differed"]), code(None, &["refused", "shadow"])), (Some(0), Some(0)));
+    assert_eq!(code(None, &["undecidable"]), Some(1));
+    assert_eq!((code(Some(&shadow), &["shadow"]), code(Some(&shadow), &["refused"])), (Some(1), Some(0)));
+    assert_eq!((code(Some(&closed), &["refused"]), code(Some(&closed), &["shadow"])), (Some(1), Some(0)));
+    assert_eq!((code(Some(&closed), &["differed"]), code(None, &["perhaps"])), (Some(1), Some(2)));
+}
+
 #[test]
 fn what_cannot_be_replayed_at_all_is_code_2() {
     let scratch = TempDir::new().unwrap();

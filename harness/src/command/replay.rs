@@ -31,7 +31,8 @@ Exit code: 0 where all agrees or can't be decided, 1 where something differs or 
 Examples:
   cargo harness replay
   cargo harness replay logs/*.json --by hour
-  cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson")]
+  cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson
+  cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow")]
 pub(super) struct Replay {
     /// Recordings: API Management's logs in any layout, or native NDJSON, gzipped or not; a directory stands for every
     /// file below it
@@ -58,6 +59,24 @@ pub(super) struct Replay {
     /// Malformed records alone are no reason for exit code 1
     #[arg(long)]
     lenient: bool,
+    /// What is a reason for exit code 1, instead of `differed` and `malformed`; may be given several times
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "lenient")]
+    fail_on: Vec<FailOn>,
+}
+
+/// What can be a reason for exit code 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// The edge refuses an exchange
+    Refused,
+    /// The edge decides otherwise than the record has it
+    Differed,
+    /// The record doesn't tell
+    Undecidable,
+    /// A record can't be read
+    Malformed,
+    /// A rule in `mode: shadow` would have refused
+    Shadow,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -144,6 +163,8 @@ impl Replay {
         if losses.late > 0 {
             eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", losses.late);
         }
+        edge.tick()?;
+        report.set_shadowed(edge.vm().metrics());
         let totals = *report.totals();
         if totals.exchanges == 0 {
             let names: Vec<String> = self.recordings.iter().map(|path| path.display().to_string()).collect();
@@ -154,8 +175,6 @@ impl Replay {
             Format::Text => {
                 let version = version.unwrap_or("of unknown version");
                 let malformed = losses.malformed;
-                edge.tick()?;
-                report.set_shadowed(edge.vm().metrics());
                 let look = if self.out.is_none() { Look::of_stdout() } else { Look::PLAIN };
                 let mut shown = String::new();
                 report.write(&mut shown, look).context(|| "can't show the results")?;
@@ -165,9 +184,29 @@ impl Replay {
         .context(|| "can't write the results")?;
         Ok(match () {
             () if losses.fatal => Outcome::Unusable,
-            () if totals.differed > 0 || (losses.malformed > 0 && !self.lenient) => Outcome::Finding,
+            () if self.reasons_to_fail().any(|kind| kind.count(&report, &losses) > 0) => Outcome::Finding,
             () => Outcome::Clean,
         })
+    }
+
+    fn reasons_to_fail(&self) -> impl Iterator<Item = FailOn> {
+        let usual: &[FailOn] = if self.lenient { &[FailOn::Differed] } else { &[FailOn::Differed, FailOn::Malformed] };
+        let reasons = if self.fail_on.is_empty() { usual } else { &self.fail_on };
+        reasons.iter().copied()
+    }
+}
+
+impl FailOn {
+    /// How often there was reason.
+    fn count(self, report: &Report, losses: &Losses) -> u64 {
+        let totals = report.totals();
+        match self {
+            Self::Refused => totals.refused,
+            Self::Differed => totals.differed,
+            Self::Undecidable => totals.undecidable,
+            Self::Malformed => losses.malformed,
+            Self::Shadow => report.shadowed(),
+        }
     }
 }
 

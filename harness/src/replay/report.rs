@@ -92,6 +92,12 @@ impl Report {
         }
     }
 
+    /// How many requests rules in shadow mode would have refused.
+    #[must_use]
+    pub fn shadowed(&self) -> u64 {
+        self.shadowed.values().sum()
+    }
+
     /// Takes what rules in `mode: shadow` would have refused from the module's own metrics.
     pub fn set_shadowed(&mut self, metrics: BTreeMap<String, u64>) {
         let shadowed = metrics.into_iter().filter(|(_, count)| *count > 0);
