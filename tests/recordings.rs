@@ -99,7 +99,7 @@ fn every_layout_comes_to_what_its_generator_says() {
 /// A layout whose records stand on one line each loses to a cut what the cut runs through, and nothing before it.
 #[test]
 fn every_cut_of_a_line_costs_that_line() {
-    for name in ["gateway-logs-2017.ndjson"] {
+    for name in ["gateway-logs-2017.ndjson", "table-rows.ndjson", "insights.ndjson"] {
         let whole = fs::read_to_string(layouts().join(name)).unwrap();
         let first: String = whole.lines().take(2).map(|line| format!("{line}\n")).collect();
         let begins = first.find('\n').unwrap() + 1;
@@ -110,6 +110,244 @@ fn every_cut_of_a_line_costs_that_line() {
             assert!(messages[0].starts_with("log:2: "), "{messages:?}");
         }
     }
+}
+
+/// Each field of a record changed to a wrong value; what is said of it.
+fn assert_refused(good: &Value, wrong: &[(&str, Value, &str)]) {
+    assert_eq!(read(good.to_string().as_bytes()).1, Vec::<String>::new());
+    for (field, value, message) in wrong {
+        let mut record = good.clone();
+        match value {
+            Value::Null => drop(record.as_object_mut().unwrap().remove(*field)),
+            value => record[*field] = value.clone(),
+        }
+        assert_eq!(read(record.to_string().as_bytes()).1, [format!("log:1: {message}")], "{field}: {value}");
+    }
+}
+
+#[test]
+fn rows_are_refused_where_they_are_wrong() {
+    let good = json!({"TimeGenerated": "2026-10-05T06:00:00Z", "Method": "GET", "Url": "https://a.example/", "BackendResponseCode": 0,
+        "LastErrorSource": "", "RequestHeaders": "", "BackendResponseHeaders": null, "IsRequestSuccess": true, "Errors": [{"a": 1}]});
+    let fields = [
+        ("TimeGenerated", Value::Null, "TimeGenerated: expected an RFC 3339 date and time, found none"),
+        (
+            "TimeGenerated",
+            json!("10/5/2026, 6:00:00.123 AM"),
+            "TimeGenerated: expected an RFC 3339 date and time, found \"10/5/2026, 6:00:00.123 AM\"",
+        ),
+        ("TimeGenerated", json!(SECRET), "TimeGenerated: expected an RFC 3339 date and time, found other text"),
+        ("Method", Value::Null, "Method: expected the request's method, found none"),
+        ("Url", json!({"a": SECRET}), "Url: expected text, found another value"),
+        ("BackendResponseCode", json!(-1), "BackendResponseCode: expected a status code or nothing, found other text"),
+        ("LastErrorReason", json!([SECRET]), "LastErrorReason: expected text, found another value"),
+        ("RequestHeaders", json!("{\"a\":"), "RequestHeaders: EOF while parsing a value"),
+        ("RequestHeaders", json!({"a b": SECRET}), "expected a header name, found something else"),
+        (
+            "BackendResponseHeaders",
+            json!({"a": {"b": SECRET}}),
+            "BackendResponseHeaders: expected a header's value to be text or a list of texts",
+        ),
+    ];
+    assert_refused(&good, &fields);
+}
+
+#[test]
+fn results_of_queries_are_refused_where_they_are_wrong() {
+    let row = r#"["2026-10-05T06:00:00Z","GET","https://a.example/",1]"#;
+    let columns = r#""columns":[{"name":"TimeGenerated"},{"name":"Method"},{"name":"Url"},{"name":"Other"}]"#;
+    let whole = format!("{{\"tables\":[{{{columns},\n\"rows\":[\n{row},\n[1,2,3],\n7,\n{row}]}}]}}\n");
+    let (found, messages) = read(whole.as_bytes());
+    assert_eq!(places(&found), [3, 6]);
+    let expected =
+        ["log:4: expected 4 cells, as many as there are columns, found 3", "log:5: expected a row as an array, found another value"];
+    assert_eq!(messages, expected);
+    let expected = ["log:1: tables: missing field `rows`", "log:1: tables: invalid type: expected a sequence, found integer"];
+    assert_eq!([r#"{"tables":[{"columns":[]}]}"#, r#"{"tables":7}"#].map(|text| read(text.as_bytes()).1.concat()), expected);
+    for cut in 12..whole.len() - 3 {
+        let (found, messages) = read(&whole.as_bytes()[..cut]);
+        assert!(found.is_empty() && messages[0].starts_with("log:1: expected the end of a JSON object"), "{messages:?}");
+    }
+}
+
+#[test]
+fn csv_is_read_as_rfc_4180_has_it() {
+    let url = |path: &str| format!("https://a.example/{path}");
+    for (rows, expected) in [
+        ("Method,TimeGenerated,Url,Other\nGET,{t},{u},\n", vec!["GET /u 2"]),
+        ("\u{feff}TimeGenerated [UTC],\"Method\",Url\r\n{t},GET,{u}\r\n\r\n\n{t},PUT,{u}", vec!["GET /u 2", "PUT /u 5"]),
+        ("Note,TimeGenerated,Url,Method\n\"a\"\"b,\r\n\nc\",{t},{u},GET\n\"\",{t},{u},PUT\n", vec!["GET /u 2", "PUT /u 5"]),
+        ("timestamp,url,resultCode,name,customDimensions\n{t},{u},200,GET /,\"{\"\"HTTP Method\"\":\"\"PUT\"\"}\"\n", vec!["PUT /u 2"]),
+        ("timestamp,url,method\n{t},{u},GET\n", vec!["GET /u 2"]),
+    ] {
+        let text = rows.replace("{t}", "2026-10-05T06:00:00Z").replace("{u}", &url("u"));
+        let (found, messages) = read(text.as_bytes());
+        assert_eq!(messages, Vec::<String>::new(), "{rows}");
+        let found: Vec<String> =
+            found.iter().map(|recorded| format!("{} {} {}", recorded.request.method, recorded.request.path, recorded.place.line)).collect();
+        assert_eq!(found, expected, "{rows}");
+    }
+}
+
+#[test]
+fn broken_rows_of_csv_are_located_and_cost_only_themselves() {
+    let good = "2026-10-05T06:00:00Z,GET,https://a.example/,\"a\nb\"";
+    let read = |rows: &str| read(format!("TimeGenerated,Method,Url,Note\n{rows}").replace("{good}", good).as_bytes());
+    for (rows, lines, expected) in [
+        ("{good}\na,b\n{good}", vec![2, 5], vec!["log:4: expected 4 fields, as many as in the header, found 2"]),
+        ("{good},\n{good}", vec![4], vec!["log:2: expected 4 fields, as many as in the header, found 5"]),
+        (
+            "{good}\n2026,\"GET,canary-7f3a9\n{good}\n{good}",
+            vec![2, 5, 7],
+            vec!["log:4: column 2 (Method): expected ',' or the end of the line behind a closing quote, found more"],
+        ),
+        ("{good}\n2026,GET,\"canary-7f3a9", vec![2], vec!["log:4: column 3 (Url): expected a closing quote, found the end of the file"]),
+        (
+            "{good}\n,,,\"canary-7f3a9\"x\n{good}",
+            vec![2, 5],
+            vec!["log:4: column 4: expected ',' or the end of the line behind a closing quote, found more"],
+        ),
+        ("2026,GET,https://a/,\n{good}", vec![3], vec!["log:2: TimeGenerated: expected an RFC 3339 date and time, found other text"]),
+        (",GET,https://a/,\n", vec![], vec!["log:2: TimeGenerated: expected an RFC 3339 date and time, found none"]),
+        ("{\"a\": 1}\n{good}", vec![3], vec!["log:2: expected 4 fields, as many as in the header, found 1"]),
+    ] {
+        let (found, messages) = read(rows);
+        assert_eq!((places(&found), messages), (lines, expected.iter().map(|&message| message.to_owned()).collect()), "{rows}");
+    }
+    let mut bytes = b"TimeGenerated,Method,Url\n2026-10-05T06:00:00Z,GET,https://a/\xff\n".to_vec();
+    assert_eq!(messages_of(&bytes), ["log:2: Url: expected text in UTF-8, found other bytes"]);
+    bytes.truncate(20);
+    assert_eq!(messages_of(&bytes), ["log:1: expected a column Url, found none"]);
+    for (header, message) in [
+        ("TimeGenerated,Url,Other", "expected a column Method, found none"),
+        ("TimeGenerated,Method,Other", "expected a column Url, found none"),
+        ("Method,Url,Other", "expected a column TimeGenerated, found none"),
+        ("Url,Method,TimeGenerated,Url", "expected the column Url once, found it again"),
+        ("url,customDimensions,timestamp,x", "expected a column resultCode or ResultCode, found none"),
+        ("a,b,c", "expected a JSON object or a CSV header with a column that is known, found 'a'"),
+    ] {
+        assert_eq!(messages_of(format!("{header}\n{good}\n").as_bytes()), [format!("log:1: {message}")]);
+    }
+}
+
+fn messages_of(contents: &[u8]) -> Vec<String> {
+    read(contents).1
+}
+
+#[test]
+fn every_cut_of_csv_costs_the_row_it_runs_through() {
+    let whole = fs::read(layouts().join("table.csv")).unwrap();
+    let (all, _) = read(&whole);
+    let begins: Vec<u64> = {
+        let mut lines = places(&all);
+        lines.sort_unstable();
+        lines
+    };
+    let line_ends: Vec<usize> = (0..whole.len()).filter(|&at| whole[at] == b'\n').collect();
+    // The last row that has line breaks within.
+    let place =
+        begins.iter().rposition(|line| begins.contains(line) && !begins.contains(&(line + 1)) && line < begins.last().unwrap()).unwrap();
+    let (from, to) = (line_ends[begins[place] as usize - 2] + 1, line_ends[begins[place + 1] as usize - 2]);
+    let last_column = whole[..to].iter().rposition(|&byte| byte == b',').unwrap();
+    for cut in from + 1..to {
+        let (found, messages) = read(&whole[..cut]);
+        // The end of the last field is not marked: a cut there goes unseen.
+        if cut > last_column {
+            assert_eq!((found.len(), messages.len()), (place + 1, 0), "cut at {cut}: {messages:?}");
+        } else {
+            assert_eq!(found.len(), place, "cut at {cut}: {messages:?}");
+            assert!(messages[0].starts_with(&format!("log:{}: ", begins[place])), "cut at {cut}: {messages:?}");
+        }
+    }
+}
+
+/// A quote that is never closed makes every line behind it part of one field: it must not be read again from each of them.
+#[test]
+fn hostile_csv_takes_linear_time_and_bounded_memory() {
+    let good = "2026-10-05T06:00:00Z,GET,https://a.example/";
+    let header = "TimeGenerated,Method,Url";
+    let (found, messages) = read(format!("{header}\n{good}\n\"{}\n{good}\n", "x".repeat(20 << 20)).as_bytes());
+    assert_eq!((places(&found), messages), (vec![2, 4], vec!["log:3: expected a row of at most 16 MiB, found more".to_owned()]));
+    let begun = std::time::Instant::now();
+    let (found, messages) = read(format!("{header}\n\"{}{good}\n", "a,\"\"\n".repeat(200_000)).as_bytes());
+    assert_eq!((found.len(), messages.len()), (1, 200_000));
+    assert!(begun.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn requests_of_insights_are_refused_where_they_are_wrong() {
+    let good = json!({"timestamp": "2026-10-05T06:00:00Z", "name": "GET /", "url": "https://a.example/", "resultCode": "200",
+        "customDimensions": "{\"API Name\":\"a\"}"});
+    let table = json!({"TimeGenerated": "2026-10-05T06:00:00Z", "Name": "GET /", "Url": "https://a.example/", "ResultCode": 200,
+        "Properties": {"HTTP Method": "PUT"}});
+    assert_eq!(read(table.to_string().as_bytes()).0[0].request.method, "PUT");
+    assert_refused(
+        &good,
+        &[
+            ("timestamp", Value::Null, "timestamp: expected an RFC 3339 date and time, found none"),
+            ("name", json!("unnamed"), "HTTP Method: expected the request's method, found none"),
+            ("name", json!(format!("{SECRET}{{}} /")), "HTTP Method: expected a method, found other text"),
+            ("url", Value::Null, "url: expected the request's URL, found none"),
+            ("url", json!("https://<apim>.azure-api.net/"), "url: expected an authority of host and port"),
+            ("resultCode", json!("Faulted"), "resultCode: expected a status code or nothing, found other text"),
+            ("customDimensions", json!(SECRET), "customDimensions: expected value"),
+            ("customDimensions", json!({"Request-a b": SECRET}), "expected a header name, found something else"),
+        ],
+    );
+}
+
+#[test]
+fn reports_are_refused_where_they_are_wrong() {
+    let good =
+        json!({"timestamp": "2026-10-05T06:00:00Z", "method": "GET", "url": "https://a.example/", "responseCode": 200, "apiId": "/apis/-"});
+    assert_eq!(read(good.to_string().as_bytes()).0[0].apim.as_ref().unwrap().api, None);
+    assert_refused(
+        &good,
+        &[
+            ("timestamp", json!("yesterday"), "timestamp: expected an RFC 3339 date and time, found other text"),
+            ("method", Value::Null, "method: expected the request's method, found none"),
+            ("url", json!("a"), "url: expected a URL with scheme and host"),
+            ("responseCode", json!(1.5), "responseCode: expected a status code or nothing, found other text"),
+        ],
+    );
+    let whole = json!({"count": 1, "value": [good, 7, good]}).to_string();
+    let (found, messages) = read(whole.as_bytes());
+    assert_eq!((found.len(), messages.len()), (2, 1), "{messages:?}");
+    let whole = json!({"value": [good, good]}).to_string();
+    for cut in whole.find('[').unwrap() + 1..whole.len() {
+        let (found, messages) = read(&whole.as_bytes()[..cut]);
+        assert!(found.len() <= 2);
+        assert_eq!(messages, ["log:1: expected the end of the array that begins here, found the end of the file"], "cut at {cut}");
+    }
+}
+
+/// Records of every layout in one stream, with what is none of them between.
+#[test]
+fn one_file_may_mix_layouts() {
+    let file = |name: &str| fs::read_to_string(layouts().join(name)).unwrap();
+    let [table, insights, reports, query] = ["table-rows.ndjson", "insights.ndjson", "by-request.json", "table-query.json"].map(file);
+    let csv = file("table.csv");
+    let mixed = format!("{table}{{\"a\":\"{SECRET}\"}}\n{insights}{reports}{csv}{query}");
+    let (found, messages) = read(mixed.as_bytes());
+    assert_eq!(found.len(), 4 * 8);
+    assert!(found.is_sorted_by_key(|recorded| recorded.time));
+    assert!(messages[0].starts_with("log:9: expected a record with one of `properties`, "), "{messages:?}");
+    // Rows of CSV among JSON are none; what within them is no line of `{` is passed over with them.
+    assert!(messages[1].starts_with("log:28: expected a JSON object, found "), "{messages:?}");
+}
+
+#[test]
+fn records_late_by_more_than_the_window_are_told() {
+    let at = |second: u32| json!({"time": format!("2026-10-05T06:00:{second:02}Z"), "request": {"method": "GET", "path": "/"}}).to_string();
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path().join("log");
+    fs::write(&path, [5, 4, 3, 2, 1].map(at).join("\n")).unwrap();
+    let files = Files::named(&[path]);
+    let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
+    let late: Vec<(u64, bool)> = InOrder::new(Stream::of(&files, &redactor, &progress), 2)
+        .map(|next| next.map(|ordered| (ordered.recorded.place.line, ordered.late)).unwrap())
+        .collect();
+    assert_eq!(late, [(2, false), (3, true), (4, true), (5, true), (1, false)]);
 }
 
 #[test]

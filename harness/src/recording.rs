@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Recorded traffic: read from any layout, redacted on load, put in time order.
 
+mod by_request;
+mod csv;
 mod field;
 mod fields;
 mod files;
+mod flat;
 mod frame;
 mod gateway_logs;
+mod insights;
 mod layout;
 mod logged;
 mod lookahead;
@@ -15,6 +19,7 @@ mod records;
 mod row;
 mod scanner;
 mod source;
+mod splitter;
 mod stream;
 
 use jiff::Timestamp;

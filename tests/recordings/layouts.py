@@ -56,7 +56,7 @@ def ndjson(records):
     return "".join(compact(record) + "\n" for record in records)
 
 
-def expected(lines, told, headers=True, joined=False):
+def expected(lines, told, headers=True):
     """`lines`: the line of each exchange; `told`: True where a decision is told, else the reason why not."""
     rows = []
     for at, (method, path, _, _, _, sent) in enumerate(EXCHANGES):
@@ -96,8 +96,104 @@ def gateway_logs_2017():
     return ndjson(records), expected(line_by_line(), told, headers=False)
 
 
+# What a log with errors tells of each exchange.
+TOLD = [True, True, True, True, "token_not_logged", "backend_unknown", "backend_unknown", "incomplete_log"]
+
+
+def row(at):
+    """A row of the table ApiManagementGatewayLogs."""
+    method, path, status, backend, error, headers = EXCHANGES[at]
+    source, reason, message = error or (None, None, None)
+    return {
+        "TenantId": "t", "TimeGenerated": time(at), "OperationName": "Microsoft.ApiManagement/GatewayLogs", "CorrelationId": f"c-{at}",
+        "Region": "West Europe", "IsRequestSuccess": status < 400, "Method": method, "Url": url(path), "ResponseCode": status,
+        "BackendResponseCode": backend, "ApiId": api(at), "TotalTime": 58, "LastErrorElapsed": 1 if error else None,
+        "LastErrorSource": source, "LastErrorReason": reason, "LastErrorMessage": message, "RequestHeaders": headers or None,
+        "BackendResponseHeaders": {"Content-Type": "text/plain"} if backend else None, "TraceRecords": [], "Type": "ApiManagementGatewayLogs",
+    }
+
+
+def table_rows():
+    """As an export rule writes them: objects for dynamic columns, absent ones left out."""
+    return ndjson(present(row(at)) for at in ORDER), expected(line_by_line(), TOLD)
+
+
+def table_array():
+    """As the command line prints them: an array, every value text."""
+    texts = [{name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in row(at).items()} for at in ORDER]
+    per_row = len(texts[0]) + 2
+    return json.dumps(texts, indent=2) + "\n", expected({at: 2 + place * per_row for place, at in enumerate(ORDER)}, TOLD)
+
+
+def table_query():
+    """As the query API answers."""
+    columns = [{"name": name, "type": "string"} for name in row(0)]
+    rows = [[compact(value) if isinstance(value, (dict, list)) else value for value in row(at).values()] for at in ORDER]
+    text = '{"tables":[{"name":"PrimaryResult","columns":' + compact(columns) + ',\n"rows":[\n'
+    return text + ",\n".join(compact(row) for row in rows) + "\n]}]}\n", expected(line_by_line(3), TOLD)
+
+
+def quoted(value):
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, indent=1 if isinstance(value, dict) else None)
+    return '"' + text.replace('"', '""') + '"' if any(letter in text for letter in ',"\r\n') else text
+
+
+def table_csv():
+    """With a header, CRLF, and line breaks within fields."""
+    text, lines = "\ufeff" + ",".join("TimeGenerated [UTC]" if name == "TimeGenerated" else name for name in row(0)) + "\r\n", {}
+    for at in ORDER:
+        lines[at] = 1 + text.count("\n")
+        text += ",".join(quoted(value) for value in row(at).values()) + "\r\n"
+    return text, expected(lines, TOLD)
+
+
+def insights():
+    """Application Insights' requests: neither errors nor the backend's answer, headers as custom dimensions of one text each."""
+    records = []
+    for at in ORDER:
+        method, path, status, _, _, headers = EXCHANGES[at]
+        dimensions = present({"API Name": api(at), "HTTP Method": method if at % 3 else None, "Request Id": f"c-{at}", "Cache": "None"})
+        for name, value in headers.items():
+            dimensions["Request-" + name] = value if isinstance(value, str) else ",".join(value)
+        dimensions["Response-Content-Type"] = "text/plain"
+        records.append(
+            {
+                "timestamp": time(at), "id": "1", "name": f"{method} {path.split('?')[0]}", "url": url(path), "success": "True",
+                "resultCode": str(status), "duration": 58.5, "operation_Id": "2", "client_IP": "0.0.0.0",
+                "customDimensions": compact(dimensions) if at % 2 else dimensions,
+            }
+        )
+    told = [True if EXCHANGES[at][2] < 300 else "no_record" for at in range(len(EXCHANGES))]
+    return ndjson(records), expected(line_by_line(), told)
+
+
+def by_request():
+    """The report by request: neither headers nor errors."""
+    records = []
+    for at in ORDER:
+        method, path, status, backend, _, _ = EXCHANGES[at]
+        record = {
+            "apiId": f"/apis/{api(at) or '-'}", "operationId": "/apis/-/operations/-", "productId": "/products/-", "userId": "/users/1",
+            "method": method, "url": url(path), "ipAddress": "203.0.113.7", "backendResponseCode": backend, "responseCode": status,
+            "responseSize": 361, "timestamp": time(at), "cache": "none", "apiTime": 58.5, "serviceTime": 0.0, "apiRegion": "West Europe",
+            "subscriptionId": "/subscriptions/1", "requestId": f"c-{at}", "requestSize": 0,
+        }
+        records.append(present(record))
+    told = [True if EXCHANGES[at][3] or EXCHANGES[at][2] < 300 else "no_record" for at in range(len(EXCHANGES))]
+    lines = ",\n".join(compact(record) for record in records[:-1])
+    # The last one by itself, as the report's elements may be kept.
+    text = '{"value":[\n' + lines + '\n],"count":7}\n' + compact(records[-1]) + "\n"
+    return text, expected({**line_by_line(2), ORDER[-1]: 10}, told, headers=False)
+
+
 LAYOUTS = {
     "gateway-logs-2017.ndjson": gateway_logs_2017,
+    "table-rows.ndjson": table_rows,
+    "table-array.json": table_array,
+    "table-query.json": table_query,
+    "table.csv": table_csv,
+    "insights.ndjson": insights,
+    "by-request.json": by_request,
 }
 
 

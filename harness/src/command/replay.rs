@@ -30,7 +30,7 @@ Exit code: 0 where all agrees or can't be decided, 1 where something differs or 
 
 Examples:
   cargo harness replay
-  cargo harness replay logs/*.json --by hour
+  cargo harness replay logs/ --by hour
   cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson
   cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow")]
 pub(super) struct Replay {

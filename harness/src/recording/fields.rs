@@ -124,4 +124,18 @@ const KNOWN: &[&str] = &[
     "LastErrorMessage",
     "RequestHeaders",
     "BackendResponseHeaders",
+    // Application Insights' requests, and the table AppRequests.
+    "timestamp",
+    "name",
+    "url",
+    "resultCode",
+    "customDimensions",
+    "Name",
+    "ResultCode",
+    "Properties",
+    // Reports by request.
+    "method",
+    "apiId",
+    "backendResponseCode",
+    "responseCode",
 ];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A stream of bytes cut into JSON objects, one record each, with white space free between and inside them.
 //!
-//! Objects may follow one another, stand in an array, or in an envelope `{"records": […]}`, any number of times. What is
+//! Objects may follow one another, stand in an array, or in an envelope `{"records": […]}` or `{"value": […]}`, any number of times. What is
 //! no JSON is reported with its place and skipped: reading goes on at the next line that begins with `{`. Memory is
 //! bounded by [`MAX_RECORD`].
 
@@ -33,6 +33,13 @@ pub(super) enum FrameError {
     Unclosed {
         /// The line.
         line: u64,
+    },
+    /// The file is not what it must be.
+    Unusable {
+        /// The line that shows it.
+        line: u64,
+        /// What was expected and found.
+        message: String,
     },
     /// The bytes can't be had.
     Unreadable {
@@ -279,10 +286,10 @@ fn too_long() -> String {
     format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20)
 }
 
-/// Whether `text`, up to its first `[`, is the beginning of `{"records": [`.
+/// Whether `text`, up to its first `[`, is the beginning of `{"records": [` or of `{"value": [`.
 fn is_envelope(text: &[u8]) -> bool {
     let dense: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(16).collect();
-    dense == b"{\"records\":["
+    dense == b"{\"records\":[" || dense == b"{\"value\":["
 }
 
 /// No gateway writes a record of this size.
@@ -312,6 +319,7 @@ mod tests {
                 Ok(Frame { line, bytes }) => format!("{line}:{}", String::from_utf8_lossy(&bytes)),
                 Err(FrameError::Malformed { line, message }) => format!("{line}!{message}"),
                 Err(FrameError::Unclosed { line }) => format!("{line}!unclosed"),
+                Err(FrameError::Unusable { line, message }) => format!("{line}!!{message}"),
                 Err(FrameError::Unreadable { error, .. }) => error.to_string(),
             })
             .collect()

@@ -7,17 +7,18 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::field::located;
-use super::frame::Frame;
-use super::{Place, Recorded, gateway_logs, native};
+use super::field::{located, unlocated};
+use super::fields::{Fields, known};
+use super::frame::{Frame, FrameError};
+use super::{Place, Recorded, flat, gateway_logs, native};
 use crate::redact::Redactor;
 
 /// What one JSON object of a stream holds.
 pub(super) enum Record {
     /// An exchange.
     Exchange(Box<Recorded>),
-    /// Others, as `{"records": […]}` whose first member is another.
-    Envelope(Vec<Frame>),
+    /// Others: an envelope whose first member is no array of records, or the result of a query.
+    Envelope(Vec<Result<Frame, FrameError>>),
 }
 
 /// Reads one record in whichever layout it has.
@@ -26,24 +27,67 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     match layout {
         Layout { request: true, .. } => native::read(bytes, place, redactor).map(Record::exchange),
         Layout { properties: true, .. } => gateway_logs::read(bytes, place, redactor).map(Record::exchange),
-        Layout { records: Some(records), .. } => Ok(Record::Envelope(unpack(bytes, records, place.line))),
-        Layout { .. } => Err(
-            "expected a GatewayLogs record (with `properties`), a native one (with `request`) or an envelope (with `records`), found none"
-                .to_owned(),
-        ),
+        Layout { flat: true, .. } => {
+            let fields: Fields<'_> = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
+            flat::read(&fields, place, bytes.len(), redactor).map(Record::exchange)
+        }
+        Layout { tables: Some(tables), .. } => tables_of(bytes, tables, place.line).map(Record::Envelope),
+        Layout { records: Some(records), .. } => unpack(bytes, records, place.line).map(Record::Envelope),
+        Layout { .. } => Err(NEITHER.to_owned()),
     }
 }
 
 impl Record {
-    fn exchange(recorded: Recorded) -> Self {
+    pub(super) fn exchange(recorded: Recorded) -> Self {
         Self::Exchange(Box::new(recorded))
     }
 }
 
 /// An envelope's records, each with the line on which it begins.
-fn unpack(envelope: &[u8], records: Vec<&RawValue>, first_line: u64) -> Vec<Frame> {
+fn unpack(envelope: &[u8], records: &RawValue, first_line: u64) -> Result<Vec<Result<Frame, FrameError>>, String> {
+    let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|error| format!("records: {}", unlocated(&error)))?;
     let mut lines = Lines { text: envelope, line: first_line, counted: 0 };
-    records.into_iter().map(|record| Frame { line: lines.of(record), bytes: record.get().as_bytes().to_vec() }).collect()
+    Ok(records.into_iter().map(|record| Ok(Frame { line: lines.of(record), bytes: record.get().as_bytes().to_vec() })).collect())
+}
+
+/// A table in the result of a query.
+#[derive(Deserialize)]
+struct Table<'a> {
+    columns: Vec<Column>,
+    #[serde(borrow)]
+    rows: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Column {
+    name: String,
+}
+
+/// The rows of a query's result, each as an object, with the line on which it begins.
+fn tables_of(result: &[u8], tables: &RawValue, first_line: u64) -> Result<Vec<Result<Frame, FrameError>>, String> {
+    let tables: Vec<Table<'_>> = serde_json::from_str(tables.get()).map_err(|error| format!("tables: {}", unlocated(&error)))?;
+    let mut lines = Lines { text: result, line: first_line, counted: 0 };
+    let mut rows = Vec::new();
+    for Table { columns, rows: found } in &tables {
+        for row in found {
+            let line = lines.of(row);
+            rows.push(match serde_json::from_str::<Vec<&RawValue>>(row.get()) {
+                Ok(cells) if cells.len() == columns.len() => Ok(Frame { line, bytes: object(columns, &cells) }),
+                Ok(cells) => {
+                    let message = format!("expected {} cells, as many as there are columns, found {}", columns.len(), cells.len());
+                    Err(FrameError::Malformed { line, message })
+                }
+                Err(_) => Err(FrameError::Malformed { line, message: "expected a row as an array, found another value".to_owned() }),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// A row as a JSON object of the columns that any layout knows.
+fn object(columns: &[Column], cells: &[&RawValue]) -> Vec<u8> {
+    let fields = columns.iter().zip(cells).filter_map(|(column, cell)| Some(format!("\"{}\":{}", known(&column.name)?, cell.get())));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(",")).into_bytes()
 }
 
 /// Counts lines up to values that stand in a text, in their order.
@@ -68,7 +112,11 @@ impl Lines<'_> {
 struct Layout<'a> {
     request: bool,
     properties: bool,
-    records: Option<Vec<&'a RawValue>>,
+    /// One of those that every flat layout has.
+    flat: bool,
+    /// `records`, or `value` where it is an array.
+    records: Option<&'a RawValue>,
+    tables: Option<&'a RawValue>,
 }
 
 impl<'de> Deserialize<'de> for Layout<'de> {
@@ -84,12 +132,16 @@ impl<'de> Deserialize<'de> for Layout<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Layout<'de>, A::Error> {
                 let mut layout = Layout::default();
                 while let Some(key) = map.next_key::<String>()? {
-                    layout.request |= key == "request";
-                    layout.properties |= key == "properties";
-                    if key == "records" {
-                        layout.records = Some(map.next_value()?);
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
+                    match key.as_str() {
+                        "records" => layout.records = Some(map.next_value()?),
+                        "tables" => layout.tables = Some(map.next_value()?),
+                        "value" => layout.records = Some(map.next_value()?).filter(|value: &&RawValue| value.get().starts_with('[')),
+                        name => {
+                            layout.request |= name == "request";
+                            layout.properties |= name == "properties";
+                            layout.flat |= matches!(name, "TimeGenerated" | "timestamp" | "Url" | "url" | "Method" | "method");
+                            map.next_value::<IgnoredAny>()?;
+                        }
                     }
                 }
                 Ok(layout)
@@ -98,3 +150,6 @@ impl<'de> Deserialize<'de> for Layout<'de> {
         deserializer.deserialize_map(Names)
     }
 }
+
+const NEITHER: &str = "expected a record with one of `properties`, `TimeGenerated`, `timestamp`, `request`, or an envelope with one of \
+    `records`, `value`, `tables`, found neither";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Bytes looked at before they are given out, and the line on which they stand.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 /// A stream that is read as far ahead as is asked for, and kept from where it was given out.
 pub(super) struct Lookahead<R> {
@@ -10,12 +10,14 @@ pub(super) struct Lookahead<R> {
     buffer: Vec<u8>,
     start: usize,
     ended: bool,
+    /// Why there is no more to be read; said whenever it is asked for.
+    failure: Option<io::Error>,
     line: u64,
 }
 
 impl<R: Read> Lookahead<R> {
     pub(super) const fn new(source: R) -> Self {
-        Self { source, buffer: Vec::new(), start: 0, ended: false, line: 1 }
+        Self { source, buffer: Vec::new(), start: 0, ended: false, failure: None, line: 1 }
     }
 
     /// The line of the next byte, from 1.
@@ -31,10 +33,11 @@ impl<R: Read> Lookahead<R> {
     /// What is read from `index` bytes ahead on, at least a byte; `None` at the end.
     pub(super) fn ahead(&mut self, index: usize) -> io::Result<Option<&[u8]>> {
         while self.start + index >= self.buffer.len() {
-            if self.ended {
-                return Ok(None);
+            match &self.failure {
+                Some(error) => return Err(io::Error::new(error.kind(), error.to_string())),
+                None if self.ended => return Ok(None),
+                None => self.fill(),
             }
-            self.fill()?;
         }
         Ok(self.buffer.get(self.start + index..))
     }
@@ -60,15 +63,18 @@ impl<R: Read> Lookahead<R> {
         self.start += length;
     }
 
-    fn fill(&mut self) -> io::Result<()> {
+    fn fill(&mut self) {
         self.buffer.drain(..self.start);
         self.start = 0;
         let length = self.buffer.len();
         self.buffer.resize(length + CHUNK, 0);
         let read = self.source.read(self.buffer.get_mut(length..).unwrap_or_default());
         self.buffer.truncate(length + read.as_ref().map_or(0, |&read| read));
-        self.ended = read? == 0;
-        Ok(())
+        match read {
+            Ok(read) => self.ended = read == 0,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => self.failure = Some(error),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! hold an object, or JSON text of one.
 
 use super::fields::Fields;
-use super::logged::Logged;
+use super::logged::{Logged, Names};
 use super::{Apim, LastError};
 
 /// What the columns say, but for the time.
@@ -28,3 +28,6 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         },
     })
 }
+
+/// What the table calls them.
+pub(super) const NAMES: Names = Names { time: "TimeGenerated", method: "Method", url: "Url" };
