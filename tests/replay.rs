@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate replay`, as its users meet it: arguments in, bytes and exit code out.
 
+#[path = "replay/against.rs"]
+mod against;
+#[path = "replay/find.rs"]
+mod find;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

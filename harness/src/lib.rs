@@ -23,6 +23,7 @@ pub mod http;
 pub mod look;
 pub mod module;
 pub mod output;
+mod parallel;
 pub mod policy;
 pub mod recording;
 mod redact;

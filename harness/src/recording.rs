@@ -21,8 +21,10 @@ mod scanner;
 mod source;
 mod splitter;
 mod stream;
+mod told;
 
 use jiff::Timestamp;
+use tracegate::trace::TraceId;
 
 pub use files::Files;
 pub use order::{InOrder, Ordered, WINDOW};
@@ -44,6 +46,10 @@ pub struct Recorded {
     pub request: Request,
     /// The response.
     pub response: Response,
+    /// Who called, as far as the record tells.
+    pub caller: Caller,
+    /// What the exchange is called elsewhere: correlation id, request id, Application Insights' operation.
+    pub ids: Vec<String>,
     /// What API Management said about it.
     pub apim: Option<Apim>,
     /// What the recording's author expects.
@@ -85,13 +91,36 @@ pub struct Response {
     pub headers: HeaderMap,
 }
 
+/// Who sent a request. Ids name entities, they are no credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The network address, without a port; it may be an intermediary's.
+    pub address: Option<String>,
+    /// API Management's subscription.
+    pub subscription: Option<String>,
+    /// API Management's user.
+    pub user: Option<String>,
+    /// API Management's product.
+    pub product: Option<String>,
+    /// What a client certificate says: URI and DNS names, subject, SHA-256.
+    pub certificate: Vec<String>,
+}
+
 /// What API Management recorded about an exchange.
 #[derive(Clone, Debug, Default)]
 pub struct Apim {
     /// The API's name.
     pub api: Option<String>,
+    /// What the client got.
+    pub response_code: Option<u16>,
     /// What the backend answered; `None` or 0 where the request was not forwarded.
     pub backend_response_code: Option<u16>,
+    /// The backend's name.
+    pub backend_id: Option<String>,
+    /// What was called there, credentials redacted.
+    pub backend_url: Option<String>,
+    /// The trace that the backend was called in, where that was logged.
+    pub trace_id: Option<TraceId>,
     /// The last error, if there was one.
     pub last_error: Option<LastError>,
     /// Whether a last error would have been recorded: where not, its absence says nothing.

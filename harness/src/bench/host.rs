@@ -11,7 +11,7 @@ use super::median;
 use crate::error::{Context, Error, Result};
 use crate::host::{self, Always, Message, Metering, Module, Options, Proxy, Reply, Request};
 use crate::recording::{InOrder, Recorded, Records, WINDOW};
-use crate::replay::{self, Edge};
+use crate::replay::{self, Edge, Replayed};
 use crate::{Redactor, module, policy, workspace};
 
 /// Tells exchanges a second, the shares of parsing, host, module, comparing and writing, fuel an exchange, and what a VM
@@ -47,12 +47,15 @@ pub fn run() -> Result<String> {
 
         let mut edge = Edge::start(&module, &policy, 0)?;
         let begun = Instant::now();
-        let replayed: Vec<_> = recorded.into_iter().map(|recorded| edge.replay(recorded)).collect::<Result<_>>()?;
+        let replayed: Vec<_> = recorded
+            .into_iter()
+            .map(|recorded| edge.decide(&recorded).map(|decided| Replayed::new(recorded, decided, None, &redactor)))
+            .collect::<Result<_>>()?;
         comparing.push((begun.elapsed().as_secs_f64() - both).max(0.0));
 
         let begun = Instant::now();
         for replayed in &replayed {
-            replay::write_exchange(&mut io::sink(), "sample", replayed, &redactor).context(|| "can't write")?;
+            replay::write_exchange(&mut io::sink(), "sample", replayed, &redactor, false).context(|| "can't write")?;
         }
         writing.push(begun.elapsed().as_secs_f64());
     }
@@ -103,7 +106,7 @@ fn fuel(wasm: &std::path::Path, policy: &str, redactor: &Redactor) -> Result<f64
     let count = f64::from(u32::try_from(recorded.len()).unwrap_or(u32::MAX));
     let before = edge.vm().fuel_used().unwrap_or(0);
     for recorded in recorded {
-        edge.replay(recorded)?;
+        edge.decide(&recorded)?;
     }
     let used = edge.vm().fuel_used().unwrap_or(0).saturating_sub(before);
     Ok(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) * 1000.0 / count)

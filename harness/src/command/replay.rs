@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate replay`
 
-use std::fs;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,19 +13,24 @@ use tracegate::config::Loaded;
 
 use super::Outcome;
 use crate::error::{Context, Error, Result};
-use crate::host::{self, Metering};
+use crate::host::{self, Metering, Module};
 use crate::look::Look;
 use crate::output::OutputFile;
-use crate::recording::{Files, InOrder, Ordered, Stream, Unread, WINDOW};
-use crate::replay::{self, By, Edge, Report};
-use crate::{Redactor, module, policy, workspace};
+use crate::recording::{Files, InOrder, Stream, Unread, WINDOW};
+use crate::replay::{By, Edge, Edges, Executed, Lost, Query, Renderer, Report, Shown, Summary, write_summary};
+use crate::{Redactor, module, parallel, policy, workspace};
 
-/// Replay recorded traffic through the compiled module and compare with the record.
+/// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without a recording the sample is replayed, against its policy unless --policy names another.
 A recording without --policy is replayed against the observe-only policy: trace context is
 settled, nothing is refused.
+
+--find takes `path=/files/42` (that path and all below it, at the gateway or the backend; `{…}`
+stands for any one segment), `id=…` (a trace, span, correlation or request id, or any other that
+stands in a URL or a header) or `caller=…` (an address, subscription, user, product or certificate
+name). Given several times, all must fit.
 
 Exit code: 0 where all agrees or can't be decided, 1 where something differs or is malformed,
 2 where a file or the policy can't be used or nothing could be replayed.
@@ -32,7 +39,9 @@ Examples:
   cargo harness replay
   cargo harness replay logs/ --by hour
   cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson
-  cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow")]
+  cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow
+  cargo harness replay logs/ --policy edge.yaml --against main.yaml
+  cargo harness replay logs/ --find path=/files/42 --find caller=203.0.113.9")]
 pub(super) struct Replay {
     /// Recordings: API Management's logs in any layout, or native NDJSON, gzipped or not; a directory stands for every
     /// file below it
@@ -44,6 +53,13 @@ pub(super) struct Replay {
     /// The module to replay through, instead of this checkout's
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
+    /// Another policy, or another module (told by its first bytes), to compare with instead of the record: only what it
+    /// decides otherwise is shown
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Show what touched a path, an id or a caller, and nothing else; may be given several times
+    #[arg(long, value_name = "WHAT=VALUE")]
+    find: Vec<Query>,
     /// A table for people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -93,93 +109,96 @@ struct Losses {
     fatal: bool,
 }
 
+/// Where a policy and a module are from.
+struct Side<'a> {
+    policy: Loaded,
+    module: &'a Module,
+}
+
+impl<'a> Side<'a> {
+    fn start(&self, seed: u64) -> Result<Edge<'a>> {
+        Edge::start(self.module, &self.policy.canonical, seed)
+    }
+}
+
 impl Replay {
     pub(super) fn run(mut self) -> Result<Outcome> {
         if self.by.is_some() && self.format == Format::Json {
             return Err(Error::new("expected --by with --format text, found --format json, which has no table"));
         }
+        if self.by.is_some() && !self.find.is_empty() {
+            return Err(Error::new("expected either --by or --find, found both: what is found is shown one by one"));
+        }
         if self.recordings.is_empty() {
             self.recordings.push(shorten(workspace::sample_recording()));
             self.policy.get_or_insert_with(|| shorten(workspace::sample_policy()));
         }
-        let Some(loaded) = self.load_policy()? else { return Ok(Outcome::Unusable) };
+        let (against_policy, against_module) = match self.against.as_deref() {
+            None => (None, None),
+            Some(path) if is_module(path)? => (None, Some(path)),
+            Some(path) => (Some(path), None),
+        };
+        let Some(policy) = load_policy(self.policy.as_deref())? else { return Ok(Outcome::Unusable) };
+        let other_policy = match against_policy.map(|path| load_policy(Some(path))).transpose()? {
+            Some(None) => return Ok(Outcome::Unusable),
+            other => other.flatten(),
+        };
         let path = self.module.clone().map_or_else(module::build, Ok)?;
         let module = host::compile_file(&path, Metering::Time)?;
-        let edge = Edge::start(&module, &loaded.canonical, self.seed)?;
-        let fingerprint = loaded.policy.fingerprint.to_string();
+        let other_module = against_module.map(|path| host::compile_file(path, Metering::Time)).transpose()?;
+        let against = self
+            .against
+            .is_some()
+            .then(|| Side { policy: other_policy.unwrap_or_else(|| policy.clone()), module: other_module.as_ref().unwrap_or(&module) });
+        let sides = (Side { policy, module: &module }, against);
         match self.out.clone() {
             None => {
-                let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-                let outcome = self.replay(edge, &fingerprint, module.version(), &mut out)?;
+                let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+                let outcome = self.replay(&sides, &mut out)?;
                 out.flush().context(|| "can't write the results")?;
                 Ok(outcome)
             }
             Some(path) => {
                 let mut out = BufWriter::new(OutputFile::create(&path)?);
-                let outcome = self.replay(edge, &fingerprint, module.version(), &mut out)?;
+                let outcome = self.replay(&sides, &mut out)?;
                 out.into_inner().context(|| format!("can't write {}", path.display()))?.commit()?;
                 Ok(outcome)
             }
         }
     }
 
-    /// `None` where the policy is wrong; what is wrong has been said.
-    fn load_policy(&self) -> Result<Option<Loaded>> {
-        match &self.policy {
-            None => tracegate::Policy::from_json(policy::OBSERVE_ONLY.as_bytes()).map(Some).context(|| "the observe-only policy"),
-            Some(path) => match policy::read(path) {
-                Ok(loaded) => Ok(Some(loaded)),
-                Err(error) => {
-                    eprintln!("{error}");
-                    Ok(None)
-                }
-            },
-        }
-    }
-
-    fn replay(&self, mut edge: Edge, fingerprint: &str, version: Option<&str>, out: &mut impl Write) -> Result<Outcome> {
+    fn replay(&self, (side, against): &(Side<'_>, Option<Side<'_>>), out: &mut impl Write) -> Result<Outcome> {
+        let against_edge = against.as_ref().map(|other| other.start(self.seed)).transpose()?;
+        let mut edges = Edges { edge: side.start(self.seed)?, against: against_edge };
         let files = Files::named(&self.recordings);
-        let redactor = Redactor::new(self.seed);
         let progress = progress(&files);
-        let mut report = Report::new(self.by.unwrap_or_default());
+        let name = self.against.as_ref().map(|path| path.display().to_string());
+        let mut report = Report::new(self.by.unwrap_or_default(), name);
         let mut losses = Losses::default();
-        for next in InOrder::new(Stream::of(&files, &redactor, &progress), WINDOW) {
-            let Ordered { recorded, late } = match next {
-                Ok(ordered) => ordered,
-                Err(unread) => {
-                    losses.add(&unread, &files, &progress);
-                    continue;
-                }
-            };
-            losses.late += u64::from(late);
-            let place = recorded.place;
-            let replayed = edge.replay(recorded).context(|| format!("{}:{}", files.name(place.file), place.line))?;
-            report.add(&replayed, &files);
-            if self.format == Format::Json {
-                replay::write_exchange(out, &files.name(place.file), &replayed, &redactor).context(|| "can't write the results")?;
-            }
-        }
+        let searched = self.pass(&mut edges, &files, &progress, &mut report, &mut losses, out)?;
         progress.finish_and_clear();
         if losses.late > 0 {
             eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", losses.late);
         }
-        edge.tick()?;
-        report.set_shadowed(edge.vm().metrics());
-        let totals = *report.totals();
-        if totals.exchanges == 0 {
+        edges.edge.tick()?;
+        report.set_shadowed(edges.edge.vm().metrics());
+        if searched == 0 {
             let names: Vec<String> = self.recordings.iter().map(|path| path.display().to_string()).collect();
             return Err(Error::new(format!("no exchange could be read from {}", names.join(", "))));
         }
+        let fingerprint = side.policy.policy.fingerprint.to_string();
+        let other = against.as_ref().map(|other| (other.policy.policy.fingerprint.to_string(), other.module.version()));
+        let summary = Summary {
+            malformed: losses.malformed,
+            fingerprint: &fingerprint,
+            version: side.module.version(),
+            against: other.as_ref().map(|(fingerprint, version)| (fingerprint.as_str(), *version)),
+            searched: (!self.find.is_empty()).then_some(searched),
+            seed: self.seed,
+        };
         match self.format {
-            Format::Json => replay::write_summary(out, &totals, losses.malformed, fingerprint, version, self.seed),
-            Format::Text => {
-                let version = version.unwrap_or("of unknown version");
-                let malformed = losses.malformed;
-                let look = if self.out.is_none() { Look::of_stdout() } else { Look::PLAIN };
-                let mut shown = String::new();
-                report.write(&mut shown, look).context(|| "can't show the results")?;
-                write!(out, "{shown}\npolicy {fingerprint}, module {version}, seed {}, {malformed} malformed\n", self.seed)
-            }
+            Format::Json => write_summary(out, report.totals(), &summary),
+            Format::Text => out.write_all(self.text(&report, &summary).context(|| "can't show the results")?.as_bytes()),
         }
         .context(|| "can't write the results")?;
         Ok(match () {
@@ -189,10 +208,97 @@ impl Replay {
         })
     }
 
+    /// Sends every exchange through. Returns how many there were.
+    fn pass(
+        &self,
+        edges: &mut Edges<'_>,
+        files: &Files,
+        progress: &ProgressBar,
+        report: &mut Report,
+        losses: &mut Losses,
+        out: &mut impl Write,
+    ) -> Result<u64> {
+        let redactor = Redactor::new(self.seed);
+        let renderer = Renderer { files, redactor: &redactor, queries: &self.find, json: self.format == Format::Json, look: self.look() };
+        out.write_all(renderer.heading().as_bytes()).context(|| "can't write the results")?;
+        let mut exchanges = 0;
+        thread::scope(|scope| {
+            let ordered = InOrder::new(Stream::of(files, &redactor, progress), WINDOW);
+            let executed = ordered.map(|next| edges.execute(next, files));
+            let shown = parallel::spread(scope, RENDERERS, executed, size, |executed, shown| {
+                shown.push(executed.map(|executed| renderer.show(executed)))
+            });
+            for next in shown.context(|| "can't start a thread")? {
+                let Shown { replayed, late, found, text } = match next {
+                    Ok(shown) => shown,
+                    Err(Lost::Unread(unread)) => {
+                        losses.add(&unread, files, progress);
+                        continue;
+                    }
+                    Err(Lost::Trapped(error)) => return Err(error),
+                };
+                exchanges += 1;
+                losses.late += u64::from(late);
+                if found {
+                    report.add(&replayed, files);
+                }
+                out.write_all(&text).context(|| "can't write the results")?;
+            }
+            Ok(exchanges)
+        })
+    }
+
+    fn look(&self) -> Look {
+        if self.out.is_none() { Look::of_stdout() } else { Look::PLAIN }
+    }
+
+    /// What stands behind the exchanges: the report, or how many were found; then what it was made with.
+    fn text(&self, report: &Report, summary: &Summary<'_>) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        match summary.searched {
+            None => report.write(&mut text, self.look())?,
+            Some(searched) => writeln!(text, "\n{} of {searched} exchanges found", report.totals().exchanges)?,
+        }
+        let version = |version: Option<&str>| version.unwrap_or("of unknown version").to_owned();
+        write!(text, "\npolicy {}, module {}, ", summary.fingerprint, version(summary.version))?;
+        if let Some((fingerprint, other)) = summary.against {
+            write!(text, "against policy {fingerprint}, module {}, ", version(other))?;
+        }
+        writeln!(text, "seed {}, {} malformed", summary.seed, summary.malformed)?;
+        Ok(text)
+    }
+
     fn reasons_to_fail(&self) -> impl Iterator<Item = FailOn> {
         let usual: &[FailOn] = if self.lenient { &[FailOn::Differed] } else { &[FailOn::Differed, FailOn::Malformed] };
         let reasons = if self.fail_on.is_empty() { usual } else { &self.fail_on };
         reasons.iter().copied()
+    }
+}
+
+/// About what an exchange takes in memory on its way to be shown.
+fn size(next: &Result<Executed, Lost>) -> usize {
+    next.as_ref().map_or(0, |executed| executed.recorded.size)
+}
+
+/// Whether a file is a WebAssembly module, by its first bytes.
+fn is_module(path: &Path) -> Result<bool> {
+    let mut magic = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
+    read.context(|| format!("can't read {}", path.display()))?;
+    Ok(magic == b"\0asm")
+}
+
+/// The observe-only policy where none is named. `None` where it is wrong; what is wrong has been said.
+fn load_policy(path: Option<&Path>) -> Result<Option<Loaded>> {
+    match path {
+        None => tracegate::Policy::from_json(policy::OBSERVE_ONLY.as_bytes()).map(Some).context(|| "the observe-only policy"),
+        Some(path) => match policy::read(path) {
+            Ok(loaded) => Ok(Some(loaded)),
+            Err(error) => {
+                eprintln!("{error}");
+                Ok(None)
+            }
+        },
     }
 }
 
@@ -230,3 +336,6 @@ fn progress(files: &Files) -> ProgressBar {
 fn shorten(path: PathBuf) -> PathBuf {
     PathBuf::from(workspace::display(&path))
 }
+
+/// Rendering takes less than what comes before it.
+const RENDERERS: usize = 1;

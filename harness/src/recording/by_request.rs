@@ -4,24 +4,36 @@
 //! <https://learn.microsoft.com/rest/api/apimanagement/reports/list-by-request>. It tells neither headers nor errors; where
 //! it doesn't tell the backend's answer either, only a success tells that the request was admitted.
 
-use super::Apim;
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
+use super::{Apim, Caller};
 
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
     let (backend, code) = (fields.code("backendResponseCode")?, fields.code("responseCode")?);
-    let api = fields.text("apiId")?;
+    // `-` stands for none.
+    let entity = |name, collection| {
+        let id = fields.told(name)?;
+        Some(id.strip_prefix(collection).unwrap_or(&id).to_owned()).filter(|id| id != "-")
+    };
     Ok(Logged {
         time: fields.text("timestamp")?,
         method: fields.text("method")?,
         url: fields.text("url")?,
         request_headers: LoggedHeaders::default(),
         response_headers: LoggedHeaders::default(),
+        caller: Caller {
+            address: fields.told("ipAddress"),
+            subscription: entity("subscriptionId", "/subscriptions/"),
+            user: entity("userId", "/users/"),
+            product: entity("productId", "/products/"),
+            certificate: Vec::new(),
+        },
+        ids: fields.told("requestId").into_iter().collect(),
         apim: Apim {
-            api: api.map(|api| api.trim_start_matches("/apis/").to_owned()).filter(|api| api != "-"),
+            api: entity("apiId", "/apis/"),
+            response_code: code,
             backend_response_code: if fields.has("backendResponseCode") { backend } else { code.filter(|code| (200..300).contains(code)) },
-            last_error: None,
-            errors_recorded: false,
+            ..Apim::default()
         },
     })
 }

@@ -95,10 +95,11 @@ pub(super) fn check_target(path: &str) -> Result<(), String> {
     if sound { Ok(()) } else { Err("path: expected one that begins with '/' and has no control characters".to_owned()) }
 }
 
-pub(super) fn check_source(source: &str) -> Result<(), String> {
+/// The address of a peer, without its port.
+pub(super) fn source_address(source: &str) -> Result<String, String> {
     source
         .parse::<std::net::SocketAddr>()
-        .map(drop)
+        .map(|source| source.ip().to_string())
         .map_err(|_| format!("request.source: expected an address with a port, found {source:?}"))
 }
 

@@ -48,6 +48,11 @@ impl<'a> Fields<'a> {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
+    /// A field that is told by the way: none where it is no text.
+    pub(super) fn told(&self, name: &'static str) -> Option<String> {
+        self.text(name).ok().flatten()
+    }
+
     /// A field as an HTTP status, 0 for none.
     pub(super) fn code(&self, name: &'static str) -> Result<Option<u16>, String> {
         let read = |text: String| match text.trim().parse() {
@@ -124,6 +129,16 @@ const KNOWN: &[&str] = &[
     "LastErrorMessage",
     "RequestHeaders",
     "BackendResponseHeaders",
+    "BackendRequestHeaders",
+    "ResponseCode",
+    "BackendId",
+    "BackendUrl",
+    "CallerIpAddress",
+    "ApimSubscriptionId",
+    "SubscriptionId",
+    "UserId",
+    "ProductId",
+    "CorrelationId",
     // Application Insights' requests, and the table AppRequests.
     "timestamp",
     "name",
@@ -133,9 +148,20 @@ const KNOWN: &[&str] = &[
     "Name",
     "ResultCode",
     "Properties",
+    "id",
+    "Id",
+    "operation_Id",
+    "OperationId",
+    "client_IP",
+    "ClientIP",
     // Reports by request.
     "method",
     "apiId",
     "backendResponseCode",
     "responseCode",
+    "ipAddress",
+    "subscriptionId",
+    "userId",
+    "productId",
+    "requestId",
 ];

@@ -9,17 +9,24 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::field::located;
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
-use super::{Apim, LastError, Place, Recorded, row};
+use super::told::{Told, status};
+use super::{Apim, Caller, LastError, Place, Recorded, row};
 use crate::redact::Redactor;
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct GatewayLog {
     time: String,
     properties: AnyProperties,
+    #[serde(default)]
+    caller_ip_address: Told,
+    #[serde(default)]
+    correlation_id: Told,
 }
 
 enum AnyProperties {
@@ -30,13 +37,26 @@ enum AnyProperties {
 /// The part of a record that is about the exchange.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Properties {
+struct Properties {
     method: Option<String>,
     url: Option<String>,
     api_id: Option<String>,
+    #[serde(default)]
+    response_code: Told,
     backend_response_code: Option<u16>,
+    #[serde(default)]
+    backend_id: Told,
+    #[serde(default)]
+    backend_url: Told,
+    #[serde(default)]
+    apim_subscription_id: Told,
+    #[serde(default)]
+    user_id: Told,
+    #[serde(default)]
+    product_id: Told,
     last_error: Option<LoggedError>,
     request_headers: Option<LoggedHeaders>,
+    backend_request_headers: Option<LoggedHeaders>,
     backend_response_headers: Option<LoggedHeaders>,
 }
 
@@ -48,12 +68,23 @@ struct LoggedError {
 }
 
 pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Recorded, String> {
-    let GatewayLog { time, properties } = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
-    let (logged, names) = match properties {
+    let log: GatewayLog = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
+    let (mut logged, names) = match log.properties {
         AnyProperties::Object(properties) => (Logged::from(*properties), &NAMES),
         AnyProperties::Text(text) => (in_text(&text)?, &NAMES_IN_TEXT),
     };
-    Logged { time: Some(time), ..logged }.recorded(names, place, bytes.len(), redactor)
+    logged.caller.address = log.caller_ip_address.0;
+    logged.ids = log.correlation_id.0.into_iter().collect();
+    Logged { time: Some(log.time), ..logged }.recorded(names, place, bytes.len(), redactor)
+}
+
+/// What a record of another layout quotes: a whole GatewayLogs record, or its `properties`.
+pub(super) fn quoted(quoted: &Value) -> Result<Logged, serde_json::Error> {
+    let mut logged = Logged::from(Properties::deserialize(quoted.get("properties").unwrap_or(quoted))?);
+    let text = |name| quoted.get(name).and_then(Value::as_str).map(str::to_owned);
+    logged.caller.address = text("callerIpAddress");
+    logged.ids = text("correlationId").into_iter().collect();
+    Ok(logged)
 }
 
 fn in_text(text: &str) -> Result<Logged, String> {
@@ -64,22 +95,33 @@ fn in_text(text: &str) -> Result<Logged, String> {
 }
 
 impl From<Properties> for Logged {
-    fn from(mut properties: Properties) -> Self {
-        Self {
-            time: None,
-            method: properties.method.take(),
-            url: properties.url.take(),
-            request_headers: properties.request_headers.take().unwrap_or_default(),
-            response_headers: properties.backend_response_headers.take().unwrap_or_default(),
-            apim: properties.into(),
-        }
-    }
-}
-
-impl From<Properties> for Apim {
     fn from(properties: Properties) -> Self {
         let last_error = properties.last_error.map(|LoggedError { source, reason, message }| LastError { source, reason, message });
-        Self { api: properties.api_id, backend_response_code: properties.backend_response_code, last_error, errors_recorded: true }
+        Self {
+            time: None,
+            method: properties.method,
+            url: properties.url,
+            request_headers: properties.request_headers.unwrap_or_default(),
+            response_headers: properties.backend_response_headers.unwrap_or_default(),
+            caller: Caller {
+                address: None,
+                subscription: properties.apim_subscription_id.0,
+                user: properties.user_id.0,
+                product: properties.product_id.0,
+                certificate: Vec::new(),
+            },
+            ids: Vec::new(),
+            apim: Apim {
+                api: properties.api_id,
+                response_code: status(properties.response_code.0.as_deref()),
+                backend_response_code: properties.backend_response_code,
+                backend_id: properties.backend_id.0,
+                backend_url: properties.backend_url.0,
+                trace_id: properties.backend_request_headers.and_then(|headers| headers.trace_id()),
+                last_error,
+                errors_recorded: true,
+            },
+        }
     }
 }
 

@@ -6,15 +6,19 @@
 //! dimensions: an object, or JSON text of one. Headers are there as `Request-…` and `Response-…` where they were logged.
 //! Neither errors nor the backend's answer are: only a success tells that the request was admitted.
 
-use super::Apim;
+use tracegate::trace::TraceId;
+
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
+use super::{Apim, Caller};
 
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
     let either = |name, other| fields.text(name).and_then(|text| text.map_or_else(|| fields.text(other), |text| Ok(Some(text))));
     let dimensions = fields.pairs(if fields.has("customDimensions") { "customDimensions" } else { "Properties" })?;
     let name = either("name", "Name")?;
     let first_word = name.as_deref().and_then(|name| name.split_once(' ')).map(|(word, _)| word);
+    let told = |name, other| fields.told(name).or_else(|| fields.told(other));
+    let operation = told("operation_Id", "OperationId");
     let code = fields.code(if fields.has("resultCode") { "resultCode" } else { "ResultCode" })?;
     Ok(Logged {
         time: either("timestamp", "TimeGenerated")?,
@@ -22,13 +26,27 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         url: either("url", "Url")?,
         request_headers: LoggedHeaders::prefixed("Request-", &dimensions),
         response_headers: LoggedHeaders::prefixed("Response-", &dimensions),
+        caller: Caller {
+            address: told("client_IP", "ClientIP"),
+            subscription: dimensions.get("Subscription Name").map(str::to_owned),
+            ..Caller::default()
+        },
+        ids: [told("id", "Id"), operation.clone(), dimensions.get("Request Id").map(str::to_owned)].into_iter().flatten().collect(),
         apim: Apim {
             api: dimensions.get("API Name").map(str::to_owned),
+            response_code: code,
+            trace_id: operation.as_deref().and_then(trace_id),
             backend_response_code: code.filter(|code| (200..300).contains(code)),
-            last_error: None,
-            errors_recorded: false,
+            ..Apim::default()
         },
     })
+}
+
+/// An operation's id, where it is a trace's: so it is where the diagnostic speaks W3C Trace Context.
+fn trace_id(operation: &str) -> Option<TraceId> {
+    let mut bytes = [0; 16];
+    hex::decode_to_slice(operation, &mut bytes).ok()?;
+    TraceId::from_bytes(bytes)
 }
 
 /// What the fields are called.

@@ -6,9 +6,10 @@ use std::fmt;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use tracegate::trace::{TraceId, TraceParent};
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
-use super::{Apim, Place, Recorded, Request, Response};
+use super::{Apim, Caller, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -19,6 +20,8 @@ pub(super) struct Logged {
     pub(super) url: Option<String>,
     pub(super) request_headers: LoggedHeaders,
     pub(super) response_headers: LoggedHeaders,
+    pub(super) caller: Caller,
+    pub(super) ids: Vec<String>,
     pub(super) apim: Apim,
 }
 
@@ -27,6 +30,14 @@ pub(super) struct Names {
     pub(super) time: &'static str,
     pub(super) method: &'static str,
     pub(super) url: &'static str,
+}
+
+impl Apim {
+    /// Without the credentials that the backend's URL may hold.
+    pub(super) fn redacted(mut self, redactor: &Redactor) -> Self {
+        self.backend_url = self.backend_url.map(|url| redactor.url(&url));
+        self
+    }
 }
 
 impl Logged {
@@ -54,7 +65,9 @@ impl Logged {
                 headers: self.request_headers.into_map(Part::Request)?,
             },
             response: Response { status, headers: self.response_headers.into_map(Part::Response)? },
-            apim: Some(self.apim),
+            caller: self.caller,
+            ids: self.ids,
+            apim: Some(self.apim.redacted(redactor)),
             expect: None,
         })
     }
@@ -70,6 +83,13 @@ impl LoggedHeaders {
     pub(super) fn prefixed(prefix: &str, pairs: &Self) -> Self {
         let header = |(name, value): &(String, String)| Some((name.strip_prefix(prefix)?.to_owned(), value.clone()));
         Self(pairs.0.iter().filter_map(header).collect())
+    }
+
+    /// The trace of the only `traceparent`, if it is valid.
+    pub(super) fn trace_id(&self) -> Option<TraceId> {
+        let mut lines = self.0.iter().filter(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+        let (_, line) = lines.next().filter(|_| lines.next().is_none())?;
+        TraceParent::try_from(line.as_bytes()).ok().map(|parent| parent.trace_id())
     }
 
     /// The first value of a name.

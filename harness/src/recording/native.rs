@@ -9,9 +9,9 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::field::{check_header, check_method, check_origin, check_source, check_status, check_target, located, timestamp};
-use super::gateway_logs::Properties;
-use super::{Apim, Expect, Place, Recorded, Request, Response};
+use super::field::{check_header, check_method, check_origin, check_status, check_target, located, source_address, timestamp};
+use super::gateway_logs::quoted;
+use super::{Caller, Expect, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -38,24 +38,18 @@ struct NativeRequest {
     path: String,
     #[serde(default)]
     headers: Vec<(String, Bytes)>,
-    #[serde(default = "loopback")]
-    source: String,
-    #[serde(rename = "tls")]
-    _tls: Option<Tls>,
+    source: Option<String>,
+    tls: Option<Tls>,
 }
 
-/// Kept to refuse what it doesn't have; who the peer is doesn't decide anything yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tls {
-    #[serde(rename = "uri_san")]
-    _uri_san: Option<String>,
-    #[serde(rename = "dns_san")]
-    _dns_san: Option<String>,
-    #[serde(rename = "subject")]
-    _subject: Option<String>,
-    #[serde(rename = "sha256")]
-    _sha256: Option<String>,
+    uri_san: Option<String>,
+    dns_san: Option<String>,
+    subject: Option<String>,
+    sha256: Option<String>,
+    /// Kept to refuse what isn't known.
     #[serde(rename = "verified")]
     _verified: Option<bool>,
 }
@@ -139,26 +133,34 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
 
 pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Recorded, String> {
     let Native { time, request, response, apim, expect } = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
-    let NativeRequest { method, scheme, authority, path, headers, source, _tls: _ } = request;
-    check_source(&source)?;
+    let NativeRequest { method, scheme, authority, path, headers, source, tls } = request;
+    let address = source.as_deref().map(source_address).transpose()?;
     check_method(&method)?;
     check_target(&path)?;
     check_origin(&scheme, &authority)?;
     check_status(response.status)?;
+    let quoted = apim.map(|apim| quoted(&apim).map_err(|error| format!("apim: {}", located(&error)))).transpose()?;
+    let (caller, ids, apim) = match quoted {
+        Some(logged) => (logged.caller, logged.ids, Some(logged.apim)),
+        None => (Caller::default(), Vec::new(), None),
+    };
     Ok(Recorded {
         place,
         size: bytes.len(),
         time: timestamp("time", &time)?,
         request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
-        apim: apim.map(self::apim).transpose()?,
+        caller: Caller { address: address.or(caller.address), certificate: tls.map(Tls::names).unwrap_or_default(), ..caller },
+        ids,
+        apim: apim.map(|apim| apim.redacted(redactor)),
         expect: expect.map(Into::into),
     })
 }
 
-fn apim(recorded: Value) -> Result<Apim, String> {
-    let properties = recorded.get("properties").cloned().unwrap_or(recorded);
-    Properties::deserialize(properties).map(Apim::from).map_err(|error| format!("apim: {}", located(&error)))
+impl Tls {
+    fn names(self) -> Vec<String> {
+        [self.uri_san, self.dns_san, self.subject, self.sha256].into_iter().flatten().collect()
+    }
 }
 
 impl From<NativeExpect> for Expect {
@@ -192,10 +194,6 @@ fn https() -> String {
 
 fn localhost() -> String {
     "localhost".to_owned()
-}
-
-fn loopback() -> String {
-    "127.0.0.1:1".to_owned()
 }
 
 const fn ok() -> u16 {

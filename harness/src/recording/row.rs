@@ -7,7 +7,8 @@
 
 use super::fields::Fields;
 use super::logged::{Logged, Names};
-use super::{Apim, LastError};
+use super::told::status;
+use super::{Apim, Caller, LastError};
 
 /// What the columns say, but for the time.
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
@@ -20,9 +21,21 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         url: fields.text("Url")?,
         request_headers: fields.pairs("RequestHeaders")?,
         response_headers: fields.pairs("BackendResponseHeaders")?,
+        caller: Caller {
+            address: fields.told("CallerIpAddress"),
+            subscription: fields.told("ApimSubscriptionId").or_else(|| fields.told("SubscriptionId")),
+            user: fields.told("UserId"),
+            product: fields.told("ProductId"),
+            certificate: Vec::new(),
+        },
+        ids: fields.told("CorrelationId").into_iter().collect(),
         apim: Apim {
             api: fields.text("ApiId")?,
+            response_code: status(fields.told("ResponseCode").as_deref()),
             backend_response_code: fields.code("BackendResponseCode")?,
+            backend_id: fields.told("BackendId"),
+            backend_url: fields.told("BackendUrl"),
+            trace_id: fields.pairs("BackendRequestHeaders").ok().and_then(|headers| headers.trace_id()),
             last_error,
             errors_recorded: true,
         },

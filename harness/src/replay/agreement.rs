@@ -28,7 +28,7 @@ pub enum Agreement {
 pub struct Difference {
     /// `decision`, `status`, `reason`, `upstream_headers` or `response_headers`.
     pub field: &'static str,
-    /// What the record has.
+    /// What the record, or the other edge, has.
     pub expected: Value,
     /// What the edge did.
     pub found: Value,
@@ -103,12 +103,9 @@ fn first_difference(expect: &Expect, decided: &Decided, redactor: &Redactor) -> 
         return Some(Difference { field: "reason", expected: json!(expected), found: json!(decided.reason()) });
     }
     let none = HeaderMap::default();
-    let upstream = match decided {
-        Decided::Admitted { upstream, .. } => upstream,
-        Decided::Refused { .. } => &none,
-    };
+    let upstream = decided.upstream().unwrap_or(&none);
     header_difference("upstream_headers", &expect.upstream_headers, upstream, redactor)
-        .or_else(|| header_difference("response_headers", &expect.response_headers, decided.response_headers(), redactor))
+        .or_else(|| header_difference("response_headers", &expect.response_headers, &decided.response().headers, redactor))
 }
 
 fn decision(expected: bool, decided: &Decided) -> Difference {

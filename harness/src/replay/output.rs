@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::found::Found;
 use super::{Agreement, Decided, Replayed, Totals};
 use crate::Redactor;
 use crate::host::HeaderMap;
@@ -24,6 +25,18 @@ struct Line<'a> {
     agrees: Option<bool>,
     undecidable: Option<&'static str>,
     difference: Option<Difference<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Against<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Found<'a>>,
+}
+
+/// What the other edge decided.
+#[derive(Serialize)]
+struct Against<'a> {
+    decision: &'static str,
+    status: u32,
+    reason: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -48,8 +61,25 @@ struct Difference<'a> {
     explained_by: Option<&'a str>,
 }
 
+/// What the last line says besides the totals.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary<'a> {
+    /// Records that can't be read.
+    pub malformed: u64,
+    /// The policy's fingerprint.
+    pub fingerprint: &'a str,
+    /// The module's version.
+    pub version: Option<&'a str>,
+    /// The policy's fingerprint and the module's version of the edge that was compared with, if one was.
+    pub against: Option<(&'a str, Option<&'a str>)>,
+    /// How many exchanges were searched, if they were.
+    pub searched: Option<u64>,
+    /// The seed.
+    pub seed: u64,
+}
+
 #[derive(Serialize)]
-struct Summary<'a> {
+struct SummaryLine<'a> {
     exchanges: u64,
     admitted: u64,
     refused: u64,
@@ -60,15 +90,25 @@ struct Summary<'a> {
     policy_fingerprint: &'a str,
     module_version: Option<&'a str>,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<AgainstEdge<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searched: Option<u64>,
 }
 
-/// Writes one exchange.
+#[derive(Serialize)]
+struct AgainstEdge<'a> {
+    policy_fingerprint: &'a str,
+    module_version: Option<&'a str>,
+}
+
+/// Writes one exchange; with what `--find` tells where it was `found`.
 ///
 /// # Errors
 ///
 /// When `out` can't be written.
-pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed, redactor: &Redactor) -> io::Result<()> {
-    let Replayed { recorded, decided, agreement, .. } = replayed;
+pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed, redactor: &Redactor, found: bool) -> io::Result<()> {
+    let Replayed { recorded, decided, agreement, against, .. } = replayed;
     let (agrees, undecidable, difference) = match agreement {
         Agreement::Agrees => (Some(true), None, None),
         Agreement::Differs(difference) => (Some(false), None, Some(difference)),
@@ -82,7 +122,7 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
         status: decided.status(),
         reason: decided.reason(),
         upstream_request: upstream_request(decided, redactor),
-        response: Response { status: decided.status(), headers: headers(decided.response_headers(), redactor) },
+        response: Response { status: decided.status(), headers: headers(&decided.response().headers, redactor) },
         span: None,
         agrees,
         undecidable,
@@ -92,6 +132,8 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
             found: &difference.found,
             explained_by: None,
         }),
+        against: against.as_ref().map(|other| Against { decision: other.name(), status: other.status(), reason: other.reason() }),
+        found: found.then(|| Found::new(replayed)),
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
@@ -102,28 +144,34 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
 /// # Errors
 ///
 /// When `out` can't be written.
-pub fn write_summary(
-    out: &mut impl Write,
-    totals: &Totals,
-    malformed: u64,
-    policy_fingerprint: &str,
-    module_version: Option<&str>,
-    seed: u64,
-) -> io::Result<()> {
+pub fn write_summary(out: &mut impl Write, totals: &Totals, summary: &Summary<'_>) -> io::Result<()> {
     let &Totals { exchanges, admitted, refused, agreed, differed, undecidable, .. } = totals;
-    let summary =
-        Summary { exchanges, admitted, refused, agreed, differed, undecidable, malformed, policy_fingerprint, module_version, seed };
+    let &Summary { malformed, fingerprint, version, against, searched, seed } = summary;
+    let summary = SummaryLine {
+        exchanges,
+        admitted,
+        refused,
+        agreed,
+        differed,
+        undecidable,
+        malformed,
+        policy_fingerprint: fingerprint,
+        module_version: version,
+        seed,
+        against: against.map(|(policy_fingerprint, module_version)| AgainstEdge { policy_fingerprint, module_version }),
+        searched,
+    };
     serde_json::to_writer(&mut *out, &LastLine { summary })?;
     out.write_all(b"\n")
 }
 
 #[derive(Serialize)]
 struct LastLine<'a> {
-    summary: Summary<'a>,
+    summary: SummaryLine<'a>,
 }
 
 fn upstream_request(decided: &Decided, redactor: &Redactor) -> Option<UpstreamRequest> {
-    let Decided::Admitted { upstream, .. } = decided else { return None };
+    let upstream = decided.upstream()?;
     let pseudo = |name: &str| String::from_utf8_lossy(upstream.first(name.as_bytes()).unwrap_or_default()).into_owned();
     Some(UpstreamRequest {
         method: pseudo(":method"),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `--format text`: for people, a table by API, hour or reason, and what stands out.
+//! `--format text`: for people, a table by API, hour or reason, and what stands out. Where two edges are compared, only
+//! rows in which they differ.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +8,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use super::table::Table;
-use super::{Agreement, Difference, Replayed, Totals, Undecidable};
+use super::{Agreement, Decided, Difference, Replayed, Totals, Undecidable};
 use crate::look::{Look, Style};
 use crate::recording::Files;
 
@@ -27,6 +28,8 @@ pub enum By {
 #[derive(Debug, Default)]
 pub struct Report {
     by: By,
+    /// What the edge is compared with instead of the record.
+    against: Option<String>,
     rows: BTreeMap<String, Totals>,
     all: Totals,
     by_reason: BTreeMap<String, u64>,
@@ -50,7 +53,10 @@ impl By {
         let name = match self {
             Self::Api => recorded.apim.as_ref().and_then(|apim| apim.api.as_deref()).unwrap_or(&recorded.request.authority),
             Self::Hour => return recorded.time.strftime("%Y-%m-%d %H:00").to_string(),
-            Self::Reason => replayed.decided.reason().unwrap_or(ADMITTED),
+            Self::Reason => {
+                let before = || replayed.against.as_ref().and_then(Decided::reason);
+                replayed.decided.reason().or_else(before).unwrap_or(ADMITTED)
+            }
         };
         // A recording's names could hold anything: escaped, they forge no row.
         name.escape_debug().take(MAX_NAME).collect()
@@ -58,10 +64,10 @@ impl By {
 }
 
 impl Report {
-    /// A report with such rows.
+    /// A report with such rows, of a comparison with the record or `against` another edge, which it names.
     #[must_use]
-    pub fn new(by: By) -> Self {
-        Self { by, ..Self::default() }
+    pub fn new(by: By, against: Option<String>) -> Self {
+        Self { by, against, ..Self::default() }
     }
 
     /// Counts one exchange.
@@ -77,11 +83,13 @@ impl Report {
         match &replayed.agreement {
             Agreement::Agrees => {}
             Agreement::Undecidable(undecidable) => *self.undecidable.entry(*undecidable).or_default() += 1,
-            Agreement::Differs(Difference { field, expected, found }) if self.differences.len() < SHOWN_DIFFERENCES => {
+            &Agreement::Differs(Difference { field, ref expected, ref found }) if self.differences.len() < SHOWN_DIFFERENCES => {
                 let place = recorded.place;
                 let request = &recorded.request;
+                let what = if field == "decision" { told(replayed) } else { None };
+                let what = what.unwrap_or_else(|| format!("{field}: expected {expected}, found {found}"));
                 self.differences.push(format!(
-                    "{}:{}: {} {}: {field}: expected {expected}, found {found}",
+                    "{}:{}: {} {}: {what}",
                     files.name(place.file),
                     place.line,
                     request.method,
@@ -111,23 +119,39 @@ impl Report {
         &self.all
     }
 
+    fn table<const N: usize>(
+        &self,
+        out: &mut impl fmt::Write,
+        look: Look,
+        headings: [&'static str; N],
+        alarm: usize,
+        numbers: fn(&Totals) -> [u64; N],
+    ) -> fmt::Result {
+        let mut table = Table::new(self.by.heading(), headings, alarm);
+        for (name, totals) in self.rows.iter().filter(|(_, totals)| self.against.is_none() || totals.differed > 0) {
+            table.add(name, numbers(totals));
+        }
+        table.add("all", numbers(&self.all));
+        table.write(out, look)
+    }
+
     /// The report as it may look.
     ///
     /// # Errors
     ///
     /// When `out` can't be written.
     pub fn write(&self, out: &mut impl fmt::Write, look: Look) -> fmt::Result {
-        let mut table = Table::new(self.by.heading(), HEADINGS, DIFFERED);
-        for (name, totals) in &self.rows {
-            table.add(name, numbers(totals));
+        match self.against {
+            None => self.table(out, look, HEADINGS, DIFFERED, numbers)?,
+            Some(_) => self.table(out, look, HEADINGS_AGAINST, 1, numbers_against)?,
         }
-        table.add("all", numbers(&self.all));
-        table.write(out, look)?;
-        // By reason, the table says it.
-        if self.by != By::Reason {
-            write_counts(out, look, "refused", &self.by_reason)?;
+        // By reason, the table says it; against another edge, only differences count.
+        if self.against.is_none() {
+            if self.by != By::Reason {
+                write_counts(out, look, "refused", &self.by_reason)?;
+            }
+            write_counts(out, look, "admitted, though rules in `mode: shadow` would have refused", &self.shadowed)?;
         }
-        write_counts(out, look, "admitted, though rules in `mode: shadow` would have refused", &self.shadowed)?;
         if !self.undecidable.is_empty() {
             writeln!(out, "\n{}", look.styled(Style::Bold, "undecidable"))?;
             for (undecidable, count) in &self.undecidable {
@@ -136,7 +160,8 @@ impl Report {
         }
         if !self.differences.is_empty() {
             let (shown, all) = (self.differences.len(), self.all.differed);
-            let heading = format!("differed (the first {shown} of {all} in time; --format json has all)");
+            let from = self.against.as_ref().map_or_else(String::new, |against| format!(" from {against}"));
+            let heading = format!("differed{from} (the first {shown} of {all} in time; --format json has all)");
             writeln!(out, "\n{}", look.styled(Style::Alarm, &heading))?;
             for difference in &self.differences {
                 writeln!(out, "  {difference}")?;
@@ -144,6 +169,13 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// A changed decision, with the reasons.
+fn told(replayed: &Replayed) -> Option<String> {
+    let shown =
+        |decided: &Decided| decided.reason().map_or_else(|| decided.name().to_owned(), |reason| format!("{} ({reason})", decided.name()));
+    Some(format!("expected {}, found {}", shown(replayed.against.as_ref()?), shown(&replayed.decided)))
 }
 
 fn write_counts(out: &mut impl fmt::Write, look: Look, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
@@ -154,13 +186,19 @@ fn write_counts(out: &mut impl fmt::Write, look: Look, heading: &str, counts: &B
 }
 
 fn numbers(totals: &Totals) -> [u64; 7] {
-    let &Totals { exchanges, admitted: _, continued, restarted, refused, agreed, differed, undecidable } = totals;
+    let &Totals { exchanges, continued, restarted, refused, agreed, differed, undecidable, .. } = totals;
     [exchanges, continued, restarted, refused, agreed, differed, undecidable]
+}
+
+fn numbers_against(totals: &Totals) -> [u64; 5] {
+    let &Totals { exchanges, differed, newly_refused, newly_admitted, .. } = totals;
+    [exchanges, differed, newly_refused, newly_admitted, differed.saturating_sub(newly_refused).saturating_sub(newly_admitted)]
 }
 
 const HEADINGS: [&str; 7] = ["exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable"];
 /// Where that column stands.
 const DIFFERED: usize = 5;
+const HEADINGS_AGAINST: [&str; 5] = ["exchanges", "differed", "newly refused", "newly admitted", "otherwise"];
 const MAX_ROWS: usize = 1000;
 const MAX_NAME: usize = 60;
 const OTHERS: &str = "(others)";

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A policy at work: the compiled module in the native host, at the recorded times, before a backend that answers what it
+//! answered then.
+
+use super::decided::{ClientResponse, Decided};
+use crate::error::{Error, Result};
+use crate::host::{Callout, ExchangeId, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Vm, World};
+use crate::recording::Recorded;
+
+/// A policy at work in a proxy of its own.
+#[derive(Debug)]
+pub struct Edge<'m> {
+    proxy: Proxy<'m, Recording>,
+}
+
+/// What lies behind the edge in a replay.
+#[derive(Debug, Default)]
+struct Recording {
+    response: Message,
+}
+
+impl World for Recording {
+    fn upstream(&mut self, _: ExchangeId, _: &Message) -> Reply {
+        Reply::now(std::mem::take(&mut self.response))
+    }
+
+    fn service(&mut self, _: &Callout) -> Reply {
+        Reply::Refused
+    }
+}
+
+impl<'m> Edge<'m> {
+    /// Starts a VM and configures it with a policy in JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the module traps or refuses the policy.
+    pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
+        Ok(Self { proxy: Proxy::start(module, Options::new(policy, seed), Recording::default())? })
+    }
+
+    /// Sends a recorded request through.
+    ///
+    /// # Errors
+    ///
+    /// When the module traps.
+    pub fn decide(&mut self, recorded: &Recorded) -> Result<Decided> {
+        self.proxy.vm_mut().set_clock(i64::try_from(recorded.time.as_nanosecond()).unwrap_or(i64::MAX));
+        self.proxy.world_mut().response = response(recorded);
+        let request = Request { message: Message::request(head(recorded)), ..Request::default() };
+        let Finished { upstream, response, details } = self.proxy.exchange(request);
+        if let Some(failure) = self.proxy.failure() {
+            return Err(Error::new(failure));
+        }
+        Ok(match (upstream, response) {
+            (Some(upstream), Some(response)) => Decided::Admitted { upstream: upstream.head, response: response.into() },
+            (None, Some(response)) => Decided::Refused { reason: details, response: response.into() },
+            // The plugin closed the connection.
+            (_, None) => Decided::Refused { reason: details, response: ClientResponse::CLOSED },
+        })
+    }
+
+    /// The VM, for its metrics and its log.
+    #[must_use]
+    pub const fn vm(&self) -> &Vm {
+        self.proxy.vm()
+    }
+
+    /// Lets the plugin flush what it has counted.
+    ///
+    /// # Errors
+    ///
+    /// When the module traps.
+    pub fn tick(&mut self) -> Result<()> {
+        self.proxy.tick();
+        self.proxy.failure().map_or(Ok(()), |failure| Err(Error::new(failure)))
+    }
+}
+
+fn response(recorded: &Recorded) -> Message {
+    let mut head = recorded.response.headers.clone();
+    head.add(b":status", recorded.response.status.to_string().as_bytes());
+    Message { head, ..Message::default() }
+}
+
+/// The head as a gateway hands it to a plugin, pseudo-headers first.
+#[must_use]
+pub fn head(recorded: &Recorded) -> HeaderMap {
+    let request = &recorded.request;
+    let pseudo: [(&[u8], &[u8]); 4] = [
+        (b":authority", request.authority.as_bytes()),
+        (b":path", request.path.as_bytes()),
+        (b":method", request.method.as_bytes()),
+        (b":scheme", request.scheme.as_bytes()),
+    ];
+    pseudo.into_iter().chain(request.headers.iter().map(|line| (line.name.as_slice(), line.value.as_slice()))).collect()
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One pass of recorded traffic through an edge, or through two: read and decoded, put in order, decided, rendered.
+
+use super::{Decided, Edge, Replayed};
+use crate::Redactor;
+use crate::error::{Context, Error};
+use crate::recording::{Files, Ordered, Recorded, Unread};
+
+/// The edge of a replay, and the one that it is compared with, if it is with one.
+#[derive(Debug)]
+pub struct Edges<'m> {
+    /// Whose decisions are shown.
+    pub edge: Edge<'m>,
+    /// What it is compared with instead of the record.
+    pub against: Option<Edge<'m>>,
+}
+
+/// A record and what was decided about it.
+#[derive(Debug)]
+pub struct Executed {
+    /// The record.
+    pub recorded: Recorded,
+    late: bool,
+    decided: Decided,
+    against: Option<Decided>,
+}
+
+/// Why there is no decision.
+#[derive(Debug)]
+pub enum Lost {
+    /// The record can't be read.
+    Unread(Unread),
+    /// The module trapped: nothing comes after this.
+    Trapped(Error),
+}
+
+impl Executed {
+    /// Compares what was decided; and whether the record came late.
+    #[must_use]
+    pub fn compare(self, redactor: &Redactor) -> (Replayed, bool) {
+        (Replayed::new(self.recorded, self.decided, self.against, redactor), self.late)
+    }
+}
+
+impl Edges<'_> {
+    /// Decides about the next record.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`].
+    pub fn execute(&mut self, next: Result<Ordered, Unread>, files: &Files) -> Result<Executed, Lost> {
+        let Ordered { recorded, late } = next.map_err(Lost::Unread)?;
+        let place = || format!("{}:{}", files.name(recorded.place.file), recorded.place.line);
+        let decided = self.edge.decide(&recorded).context(place).map_err(Lost::Trapped)?;
+        let against = self.against.as_mut().map(|edge| edge.decide(&recorded)).transpose();
+        let against = against.context(|| format!("{} (against)", place())).map_err(Lost::Trapped)?;
+        Ok(Executed { recorded, late, decided, against })
+    }
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `--find`: what touched a path, an id or a caller, in which trace, and where it failed.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tracegate_tests::{lines, stderr, stdout};
+
+use super::{file, record, replay, summary, text};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// A log of one record for each object of properties, and what a query finds in it: lines, counted from 1.
+fn found(scratch: &TempDir, records: &[Value], queries: &[&str]) -> Vec<u64> {
+    let log = file(scratch, "log.json", &records.iter().map(|record| format!("{record}\n")).collect::<String>());
+    let mut arguments = vec![text(&log), "--format", "json"];
+    arguments.extend(queries.iter().flat_map(|query| ["--find", query]));
+    let output = replay(&arguments);
+    let mut lines = lines(&output);
+    let summary = lines.pop().unwrap();
+    assert_eq!((output.status.code(), &summary["summary"]["searched"]), (Some(0), &json!(records.len())), "{}", stderr(&output));
+    assert_eq!(summary["summary"]["exchanges"], lines.len(), "{queries:?}");
+    lines.iter().map(|line| line["line"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn a_path_is_found_with_all_below_it_at_the_gateway_and_at_the_backend() {
+    let scratch = TempDir::new().unwrap();
+    let records: Vec<Value> =
+        ["/files/42", "/files/42/versions/7?x=1", "/files/421", "/FILES/42", "/files/%34%32/", "/a/../files/42", "/files"]
+            .into_iter()
+            .map(|path| record(json!({"url": format!("https://api.example{path}")})))
+            .chain([record(json!({"backendUrl": "https://blobs.example/files/42?sig=x"})), record(json!({"backendUrl": "not a url"}))])
+            .collect();
+    for (query, expected) in [
+        ("path=/files/42", &[1, 2, 5, 6, 8][..]),
+        ("path=/files/42/", &[1, 2, 5, 6, 8]),
+        ("path=/files/{file}", &[1, 3, 6, 8]),
+        ("path=/files/{file}/versions/{version}", &[2]),
+        ("path=/", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("path=/nowhere", &[]),
+    ] {
+        assert_eq!(found(&scratch, &records, &[query]), expected, "{query}");
+    }
+}
+
+#[test]
+fn an_id_is_found_wherever_it_stands_whole() {
+    let scratch = TempDir::new().unwrap();
+    let guid = "3F2504E0-4f89-11d3-9a0c-0305e82c3301";
+    let mut correlated = record(json!({}));
+    correlated["correlationId"] = json!(guid.to_ascii_lowercase());
+    let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
+    let records = [
+        correlated,
+        record(json!({"url": format!("https://api.example/files/{guid}?x=1")})),
+        record(json!({"url": format!("https://api.example/files?id={guid}")})),
+        record(json!({"requestHeaders": {"x-request-id": guid}})),
+        record(json!({"backendResponseHeaders": {"x-served": format!("by {guid};")}})),
+        record(json!({"backendUrl": format!("https://b.example/{guid}")})),
+        record(json!({"url": format!("https://api.example/files/{guid}0")})),
+        record(json!({"requestHeaders": {"Authorization": format!("Bearer {guid}"), "x-api-key": guid}})),
+        record(json!({"requestHeaders": {"traceparent": parent}})),
+        record(json!({"backendRequestHeaders": {"Traceparent": parent}})),
+    ];
+    for (id, expected) in [
+        (guid.to_ascii_uppercase().as_str(), &[1, 2, 3, 4, 5, 6][..]),
+        ("4f89", &[]),
+        (TRACE, &[9, 10]),
+        ("b7ad6b7169203331", &[9]),
+        ("files", &[2, 3, 7]),
+    ] {
+        assert_eq!(found(&scratch, &records, &[&format!("id={id}")]), expected, "{id}");
+    }
+}
+
+#[test]
+fn a_caller_is_found_by_any_of_its_names_and_queries_narrow_each_other() {
+    let scratch = TempDir::new().unwrap();
+    let native = json!({"time": "2026-10-05T06:00:01Z", "request": {"method": "GET", "path": "/a", "source": "[2001:db8::7]:443",
+        "tls": {"uri_san": "spiffe://shop/billing", "subject": "CN=billing"}}});
+    let mut addressed = record(json!({"apimSubscriptionId": "team-a", "userId": "7", "productId": "gold"}));
+    addressed["callerIpAddress"] = json!("203.0.113.9");
+    let other = record(json!({"apimSubscriptionId": "team-ab", "userId": 7, "url": "https://api.example/b"}));
+    let records = [addressed, other, native];
+    for (queries, expected) in [
+        (&["caller=203.0.113.9"][..], &[1][..]),
+        (&["caller=203.0.113"], &[]),
+        (&["caller=Team-A"], &[1]),
+        (&["caller=7"], &[1, 2]),
+        (&["caller=gold"], &[1]),
+        (&["caller=2001:DB8:0::7"], &[3]),
+        (&["caller=spiffe://shop/billing"], &[3]),
+        (&["caller=CN=billing"], &[3]),
+        (&["caller=7", "path=/b"], &[2]),
+        (&["caller=7", "path=/b", "id=none"], &[]),
+    ] {
+        assert_eq!(found(&scratch, &records, queries), expected, "{queries:?}");
+    }
+}
+
+#[test]
+fn it_is_told_where_an_exchange_failed_and_in_which_trace() {
+    let scratch = TempDir::new().unwrap();
+    let error = |source: &str, reason: &str| json!({"source": source, "reason": reason, "message": "…"});
+    let parent = |digit: &str| format!("00-{}-b7ad6b7169203331-01", digit.repeat(32));
+    let told = [
+        (json!({}), json!(null), "replay"),
+        (json!({"requestHeaders": {"traceparent": parent("a")}}), json!(null), "caller"),
+        (
+            json!({"requestHeaders": {"traceparent": "broken"}, "backendRequestHeaders": {"traceparent": parent("b")}}),
+            json!(null),
+            "backend",
+        ),
+        (json!({"responseCode": 404, "backendResponseCode": 404}), json!("client"), "replay"),
+        (json!({"responseCode": 503, "backendResponseCode": 503}), json!("backend"), "replay"),
+        (json!({"responseCode": 200, "backendResponseCode": 404}), json!(null), "replay"),
+        (json!({"responseCode": 500, "backendResponseCode": 200}), json!("gateway"), "replay"),
+        (json!({"responseCode": 403, "backendResponseCode": 200}), json!("policy"), "replay"),
+        (json!({"responseCode": 401, "lastError": error("validate-jwt", "TokenExpired")}), json!("policy"), "replay"),
+        (json!({"responseCode": 429, "lastError": error("rate-limit", "RateLimitExceeded")}), json!("policy"), "replay"),
+        (json!({"responseCode": 404, "lastError": error("configuration", "OperationNotFound")}), json!("client"), "replay"),
+        (json!({"responseCode": 0, "lastError": error("forward-request", "ClientConnectionFailure")}), json!("client"), "replay"),
+        (json!({"responseCode": 500, "lastError": error("forward-request", "Timeout")}), json!("backend"), "replay"),
+        (json!({"responseCode": 500, "lastError": error("transport", "BackendConnectionFailure")}), json!("backend"), "replay"),
+        (json!({"responseCode": 500, "lastError": error("request-executor", "Unknown")}), json!("gateway"), "replay"),
+        (json!({"responseCode": 500, "lastError": error("set-header", "ExpressionValueEvaluationFailure")}), json!("policy"), "replay"),
+        (json!({"responseCode": "200", "backendResponseCode": null}), json!(null), "replay"),
+    ];
+    // Logs that tell no errors don't tell where either, but for what the backend answered.
+    let untold = [
+        (json!({"timestamp": "2026-10-05T06:00:00Z", "method": "GET", "url": "https://a.example/", "responseCode": 403}), json!("unknown")),
+        (
+            json!({"timestamp": "2026-10-05T06:00:00Z", "method": "GET", "url": "https://a.example/", "responseCode": 500, "backendResponseCode": 500}),
+            json!("backend"),
+        ),
+        (json!({"timestamp": "2026-10-05T06:00:00Z", "name": "GET /", "url": "https://a.example/", "resultCode": "500"}), json!("unknown")),
+        (json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/"}, "response": {"status": 502}}), json!("backend")),
+    ];
+    let told = told.into_iter().map(|(properties, failed, trace_from)| (record(properties), failed, trace_from));
+    let cases: Vec<_> = told.chain(untold.into_iter().map(|(record, failed)| (record, failed, "replay"))).collect();
+    let log = file(&scratch, "log.json", &cases.iter().map(|(record, ..)| format!("{record}\n")).collect::<String>());
+    let mut found = lines(&replay(&[text(&log), "--find", "path=/", "--format", "json"]));
+    found.pop();
+    found.sort_by_key(|line| line["line"].as_u64());
+    assert_eq!(found.len(), cases.len());
+    for ((record, failed, trace_from), line) in cases.iter().zip(&found) {
+        let found = &line["found"];
+        assert_eq!((&found["failed"], found["trace_from"].as_str()), (failed, Some(*trace_from)), "{record}: {found}");
+    }
+}
+
+#[test]
+fn what_is_found_is_shown_for_people_without_secrets() {
+    let scratch = TempDir::new().unwrap();
+    let mut deleted = record(json!({"method": "DELETE", "url": "https://api.example/files/42?sig=canary-7f3a9", "responseCode": 204,
+        "backendResponseCode": 204, "apiId": "files", "apimSubscriptionId": "team-a", "backendId": "blobs",
+        "backendUrl": "https://blobs.example/42?sig=canary-7f3a9",
+        "requestHeaders": {"traceparent": format!("00-{TRACE}-b7ad6b7169203331-01"), "Authorization": "Bearer canary-7f3a9"}}));
+    deleted["correlationId"] = json!("c-1\u{1b}[31m");
+    deleted["callerIpAddress"] = json!("203.0.113.9");
+    let log = file(&scratch, "log.json", &format!("{}\n{deleted}\n", record(json!({}))));
+    let output = replay(&[text(&log), "--find", "path=/files/42"]);
+    let shown = stdout(&output).replace(text(&log), "log.json");
+    let lines: Vec<&str> = shown.lines().collect();
+    let redacted = lines[1].split("sig=").nth(1).unwrap();
+    assert!(redacted.starts_with("REDACTED-") && redacted.len() == 17, "{shown}");
+    let expected = format!(
+        "time (UTC)               status  failed   request
+2026-10-05 06:00:00.123     204  -        DELETE https://api.example/files/42?sig={redacted}
+    trace {TRACE} (the caller's); caller 203.0.113.9, subscription team-a
+    API files; backend blobs, https://blobs.example/42?sig={redacted}, answered 204
+    id c-1\\u{{1b}}[31m; edge admitted; at log.json:2
+
+1 of 2 exchanges found
+"
+    );
+    assert!(shown.starts_with(&expected), "{shown}");
+    let none = replay(&[text(&log), "--find", "path=/nowhere"]);
+    assert!(none.status.code() == Some(0) && stdout(&none).contains("\n0 of 2 exchanges found\n"), "{}", stdout(&none));
+}
+
+#[test]
+fn findings_are_of_what_was_found() {
+    let scratch = TempDir::new().unwrap();
+    let refused = json!({"lastError": {"source": "ip-filter", "reason": "CallerIpNotAllowed"}, "backendResponseCode": null});
+    let differs = record(refused);
+    let log = file(&scratch, "log.json", &format!("{differs}\n{}\n", record(json!({"url": "https://api.example/b"}))));
+    let code = |query: &str| replay(&[text(&log), "--find", query]).status.code();
+    assert_eq!((code("path=/a"), code("path=/b"), code("path=/")), (Some(1), Some(0), Some(1)));
+    let closed = file(&scratch, "closed.json", r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}}"#);
+    let both =
+        lines(&replay(&[text(&log), "--policy", text(&closed), "--against", text(&closed), "--find", "path=/b", "--format", "json"]));
+    assert_eq!(
+        (both.len(), &summary(&both)["exchanges"], &summary(&both)["agreed"]),
+        (1, &json!(1), &json!(1)),
+        "found, and no difference"
+    );
+}
+
+#[test]
+fn a_query_that_is_none_is_code_2() {
+    for (query, message) in [
+        ("files", "expected path=…, id=… or caller=…"),
+        ("host=a", "expected path=…, id=… or caller=…"),
+        ("path=", "expected something behind the '='"),
+        ("path=files", "expected a path that begins with '/'"),
+        ("path=/a/../b", "expected a path in normal form, which is \"/b\""),
+        ("path=/a{b}", "expected braces around a whole segment"),
+        ("id=a b", "expected an id of letters, digits, '-' and '_'"),
+    ] {
+        let output = replay(&["--find", query]);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{query}");
+        assert!(stderr(&output).contains(message), "{query}: {}", stderr(&output));
+    }
+    let output = replay(&["--find", "id=a", "--by", "hour"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("expected either --by or --find"), "{}", stderr(&output));
+}
