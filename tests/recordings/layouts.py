@@ -30,6 +30,11 @@ EXCHANGES = [
 # Where they stand in a file: exports are batched.
 ORDER = [2, 0, 1, 4, 3, 7, 5, 6]
 REFUSED = {3}
+# Where each failed, as far as a log can tell that tells the backend's answers and errors; the backend's answers; neither.
+FAILED = [None, None, "client", "client", "policy", None, "backend", "policy"]
+FAILED_BY_ANSWER = [None, None, "client", "unknown", "unknown", None, "unknown", "unknown"]
+FAILED_BY_STATUS = [None, None, "unknown", "unknown", "unknown", None, "unknown", "unknown"]
+ADDRESS = "203.0.113.7"
 
 
 def time(at):
@@ -56,8 +61,9 @@ def ndjson(records):
     return "".join(compact(record) + "\n" for record in records)
 
 
-def expected(lines, told, headers=True):
-    """`lines`: the line of each exchange; `told`: True where a decision is told, else the reason why not."""
+def expected(lines, told, failed, headers=True, entities=True, backend=True, ids=lambda at: [f"c-{at}"]):
+    """`lines`: the line of each exchange; `told`: True where a decision is told, else the reason why not; `failed`: where.
+    `entities`, `backend`: whether the layout tells user and product, and which backend was called."""
     rows = []
     for at, (method, path, _, _, _, sent) in enumerate(EXCHANGES):
         parent = sent.get("traceparent") if headers else None
@@ -67,6 +73,14 @@ def expected(lines, told, headers=True):
                 "request": None if at in REFUSED else [method, path],
                 "undecidable": None if told[at] is True else told[at],
                 "continues": parent[3:35] if isinstance(parent, str) and at not in REFUSED else None,
+                "found": {
+                    "method": method, "api": api(at), "ids": ids(at), "status": EXCHANGES[at][2], "failed": failed[at],
+                    "caller": {
+                        "address": ADDRESS, "subscription": f"sub-{at}", "user": "u-7" if entities else None,
+                        "product": "gold" if entities else None, "certificate": [],
+                    },
+                    "backend_id": f"b-{at}" if backend else None,
+                },
             }
         )
     return rows
@@ -82,18 +96,19 @@ def gateway_logs_2017():
     for at in ORDER:
         method, path, status, backend, _, _ = EXCHANGES[at]
         properties = {
-            "ApiId": api(at), "OperationId": "", "ProductId": "", "SubscriptionId": "sub-01", "Method": method, "Url": url(path),
+            "ApiId": api(at), "OperationId": "", "ProductId": "gold", "SubscriptionId": f"sub-{at}", "Method": method, "Url": url(path),
             "RequestSize": 200, "ServiceTime": "00:00:00.0580000", "BackendMethod": method, "BackendUrl": "https://b.example" + path,
-            "BackendResponseCode": backend, "ResponseCode": status, "ResponseSize": 361, "Cache": "none", "UserId": "",
+            "BackendResponseCode": backend, "ResponseCode": status, "ResponseSize": 361, "Cache": "none", "UserId": "u-7",
         }
         records.append(
             {
                 "Tenant": "t", "DeploymentName": "d", "time": time(at), "resourceId": "/SUBSCRIPTIONS/0", "category": "GatewayLogs",
                 "operationName": "Microsoft.ApiManagement/GatewayLogs", "durationMs": 58, "Level": 4, "properties": compact(properties),
+                "callerIpAddress": ADDRESS, "correlationId": f"c-{at}",
             }
         )
     told = [True, True, True] + ["no_record"] * 5
-    return ndjson(records), expected(line_by_line(), told, headers=False)
+    return ndjson(records), expected(line_by_line(), told, FAILED_BY_ANSWER, headers=False, backend=False)
 
 
 # What a log with errors tells of each exchange.
@@ -107,7 +122,8 @@ def row(at):
     return {
         "TenantId": "t", "TimeGenerated": time(at), "OperationName": "Microsoft.ApiManagement/GatewayLogs", "CorrelationId": f"c-{at}",
         "Region": "West Europe", "IsRequestSuccess": status < 400, "Method": method, "Url": url(path), "ResponseCode": status,
-        "BackendResponseCode": backend, "ApiId": api(at), "TotalTime": 58, "LastErrorElapsed": 1 if error else None,
+        "BackendResponseCode": backend, "BackendId": f"b-{at}", "ApiId": api(at), "TotalTime": 58, "CallerIpAddress": ADDRESS,
+        "ApimSubscriptionId": f"sub-{at}", "UserId": "u-7", "ProductId": "gold", "LastErrorElapsed": 1 if error else None,
         "LastErrorSource": source, "LastErrorReason": reason, "LastErrorMessage": message, "RequestHeaders": headers or None,
         "BackendResponseHeaders": {"Content-Type": "text/plain"} if backend else None, "TraceRecords": [], "Type": "ApiManagementGatewayLogs",
     }
@@ -115,14 +131,14 @@ def row(at):
 
 def table_rows():
     """As an export rule writes them: objects for dynamic columns, absent ones left out."""
-    return ndjson(present(row(at)) for at in ORDER), expected(line_by_line(), TOLD)
+    return ndjson(present(row(at)) for at in ORDER), expected(line_by_line(), TOLD, FAILED)
 
 
 def table_array():
     """As the command line prints them: an array, every value text."""
     texts = [{name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in row(at).items()} for at in ORDER]
     per_row = len(texts[0]) + 2
-    return json.dumps(texts, indent=2) + "\n", expected({at: 2 + place * per_row for place, at in enumerate(ORDER)}, TOLD)
+    return json.dumps(texts, indent=2) + "\n", expected({at: 2 + place * per_row for place, at in enumerate(ORDER)}, TOLD, FAILED)
 
 
 def table_query():
@@ -130,7 +146,7 @@ def table_query():
     columns = [{"name": name, "type": "string"} for name in row(0)]
     rows = [[compact(value) if isinstance(value, (dict, list)) else value for value in row(at).values()] for at in ORDER]
     text = '{"tables":[{"name":"PrimaryResult","columns":' + compact(columns) + ',\n"rows":[\n'
-    return text + ",\n".join(compact(row) for row in rows) + "\n]}]}\n", expected(line_by_line(3), TOLD)
+    return text + ",\n".join(compact(row) for row in rows) + "\n]}]}\n", expected(line_by_line(3), TOLD, FAILED)
 
 
 def quoted(value):
@@ -144,7 +160,7 @@ def table_csv():
     for at in ORDER:
         lines[at] = 1 + text.count("\n")
         text += ",".join(quoted(value) for value in row(at).values()) + "\r\n"
-    return text, expected(lines, TOLD)
+    return text, expected(lines, TOLD, FAILED)
 
 
 def insights():
@@ -152,19 +168,20 @@ def insights():
     records = []
     for at in ORDER:
         method, path, status, _, _, headers = EXCHANGES[at]
-        dimensions = present({"API Name": api(at), "HTTP Method": method if at % 3 else None, "Request Id": f"c-{at}", "Cache": "None"})
+        dimensions = present({"API Name": api(at), "Subscription Name": f"sub-{at}", "HTTP Method": method if at % 3 else None, "Request Id": f"c-{at}", "Cache": "None"})
         for name, value in headers.items():
             dimensions["Request-" + name] = value if isinstance(value, str) else ",".join(value)
         dimensions["Response-Content-Type"] = "text/plain"
         records.append(
             {
-                "timestamp": time(at), "id": "1", "name": f"{method} {path.split('?')[0]}", "url": url(path), "success": "True",
-                "resultCode": str(status), "duration": 58.5, "operation_Id": "2", "client_IP": "0.0.0.0",
+                "timestamp": time(at), "id": f"i-{at}", "name": f"{method} {path.split('?')[0]}", "url": url(path), "success": "True",
+                "resultCode": str(status), "duration": 58.5, "operation_Id": f"{at + 1:032x}", "client_IP": ADDRESS,
                 "customDimensions": compact(dimensions) if at % 2 else dimensions,
             }
         )
     told = [True if EXCHANGES[at][2] < 300 else "no_record" for at in range(len(EXCHANGES))]
-    return ndjson(records), expected(line_by_line(), told)
+    ids = lambda at: [f"i-{at}", f"{at + 1:032x}", f"c-{at}"]
+    return ndjson(records), expected(line_by_line(), told, FAILED_BY_STATUS, entities=False, backend=False, ids=ids)
 
 
 def by_request():
@@ -173,17 +190,17 @@ def by_request():
     for at in ORDER:
         method, path, status, backend, _, _ = EXCHANGES[at]
         record = {
-            "apiId": f"/apis/{api(at) or '-'}", "operationId": "/apis/-/operations/-", "productId": "/products/-", "userId": "/users/1",
-            "method": method, "url": url(path), "ipAddress": "203.0.113.7", "backendResponseCode": backend, "responseCode": status,
+            "apiId": f"/apis/{api(at) or '-'}", "operationId": "/apis/-/operations/-", "productId": "/products/gold", "userId": "/users/u-7",
+            "method": method, "url": url(path), "ipAddress": ADDRESS, "backendResponseCode": backend, "responseCode": status,
             "responseSize": 361, "timestamp": time(at), "cache": "none", "apiTime": 58.5, "serviceTime": 0.0, "apiRegion": "West Europe",
-            "subscriptionId": "/subscriptions/1", "requestId": f"c-{at}", "requestSize": 0,
+            "subscriptionId": f"/subscriptions/sub-{at}", "requestId": f"c-{at}", "requestSize": 0,
         }
         records.append(present(record))
     told = [True if EXCHANGES[at][3] or EXCHANGES[at][2] < 300 else "no_record" for at in range(len(EXCHANGES))]
     lines = ",\n".join(compact(record) for record in records[:-1])
     # The last one by itself, as the report's elements may be kept.
     text = '{"value":[\n' + lines + '\n],"count":7}\n' + compact(records[-1]) + "\n"
-    return text, expected({**line_by_line(2), ORDER[-1]: 10}, told, headers=False)
+    return text, expected({**line_by_line(2), ORDER[-1]: 10}, told, FAILED_BY_ANSWER, headers=False, backend=False)
 
 
 LAYOUTS = {

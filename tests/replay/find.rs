@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `--find`: what touched a path, an id or a caller, in which trace, and where it failed.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tracegate_tests::{lines, stderr, stdout};
+use tracegate_tests::{folder, lines, stderr, stdout};
 
 use super::{file, record, replay, summary, text};
 
@@ -95,6 +97,23 @@ fn a_caller_is_found_by_any_of_its_names_and_queries_narrow_each_other() {
         (&["caller=7", "path=/b", "id=none"], &[]),
     ] {
         assert_eq!(found(&scratch, &records, queries), expected, "{queries:?}");
+    }
+}
+
+/// The generator, which shares no code with the product, says what each layout tells.
+#[test]
+fn every_layout_tells_who_called_and_where_it_failed() {
+    let expected: Value = serde_json::from_slice(&fs::read(folder("recordings").join("layouts.expected.json")).unwrap()).unwrap();
+    for (name, rows) in expected.as_object().unwrap() {
+        let file = folder("recordings").join("layouts").join(name);
+        let found = lines(&replay(&[text(&file), "--find", "path=/", "--format", "json"]));
+        for (row, line) in rows.as_array().unwrap().iter().zip(&found) {
+            let (expected, found) = (row["found"].as_object().unwrap(), &line["found"]);
+            for (field, expected) in expected.iter().filter(|(field, _)| *field != "backend_id") {
+                assert_eq!(&found[field], expected, "{name}:{}: {field}", line["line"]);
+            }
+            assert_eq!(found["backend"]["id"], expected["backend_id"], "{name}:{}", line["line"]);
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -16,9 +15,9 @@ use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering, Module};
 use crate::look::Look;
 use crate::output::OutputFile;
-use crate::recording::{Files, InOrder, Stream, Unread, WINDOW};
-use crate::replay::{By, Edge, Edges, Executed, Lost, Query, Renderer, Report, Shown, Summary, write_summary};
-use crate::{Redactor, module, parallel, policy, workspace};
+use crate::recording::{Files, WINDOW};
+use crate::replay::{By, Edge, Edges, Pass, Passed, Query, Renderer, Report, Summary, write_summary};
+use crate::{Redactor, module, policy, workspace};
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
 #[derive(Debug, Args)]
@@ -101,14 +100,6 @@ enum Format {
     Json,
 }
 
-/// What can't be replayed, counted.
-#[derive(Default)]
-struct Losses {
-    malformed: u64,
-    late: u64,
-    fatal: bool,
-}
-
 /// Where a policy and a module are from.
 struct Side<'a> {
     policy: Loaded,
@@ -174,26 +165,28 @@ impl Replay {
         let progress = progress(&files);
         let name = self.against.as_ref().map(|path| path.display().to_string());
         let mut report = Report::new(self.by.unwrap_or_default(), name);
-        let mut losses = Losses::default();
-        let searched = self.pass(&mut edges, &files, &progress, &mut report, &mut losses, out)?;
+        let redactor = Redactor::new(self.seed);
+        let json = self.format == Format::Json;
+        let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, json, look: self.look() };
+        let passed = Pass { renderer, progress: &progress }.run(&mut edges, &mut report, out)?;
         progress.finish_and_clear();
-        if losses.late > 0 {
-            eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", losses.late);
+        if passed.late > 0 {
+            eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", passed.late);
         }
         edges.edge.tick()?;
         report.set_shadowed(edges.edge.vm().metrics());
-        if searched == 0 {
+        if passed.exchanges == 0 {
             let names: Vec<String> = self.recordings.iter().map(|path| path.display().to_string()).collect();
             return Err(Error::new(format!("no exchange could be read from {}", names.join(", "))));
         }
         let fingerprint = side.policy.policy.fingerprint.to_string();
         let other = against.as_ref().map(|other| (other.policy.policy.fingerprint.to_string(), other.module.version()));
         let summary = Summary {
-            malformed: losses.malformed,
+            malformed: passed.malformed,
             fingerprint: &fingerprint,
             version: side.module.version(),
             against: other.as_ref().map(|(fingerprint, version)| (fingerprint.as_str(), *version)),
-            searched: (!self.find.is_empty()).then_some(searched),
+            searched: (!self.find.is_empty()).then_some(passed.exchanges),
             seed: self.seed,
         };
         match self.format {
@@ -202,49 +195,9 @@ impl Replay {
         }
         .context(|| "can't write the results")?;
         Ok(match () {
-            () if losses.fatal => Outcome::Unusable,
-            () if self.reasons_to_fail().any(|kind| kind.count(&report, &losses) > 0) => Outcome::Finding,
+            () if passed.fatal => Outcome::Unusable,
+            () if self.reasons_to_fail().any(|kind| kind.count(&report, &passed) > 0) => Outcome::Finding,
             () => Outcome::Clean,
-        })
-    }
-
-    /// Sends every exchange through. Returns how many there were.
-    fn pass(
-        &self,
-        edges: &mut Edges<'_>,
-        files: &Files,
-        progress: &ProgressBar,
-        report: &mut Report,
-        losses: &mut Losses,
-        out: &mut impl Write,
-    ) -> Result<u64> {
-        let redactor = Redactor::new(self.seed);
-        let renderer = Renderer { files, redactor: &redactor, queries: &self.find, json: self.format == Format::Json, look: self.look() };
-        out.write_all(renderer.heading().as_bytes()).context(|| "can't write the results")?;
-        let mut exchanges = 0;
-        thread::scope(|scope| {
-            let ordered = InOrder::new(Stream::of(files, &redactor, progress), WINDOW);
-            let executed = ordered.map(|next| edges.execute(next, files));
-            let shown = parallel::spread(scope, RENDERERS, executed, size, |executed, shown| {
-                shown.push(executed.map(|executed| renderer.show(executed)))
-            });
-            for next in shown.context(|| "can't start a thread")? {
-                let Shown { replayed, late, found, text } = match next {
-                    Ok(shown) => shown,
-                    Err(Lost::Unread(unread)) => {
-                        losses.add(&unread, files, progress);
-                        continue;
-                    }
-                    Err(Lost::Trapped(error)) => return Err(error),
-                };
-                exchanges += 1;
-                losses.late += u64::from(late);
-                if found {
-                    report.add(&replayed, files);
-                }
-                out.write_all(&text).context(|| "can't write the results")?;
-            }
-            Ok(exchanges)
         })
     }
 
@@ -275,11 +228,6 @@ impl Replay {
     }
 }
 
-/// About what an exchange takes in memory on its way to be shown.
-fn size(next: &Result<Executed, Lost>) -> usize {
-    next.as_ref().map_or(0, |executed| executed.recorded.size)
-}
-
 /// Whether a file is a WebAssembly module, by its first bytes.
 fn is_module(path: &Path) -> Result<bool> {
     let mut magic = Vec::new();
@@ -304,23 +252,15 @@ fn load_policy(path: Option<&Path>) -> Result<Option<Loaded>> {
 
 impl FailOn {
     /// How often there was reason.
-    fn count(self, report: &Report, losses: &Losses) -> u64 {
+    fn count(self, report: &Report, passed: &Passed) -> u64 {
         let totals = report.totals();
         match self {
             Self::Refused => totals.refused,
             Self::Differed => totals.differed,
             Self::Undecidable => totals.undecidable,
-            Self::Malformed => losses.malformed,
+            Self::Malformed => passed.malformed,
             Self::Shadow => report.shadowed(),
         }
-    }
-}
-
-impl Losses {
-    fn add(&mut self, unread: &Unread, files: &Files, progress: &ProgressBar) {
-        progress.suspend(|| eprintln!("{}", files.locate(unread)));
-        self.malformed += u64::from(!unread.fatal);
-        self.fatal |= unread.fatal;
     }
 }
 
@@ -336,6 +276,3 @@ fn progress(files: &Files) -> ProgressBar {
 fn shorten(path: PathBuf) -> PathBuf {
     PathBuf::from(workspace::display(&path))
 }
-
-/// Rendering takes less than what comes before it.
-const RENDERERS: usize = 1;

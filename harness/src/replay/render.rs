@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is shown of each exchange, if anything is: off the thread that the module runs on.
 
+use super::edges::Executed;
 use super::found::{Found, HEADING};
-use super::run::Executed;
 use super::{Agreement, Query, Replayed, write_exchange};
 use crate::Redactor;
 use crate::look::{Look, Style};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One pass of recorded traffic through an edge, or through two: read and decoded, put in order, decided, rendered.
+//! The edge of a replay, and the one that it is compared with: both decide about every request, one after the other.
 
 use super::{Decided, Edge, Replayed};
 use crate::Redactor;

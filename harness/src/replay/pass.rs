@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One pass of recorded traffic through an edge, or through two.
+//!
+//! ```text
+//! read and cut ─▶ decode ─▶ put in time order, decide ─▶ compare, render ─▶ count, write
+//!  one thread     several         one thread               one thread      this thread
+//!  a file or run of files
+//! ```
+
+use std::io::Write;
+use std::thread;
+
+use indicatif::ProgressBar;
+
+use super::edges::{Edges, Executed, Lost};
+use super::render::{Renderer, Shown};
+use super::report::Report;
+use crate::error::{Context, Result};
+use crate::parallel;
+use crate::recording::{InOrder, Stream, WINDOW};
+
+/// What a pass goes through, and how it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a> {
+    /// Compares and renders; it knows the recordings.
+    pub renderer: Renderer<'a>,
+    /// Advances by the bytes read.
+    pub progress: &'a ProgressBar,
+}
+
+/// What a pass came to, besides its report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Exchanges sent through.
+    pub exchanges: u64,
+    /// Of these, replayed where they stand, further out of order than the window.
+    pub late: u64,
+    /// Records that can't be read.
+    pub malformed: u64,
+    /// A file can't be read to its end.
+    pub fatal: bool,
+}
+
+impl Pass<'_> {
+    /// Sends every exchange through, reports those that are found, and writes what is shown of them. What can't be read is
+    /// told on standard error as soon as it is met.
+    ///
+    /// # Errors
+    ///
+    /// When the module traps, `out` can't be written, or there is no thread to be had.
+    pub fn run(&self, edges: &mut Edges<'_>, report: &mut Report, out: &mut impl Write) -> Result<Passed> {
+        let Self { renderer, progress } = *self;
+        out.write_all(renderer.heading().as_bytes()).context(|| "can't write the results")?;
+        let mut passed = Passed::default();
+        thread::scope(|scope| {
+            let ordered = InOrder::new(Stream::of(renderer.files, renderer.redactor, progress), WINDOW);
+            let executed = ordered.map(|next| edges.execute(next, renderer.files));
+            let show = move |next: Result<Executed, Lost>, shown: &mut Vec<_>| shown.push(next.map(|executed| renderer.show(executed)));
+            for next in parallel::spread(scope, RENDERERS, executed, size, show).context(|| "can't start a thread")? {
+                match next {
+                    Ok(Shown { replayed, late, found, text }) => {
+                        passed.exchanges += 1;
+                        passed.late += u64::from(late);
+                        if found {
+                            report.add(&replayed, renderer.files);
+                        }
+                        out.write_all(&text).context(|| "can't write the results")?;
+                    }
+                    Err(Lost::Unread(unread)) => {
+                        progress.suspend(|| eprintln!("{}", renderer.files.locate(&unread)));
+                        passed.malformed += u64::from(!unread.fatal);
+                        passed.fatal |= unread.fatal;
+                    }
+                    Err(Lost::Trapped(error)) => return Err(error),
+                }
+            }
+            Ok(passed)
+        })
+    }
+}
+
+/// About what an exchange takes in memory on its way to be shown.
+fn size(next: &Result<Executed, Lost>) -> usize {
+    next.as_ref().map_or(0, |executed| executed.recorded.size)
+}
+
+/// Rendering takes less than deciding.
+const RENDERERS: usize = 1;
