@@ -321,6 +321,32 @@ fn reports_are_refused_where_they_are_wrong() {
     }
 }
 
+/// Another member before them has an envelope read whole: what else it holds must not hide its records.
+#[test]
+fn the_records_of_an_envelope_stand_anywhere_in_it() {
+    let record = json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/"}});
+    for members in [
+        r#""records":[{r},{r}]"#,
+        r#""records":[{r},{r}],"value":7"#,
+        r#""value":null,"records":[{r},{r}]"#,
+        r#""value":[{r},{r}],"records":7"#,
+        r#""records":7,"value":[{r},{r}]"#,
+        r#""records":[{r},{r}],"value":[{r}]"#,
+        r#""records":[{r},{r}],"records":7"#,
+    ] {
+        let envelope = format!("{{\"count\":2,{}}}", members.replace("{r}", &record.to_string()));
+        let (found, messages) = read(envelope.as_bytes());
+        assert_eq!((found.len(), messages), (2, Vec::new()), "{members}");
+    }
+    for (envelope, message) in [
+        (r#"{"count":2,"records":7}"#, "records: invalid type: expected a sequence, found integer"),
+        (r#"{"count":2,"value":7}"#, "expected a record with one of "),
+    ] {
+        let (found, messages) = read(envelope.as_bytes());
+        assert!(found.is_empty() && messages.len() == 1 && messages[0].starts_with(&format!("log:1: {message}")), "{messages:?}");
+    }
+}
+
 /// Records of every layout in one stream, with what is none of them between.
 #[test]
 fn one_file_may_mix_layouts() {

@@ -114,7 +114,7 @@ struct Layout<'a> {
     properties: bool,
     /// One of those that every flat layout has.
     flat: bool,
-    /// `records`, or `value` where it is an array.
+    /// `records`, or `value` where it is an array; the first array where there are both.
     records: Option<&'a RawValue>,
     tables: Option<&'a RawValue>,
 }
@@ -133,9 +133,12 @@ impl<'de> Deserialize<'de> for Layout<'de> {
                 let mut layout = Layout::default();
                 while let Some(key) = map.next_key::<String>()? {
                     match key.as_str() {
-                        "records" => layout.records = Some(map.next_value()?),
                         "tables" => layout.tables = Some(map.next_value()?),
-                        "value" => layout.records = Some(map.next_value()?).filter(|value: &&RawValue| value.get().starts_with('[')),
+                        "records" | "value" => {
+                            let is_array = |value: &&RawValue| value.get().starts_with('[');
+                            let found = Some(map.next_value()?).filter(|value| key == "records" || is_array(value));
+                            layout.records = layout.records.filter(is_array).or(found);
+                        }
                         name => {
                             layout.request |= name == "request";
                             layout.properties |= name == "properties";
