@@ -152,21 +152,98 @@ fn rows_are_refused_where_they_are_wrong() {
     assert_refused(&good, &fields);
 }
 
+/// A row of a query's result, and the columns that it has.
+const ROW: &str = r#"["2026-10-05T06:00:00Z","GET","https://a.example/",1]"#;
+const COLUMNS: &str = r#""columns":[{"name":"TimeGenerated"},{"name":"Method"},{"name":"Url"},{"name":"Other"}]"#;
+
+/// Read row by row, or whole where something stands before the tables, or before a table's columns.
 #[test]
 fn results_of_queries_are_refused_where_they_are_wrong() {
-    let row = r#"["2026-10-05T06:00:00Z","GET","https://a.example/",1]"#;
-    let columns = r#""columns":[{"name":"TimeGenerated"},{"name":"Method"},{"name":"Url"},{"name":"Other"}]"#;
-    let whole = format!("{{\"tables\":[{{{columns},\n\"rows\":[\n{row},\n[1,2,3],\n7,\n{row}]}}]}}\n");
-    let (found, messages) = read(whole.as_bytes());
-    assert_eq!(places(&found), [3, 6]);
-    let expected =
-        ["log:4: expected 4 cells, as many as there are columns, found 3", "log:5: expected a row as an array, found another value"];
-    assert_eq!(messages, expected);
-    let expected = ["log:1: tables: missing field `rows`", "log:1: tables: invalid type: expected a sequence, found integer"];
-    assert_eq!([r#"{"tables":[{"columns":[]}]}"#, r#"{"tables":7}"#].map(|text| read(text.as_bytes()).1.concat()), expected);
-    for cut in 12..whole.len() - 3 {
+    let rows = format!("\"rows\":[\n{ROW},\n[1,2,3],\n7,\n{ROW},\n[\"{SECRET}\",2,{{\"a\":[]}},4],\n{ROW}]");
+    for (before, table) in [
+        ("", format!("{COLUMNS},{rows}")),
+        ("", format!("\"name\":\"PrimaryResult\",{COLUMNS},{rows},\"more\":[{{}}]")),
+        ("", format!("{rows},{COLUMNS}")),
+        ("\"statistics\":{},", format!("{COLUMNS},{rows}")),
+        ("\"statistics\":{},", format!("{rows},{COLUMNS}")),
+    ] {
+        let result = format!("{{{before}\"tables\":[{{{table}}},\n{{{COLUMNS},\"rows\":[{ROW}]}}]}}\n");
+        let (found, messages) = read(result.as_bytes());
+        assert_eq!(places(&found), [2, 5, 7, 8], "{result}");
+        let expected = [
+            "log:3: expected 4 cells, as many as there are columns, found 3",
+            "log:4: expected a row as an array, found '7'",
+            "log:6: Url: expected text, found another value",
+        ];
+        assert_eq!(messages, expected, "{result}");
+    }
+    let rows = format!("\"rows\":[\n{ROW},\n[\"{SECRET}\",nil,3,4],\n{ROW}]");
+    for (table, lines, message) in [
+        (format!("{COLUMNS},{rows}"), vec![2, 4, 5], "log:3: expected ident (column 18)"),
+        // Read whole, a table is JSON or isn't.
+        (format!("{rows},{COLUMNS}"), vec![5], "log:1: tables: expected ident"),
+    ] {
+        let (found, messages) = read(format!("{{\"tables\":[{{{table}}},\n{{{COLUMNS},\"rows\":[{ROW}]}}]}}\n").as_bytes());
+        assert_eq!((places(&found), messages), (lines, vec![message.to_owned()]));
+    }
+    for (result, message) in [
+        (r#"{"tables":7}"#, "tables: invalid type: expected a sequence, found integer"),
+        (r#"{"tables":[7]}"#, "expected a table as a JSON object, found '7'"),
+        (r#"{"a":1,"tables":[7]}"#, "tables: invalid type: expected a table as a JSON object, found integer"),
+        (r#"{"tables":[{"columns":[]}]}"#, "tables: missing field `rows`"),
+        (r#"{"tables":[{"rows":[]}]}"#, "tables: missing field `columns`"),
+        (r#"{"tables":[{"columns":[7],"rows":[[1]]}]}"#, "tables: invalid type: expected a column as a JSON object, found integer"),
+        (r#"{"tables":[{"columns":[{"name":"count_"}],"rows":[[1]]}]}"#, "expected a record with one of "),
+    ] {
+        let messages = read(result.as_bytes()).1;
+        assert!(messages.len() == 1 && messages[0].starts_with(&format!("log:1: {message}")), "{result}: {messages:?}");
+    }
+}
+
+#[test]
+fn every_cut_of_a_result_is_located_and_costs_no_row_before_it() {
+    let whole = fs::read_to_string(layouts().join("table-query.json")).unwrap();
+    let row_ends: Vec<usize> = whole.match_indices("]").map(|(at, _)| at + 1).filter(|at| whole[*at..].starts_with([',', '\n'])).collect();
+    let rows_begin = whole.find("\"rows\":[").unwrap() + 8;
+    for cut in whole.find('[').unwrap() + 1..whole.trim_end().len() {
         let (found, messages) = read(&whole.as_bytes()[..cut]);
-        assert!(found.is_empty() && messages[0].starts_with("log:1: expected the end of a JSON object"), "{messages:?}");
+        let complete = row_ends.iter().filter(|&&end| (rows_begin..=cut).contains(&end)).count();
+        assert_eq!(found.len(), complete, "cut at {cut}");
+        assert_eq!(messages, ["log:1: expected the end of the array that begins here, found the end of the file"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_pretty_printed_result_is_read() {
+    let result: Value = serde_json::from_slice(&fs::read(layouts().join("table-query.json")).unwrap()).unwrap();
+    let pretty = serde_json::to_string_pretty(&result).unwrap();
+    let (found, messages) = read(pretty.as_bytes());
+    let rows: Vec<u64> = (1..).zip(pretty.lines()).filter(|(_, line)| *line == "        [").map(|(at, _)| at).collect();
+    let mut lines = places(&found);
+    lines.sort_unstable();
+    assert_eq!((lines, messages), (rows, Vec::new()));
+}
+
+/// More than is kept of any one record, as the query API writes it: on one line.
+#[test]
+fn a_result_of_any_length_is_read_in_bounded_memory() {
+    let row = |at: usize| {
+        ROW.replace("06:00:00", &format!("06:{:02}:{:02}", at / 60, at % 60)).replace(",1]", &format!(",\"{}\"]", "x".repeat(40_000)))
+    };
+    let table =
+        |rows: usize| format!("{{\"name\":\"PrimaryResult\",{COLUMNS},\"rows\":[{}]}}", (0..rows).map(row).collect::<Vec<_>>().join(","));
+    let scratch = TempDir::new().unwrap();
+    let [small, large] = ["small", "large"].map(|name| scratch.path().join(name));
+    fs::write(&small, format!("{{\"tables\":[{}]}}", table(10))).unwrap();
+    fs::write(&large, format!("{{\"tables\":[{},{}],\"statistics\":{{}}}}", table(10), table(1000))).unwrap();
+    assert!(fs::metadata(&large).unwrap().len() > 40_000_000);
+    let output = replay(&[&large]);
+    assert_eq!((lines(&output).len(), stderr(&output).as_str(), output.status.code()), (1010 + 1, "", Some(0)));
+    #[cfg(target_os = "linux")]
+    {
+        let (least, most) = (peak_memory(&small), peak_memory(&large));
+
+        assert!(most < least + (8 << 10), "{least} and {most} KiB");
     }
 }
 

@@ -2,6 +2,7 @@
 //! Recorded traffic: read from any layout, redacted on load, put in time order.
 
 mod by_request;
+mod container;
 mod csv;
 mod field;
 mod fields;
@@ -15,12 +16,15 @@ mod logged;
 mod lookahead;
 mod native;
 mod order;
+mod parts;
 mod records;
 mod row;
 mod scanner;
+mod skip;
 mod source;
 mod splitter;
 mod stream;
+mod table;
 mod told;
 
 use jiff::Timestamp;

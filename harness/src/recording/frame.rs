@@ -1,22 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A stream of bytes cut into JSON objects, one record each, with white space free between and inside them.
 //!
-//! Objects may follow one another, stand in an array, or in an envelope `{"records": […]}` or `{"value": […]}`, any number of times. What is
-//! no JSON is reported with its place and skipped: reading goes on at the next line that begins with `{`. Memory is
-//! bounded by [`MAX_RECORD`].
+//! Objects may follow one another, stand in an array, or in an envelope `{"records": […]}` or `{"value": […]}`, any number
+//! of times; of the result of a query, `{"tables": […]}`, each row is a record. What is no JSON is reported with its place and
+//! skipped: reading goes on at the next line that begins with `{`, or at the next row. Memory is bounded by [`MAX_RECORD`].
 
 use std::io::{self, Read};
 
+use super::container::{Container, begins_rows};
 use super::lookahead::Lookahead;
 use super::scanner::{Found, Scanner};
+use super::table::Columns;
 
-/// One JSON object, as text not yet parsed.
+/// One JSON object or row, as text not yet parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     /// The line on which it begins, from 1.
     pub(super) line: u64,
-    /// Its bytes, from `{` to `}`.
+    /// Its bytes, from `{` to `}`, or from `[` to `]`.
     pub(super) bytes: Vec<u8>,
+    /// What they are.
+    pub(super) content: Content,
+}
+
+/// What a frame is, told by what it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// An object, which tells its layout.
+    Object,
+    /// A table in the result of a query, with all its rows: its columns don't stand before them.
+    Table,
+    /// A row of these columns.
+    Row(Columns),
 }
 
 /// What is wrong with the stream.
@@ -29,7 +44,7 @@ pub(super) enum FrameError {
         /// What was expected and found.
         message: String,
     },
-    /// The array or envelope that begins on this line is not closed: the file is cut short.
+    /// The array, envelope or result that begins on this line is not closed: the file is cut short.
     Unclosed {
         /// The line.
         line: u64,
@@ -53,219 +68,197 @@ pub(super) enum FrameError {
 /// Cuts a stream into frames.
 pub(super) struct Frames<R> {
     bytes: Lookahead<R>,
-    /// The array or envelope that records stand in, if they do.
-    container: Option<Container>,
+    /// What records stand in, if they do.
+    open: Option<Open>,
     /// Something other than white space has been met.
     begun: bool,
     finished: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Container {
+/// A container that isn't closed yet.
+struct Open {
+    /// The line on which it begins; of rows, that of the whole result.
     line: u64,
-    envelope: bool,
+    container: Container,
 }
 
 /// What one look at the buffer found.
 enum Scan {
-    /// An object of this many bytes.
+    /// An object or row of this many bytes.
     Whole(usize),
-    /// The beginning of an envelope, of this many bytes.
-    Envelope(usize),
+    /// The beginning of a container, of this many bytes.
+    Begun(Container, usize),
     /// No JSON: what was expected, and after how many bytes to go on.
     Broken { message: String, resume: usize },
-    /// More than is kept; its end is still to come.
-    TooLong(Scanner),
+    /// What is of no use, as this message says; its end is still to come.
+    Useless { message: String, scanner: Scanner },
 }
 
 impl<R: Read> Frames<R> {
     pub(super) fn new(bytes: Lookahead<R>) -> Self {
-        Self { bytes, container: None, begun: false, finished: false }
+        Self { bytes, open: None, begun: false, finished: false }
     }
 
     fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
-            let Some(byte) = self.skip_white_space()? else {
+            let Some(byte) = self.bytes.skip_white_space()? else {
                 self.finished = true;
-                return self.container.map_or(Ok(None), |container| Err(FrameError::Unclosed { line: container.line }));
+                return self.open.take().map_or(Ok(None), |open| Err(self.unclosed(open.line)));
             };
             let line = self.bytes.line();
             let begun = std::mem::replace(&mut self.begun, true);
-            match (byte, self.container) {
-                (b'{', _) => match self.scan(&[])? {
-                    Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.bytes.take(length) })),
-                    Scan::Envelope(length) => {
-                        self.container = Some(Container { line, envelope: true });
-                        self.bytes.advance(length);
+            let container = self.open.as_ref().map(|open| &open.container);
+            match (byte, container) {
+                (b'{', _) | (b'[', Some(Container::Rows(_))) => {
+                    let content = container.map_or(Content::Object, Container::content);
+                    match self.scan(&[])? {
+                        Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.bytes.take(length), content })),
+                        Scan::Begun(container, length) => {
+                            self.bytes.advance(length);
+                            self.begin(line, container)?;
+                        }
+                        Scan::Broken { message, resume } => {
+                            self.bytes.advance(resume);
+                            return Err(self.malformed(line, message));
+                        }
+                        Scan::Useless { message, scanner } => {
+                            self.bytes.skip_rest(scanner)?;
+                            return Err(FrameError::Malformed { line, message });
+                        }
                     }
-                    Scan::Broken { message, resume } => {
-                        self.bytes.advance(resume);
-                        return Err(self.malformed(line, message));
-                    }
-                    Scan::TooLong(scanner) => {
-                        self.skip_rest(scanner)?;
-                        return Err(FrameError::Malformed { line, message: too_long() });
-                    }
-                },
+                }
                 (b'[', None) => {
-                    self.container = Some(Container { line, envelope: false });
                     self.bytes.advance(1);
+                    self.begin(line, Container::Array)?;
                 }
                 (b',', Some(_)) => self.bytes.advance(1),
-                (b']', Some(container)) => {
-                    self.bytes.advance(1);
-                    self.container = None;
-                    if container.envelope {
-                        self.close_envelope(container.line)?;
-                    }
-                }
+                (b']', Some(_)) => self.close()?,
                 (found, container) => {
+                    let expected = match container {
+                        None if begun => "a JSON object",
+                        None => "a JSON object or a CSV header with a column that is known",
+                        Some(container) => container.element(),
+                    };
                     match container {
-                        None => self.skip_to_next_record()?,
-                        Some(_) => self.skip_element()?,
+                        None => self.bytes.skip_to_next_record()?,
+                        Some(_) => self.bytes.skip_element()?,
                     }
-                    let expected = if begun { "a JSON object" } else { "a JSON object or a CSV header with a column that is known" };
                     return Err(self.malformed(line, format!("expected {expected}, found '{}'", found.escape_ascii())));
                 }
             }
         }
     }
 
-    /// A record that the file ends in, within an array or envelope, is that one's missing end.
+    /// A record that the file ends in, within a container, is that one's missing end.
     fn malformed(&mut self, line: u64, message: String) -> FrameError {
-        match self.container {
-            Some(container) if self.bytes.is_empty() => {
-                self.finished = true;
-                FrameError::Unclosed { line: container.line }
-            }
-            _ => FrameError::Malformed { line, message },
+        match self.open.take_if(|_| self.bytes.is_empty()) {
+            Some(open) => self.unclosed(open.line),
+            None => FrameError::Malformed { line, message },
         }
     }
 
-    /// Reads what an envelope holds behind its records, to its end.
-    fn close_envelope(&mut self, line: u64) -> Result<(), FrameError> {
-        if self.skip_white_space()?.is_none() {
-            self.finished = true;
-            return Err(FrameError::Unclosed { line });
+    /// Goes into a container. Only a table's rows stand in another: elsewhere that one was cut short.
+    fn begin(&mut self, line: u64, container: Container) -> Result<(), FrameError> {
+        match (&mut self.open, &container) {
+            (Some(open), Container::Rows(_)) => open.container = container,
+            (open, _) => {
+                if let Some(cut) = open.replace(Open { line, container }) {
+                    return Err(cut_short(cut.line));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes behind the `]` of a container and, where that is an object, behind what it holds besides.
+    fn close(&mut self) -> Result<(), FrameError> {
+        let at = self.bytes.line();
+        self.bytes.advance(1);
+        let Some(Open { line, container }) = self.open.take() else { return Ok(()) };
+        if matches!(container, Container::Array) {
+            return Ok(());
+        }
+        match self.bytes.skip_white_space()? {
+            None => return Err(self.unclosed(line)),
+            Some(b',') => {
+                self.bytes.advance(1);
+                // Members begin with '"': the `]` was that of a broken element.
+                if matches!(self.bytes.skip_white_space()?, Some(b'{' | b'[')) {
+                    let message = format!("expected {}, found ']'", container.element());
+                    self.open = Some(Open { line, container });
+                    return Err(FrameError::Malformed { line: at, message });
+                }
+            }
+            Some(b'{' | b'[') => return Err(cut_short(line)),
+            Some(_) => {}
+        }
+        if matches!(container, Container::Rows(_)) {
+            self.open = Some(Open { line, container: Container::Tables });
         }
         let at = self.bytes.line();
         match self.scan(b"{")? {
-            Scan::Whole(length) | Scan::Envelope(length) => {
+            Scan::Whole(length) | Scan::Begun(_, length) => {
                 self.bytes.advance(length);
                 Ok(())
             }
-            Scan::TooLong(scanner) => {
-                self.skip_rest(scanner)?;
-                Err(FrameError::Malformed { line: at, message: too_long() })
+            Scan::Useless { message, scanner } => {
+                self.bytes.skip_rest(scanner)?;
+                Err(FrameError::Malformed { line: at, message })
             }
             Scan::Broken { message, resume } => {
                 self.bytes.advance(resume);
                 if self.bytes.is_empty() {
-                    self.finished = true;
-                    return Err(FrameError::Unclosed { line });
+                    return Err(self.unclosed(line));
                 }
                 Err(FrameError::Malformed { line: at, message })
             }
         }
     }
 
-    /// Looks for the end of the object that begins at `start`, or that began before with these brackets open.
+    fn unclosed(&mut self, line: u64) -> FrameError {
+        self.finished = true;
+        FrameError::Unclosed { line }
+    }
+
+    /// Looks for the end of the object or row that begins here, or that began before with these brackets open.
     fn scan(&mut self, open: &[u8]) -> Result<Scan, FrameError> {
-        let may_be_envelope = open.is_empty() && self.container.is_none();
-        let mut scanner = Scanner::new(open, may_be_envelope);
+        let container = self.open.as_ref().map(|open| &open.container);
+        let may_begin = open.is_empty() && !matches!(container, Some(Container::Array | Container::Envelope));
+        // Asked once: a table may have any number of `rows`.
+        let mut may_have_rows = matches!(container, Some(Container::Tables));
+        let mut scanner = Scanner::new(open, may_begin);
         loop {
             let length = scanner.length();
-            let Some(ahead) = self.ahead(length)? else {
+            let Some(ahead) = self.bytes.more(length)? else {
                 let message = "expected the end of a JSON object, found the end of the file".to_owned();
                 return Ok(Scan::Broken { message, resume: scanner.again().unwrap_or(length) });
             };
             let within = ahead.get(..MAX_RECORD.saturating_sub(length).min(ahead.len())).unwrap_or_default();
             if within.is_empty() {
-                return Ok(Scan::TooLong(scanner));
+                return Ok(Scan::Useless { message: too_long(container.filter(|_| open.is_empty())), scanner });
             }
             match scanner.run(within) {
                 None => {}
                 Some(Found::End) => return Ok(Scan::Whole(scanner.length())),
-                Some(Found::Array) if is_envelope(self.bytes.window(scanner.length())) => return Ok(Scan::Envelope(scanner.length())),
-                Some(Found::Array) => {}
+                Some(Found::Array) => {
+                    let length = scanner.length();
+                    let text = self.bytes.window(length);
+                    if let Some(container) = Container::of(text) {
+                        return Ok(Scan::Begun(container, length));
+                    }
+                    if may_have_rows && begins_rows(text) {
+                        may_have_rows = false;
+                        match Columns::before_rows(text) {
+                            Ok(Some(columns)) => return Ok(Scan::Begun(Container::Rows(columns), length)),
+                            // They may stand behind: the table is read whole.
+                            Ok(None) => {}
+                            Err(message) => return Ok(Scan::Useless { message, scanner }),
+                        }
+                    }
+                }
                 Some(Found::Broken { message, resume }) => return Ok(Scan::Broken { message, resume }),
             }
         }
-    }
-
-    /// Goes behind a record that is too long to be kept.
-    fn skip_rest(&mut self, mut scanner: Scanner) -> Result<(), FrameError> {
-        self.bytes.advance(scanner.length());
-        while let Some(ahead) = self.ahead(0)? {
-            let (before, length) = (scanner.length(), ahead.len());
-            let found = scanner.run(ahead);
-            match found {
-                None => self.bytes.advance(length),
-                Some(Found::Array) => self.bytes.advance(scanner.length() - before),
-                Some(Found::End) => {
-                    self.bytes.advance(scanner.length() - before);
-                    return Ok(());
-                }
-                Some(Found::Broken { .. }) => {
-                    // Where it broke another record may begin.
-                    self.bytes.advance((scanner.length() - before).saturating_sub(1));
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes to the next line that begins with `{` or `[`, perhaps behind white space.
-    fn skip_to_next_record(&mut self) -> Result<(), FrameError> {
-        while let Some(ahead) = self.ahead(0)? {
-            let length = ahead.len();
-            let line_end = ahead.iter().position(|&byte| byte == b'\n');
-            self.bytes.advance(line_end.unwrap_or(length));
-            if line_end.is_some() && matches!(self.skip_white_space()?, None | Some(b'{' | b'[')) {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Goes behind an element of an array that is no object: to the next `,` or `]` that is in no string, or line.
-    fn skip_element(&mut self) -> Result<(), FrameError> {
-        let (mut in_string, mut escaped) = (false, false);
-        // At least the one byte that could begin no record goes.
-        let mut first = true;
-        while let Some(byte) = self.byte(0)? {
-            match byte {
-                b'\n' => return Ok(()),
-                b',' | b']' if !in_string && !first => return Ok(()),
-                b'"' if !escaped => in_string = !in_string,
-                _ => {}
-            }
-            escaped = in_string && byte == b'\\' && !escaped;
-            first = false;
-            self.bytes.advance(1);
-        }
-        Ok(())
-    }
-
-    /// The next byte that is no white space (nor a byte order mark), unread.
-    fn skip_white_space(&mut self) -> Result<Option<u8>, FrameError> {
-        loop {
-            match self.byte(0)? {
-                Some(byte) if byte.is_ascii_whitespace() => self.bytes.advance(1),
-                Some(0xef) if self.byte(1)? == Some(0xbb) && self.byte(2)? == Some(0xbf) => self.bytes.advance(3),
-                other => return Ok(other),
-            }
-        }
-    }
-
-    fn byte(&mut self, index: usize) -> Result<Option<u8>, FrameError> {
-        Ok(self.ahead(index)?.and_then(|ahead| ahead.first().copied()))
-    }
-
-    fn ahead(&mut self, index: usize) -> Result<Option<&[u8]>, FrameError> {
-        let line = self.bytes.line();
-        self.bytes.ahead(index).map_err(|error| FrameError::Unreadable { line, error })
     }
 }
 
@@ -282,25 +275,31 @@ impl<R: Read> Iterator for Frames<R> {
     }
 }
 
-fn too_long() -> String {
-    format!("expected a record of at most {} MiB, found more", MAX_RECORD >> 20)
+/// What is said of a container that another follows before its end.
+fn cut_short(line: u64) -> FrameError {
+    let message = "expected the end of the array or object that begins here, found the beginning of another".to_owned();
+    FrameError::Malformed { line, message }
 }
 
-/// Whether `text`, up to its first `[`, is the beginning of `{"records": [` or of `{"value": [`.
-fn is_envelope(text: &[u8]) -> bool {
-    let dense: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(16).collect();
-    dense == b"{\"records\":[" || dense == b"{\"value\":["
+/// What is said of an element that is longer than is kept.
+fn too_long(container: Option<&Container>) -> String {
+    let most = MAX_RECORD >> 20;
+    match container {
+        Some(Container::Rows(_)) => format!("expected a row of at most {most} MiB, found more"),
+        Some(Container::Tables) => format!("expected a table with `columns` and then `rows` in its first {most} MiB, found more"),
+        _ => format!("expected a record of at most {most} MiB, found more"),
+    }
 }
 
 /// No gateway writes a record of this size.
 pub(super) const MAX_RECORD: usize = 16 << 20;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Frames as `line:bytes`, errors as `line!message`, read a few bytes at a time.
-    fn frames(text: &str) -> Vec<String> {
+    pub(in crate::recording) fn frames(text: &str) -> Vec<String> {
         struct Trickle<'a>(&'a [u8]);
         impl Read for Trickle<'_> {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -313,10 +312,17 @@ mod tests {
         frames_of(Trickle(text.as_bytes()))
     }
 
-    fn frames_of(source: impl Read) -> Vec<String> {
+    pub(in crate::recording) fn frames_of(source: impl Read) -> Vec<String> {
         Frames::new(Lookahead::new(source))
             .map(|frame| match frame {
-                Ok(Frame { line, bytes }) => format!("{line}:{}", String::from_utf8_lossy(&bytes)),
+                Ok(Frame { line, bytes, content }) => {
+                    let kind = match content {
+                        Content::Object => "",
+                        Content::Table => "table ",
+                        Content::Row(_) => "row ",
+                    };
+                    format!("{line}:{kind}{}", String::from_utf8_lossy(&bytes))
+                }
                 Err(FrameError::Malformed { line, message }) => format!("{line}!{message}"),
                 Err(FrameError::Unclosed { line }) => format!("{line}!unclosed"),
                 Err(FrameError::Unusable { line, message }) => format!("{line}!!{message}"),
@@ -409,6 +415,8 @@ mod tests {
         assert_eq!(frames("{\"records\":[{}]"), ["1:{}", "1!unclosed"]);
         assert_eq!(frames("{\"records\":[{}],\"x\":1"), ["1:{}", "1!unclosed"]);
         assert_eq!(frames("{\"records\":[{},{\"a\":"), ["1:{}", "1!unclosed"]);
+        let found = frames("{\"records\":[{}]\n{\"records\":[{}]}");
+        assert_eq!(found, ["1:{}", "1!expected the end of the array or object that begins here, found the beginning of another", "2:{}"]);
     }
 
     /// Each of these took minutes before restarts were bounded.

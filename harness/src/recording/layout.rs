@@ -8,21 +8,34 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::field::{located, unlocated};
-use super::fields::{Fields, known};
-use super::frame::{Frame, FrameError};
-use super::{Place, Recorded, flat, gateway_logs, native};
+use super::fields::Fields;
+use super::frame::{Content, Frame};
+use super::parts::parts;
+use super::{Place, Recorded, flat, gateway_logs, native, table};
 use crate::redact::Redactor;
 
-/// What one JSON object of a stream holds.
+/// What a frame of a stream holds.
 pub(super) enum Record {
     /// An exchange.
     Exchange(Box<Recorded>),
-    /// Others: an envelope whose first member is no array of records, or the result of a query.
-    Envelope(Vec<Result<Frame, FrameError>>),
+    /// Others: an envelope whose first member is no array of records, or what of a query's result was read whole.
+    Envelope(Vec<Frame>),
 }
 
-/// Reads one record in whichever layout it has.
-pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Record, String> {
+/// Reads one frame in whichever layout it has.
+pub(super) fn read(frame: &Frame, place: Place, redactor: &Redactor) -> Result<Record, String> {
+    let bytes = frame.bytes.as_slice();
+    match &frame.content {
+        Content::Object => object(bytes, place, redactor),
+        Content::Table => table::rows(bytes, place.line).map(Record::Envelope),
+        Content::Row(columns) => match columns.fields(bytes)? {
+            fields if FLAT.iter().any(|name| fields.has(name)) => flat::read(&fields, place, bytes.len(), redactor).map(Record::exchange),
+            _ => Err(NEITHER.to_owned()),
+        },
+    }
+}
+
+fn object(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Record, String> {
     let layout: Layout<'_> = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
     match layout {
         Layout { request: true, .. } => native::read(bytes, place, redactor).map(Record::exchange),
@@ -31,8 +44,8 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
             let fields: Fields<'_> = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
             flat::read(&fields, place, bytes.len(), redactor).map(Record::exchange)
         }
-        Layout { tables: Some(tables), .. } => tables_of(bytes, tables, place.line).map(Record::Envelope),
-        Layout { records: Some(records), .. } => unpack(bytes, records, place.line).map(Record::Envelope),
+        Layout { tables: Some(tables), .. } => unpack(bytes, "tables", tables, place, &Content::Table),
+        Layout { records: Some(records), .. } => unpack(bytes, "records", records, place, &Content::Object),
         Layout { .. } => Err(NEITHER.to_owned()),
     }
 }
@@ -43,68 +56,10 @@ impl Record {
     }
 }
 
-/// An envelope's records, each with the line on which it begins.
-fn unpack(envelope: &[u8], records: &RawValue, first_line: u64) -> Result<Vec<Result<Frame, FrameError>>, String> {
-    let records: Vec<&RawValue> = serde_json::from_str(records.get()).map_err(|error| format!("records: {}", unlocated(&error)))?;
-    let mut lines = Lines { text: envelope, line: first_line, counted: 0 };
-    Ok(records.into_iter().map(|record| Ok(Frame { line: lines.of(record), bytes: record.get().as_bytes().to_vec() })).collect())
-}
-
-/// A table in the result of a query.
-#[derive(Deserialize)]
-struct Table<'a> {
-    columns: Vec<Column>,
-    #[serde(borrow)]
-    rows: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Column {
-    name: String,
-}
-
-/// The rows of a query's result, each as an object, with the line on which it begins.
-fn tables_of(result: &[u8], tables: &RawValue, first_line: u64) -> Result<Vec<Result<Frame, FrameError>>, String> {
-    let tables: Vec<Table<'_>> = serde_json::from_str(tables.get()).map_err(|error| format!("tables: {}", unlocated(&error)))?;
-    let mut lines = Lines { text: result, line: first_line, counted: 0 };
-    let mut rows = Vec::new();
-    for Table { columns, rows: found } in &tables {
-        for row in found {
-            let line = lines.of(row);
-            rows.push(match serde_json::from_str::<Vec<&RawValue>>(row.get()) {
-                Ok(cells) if cells.len() == columns.len() => Ok(Frame { line, bytes: object(columns, &cells) }),
-                Ok(cells) => {
-                    let message = format!("expected {} cells, as many as there are columns, found {}", columns.len(), cells.len());
-                    Err(FrameError::Malformed { line, message })
-                }
-                Err(_) => Err(FrameError::Malformed { line, message: "expected a row as an array, found another value".to_owned() }),
-            });
-        }
-    }
-    Ok(rows)
-}
-
-/// A row as a JSON object of the columns that any layout knows.
-fn object(columns: &[Column], cells: &[&RawValue]) -> Vec<u8> {
-    let fields = columns.iter().zip(cells).filter_map(|(column, cell)| Some(format!("\"{}\":{}", known(&column.name)?, cell.get())));
-    format!("{{{}}}", fields.collect::<Vec<_>>().join(",")).into_bytes()
-}
-
-/// Counts lines up to values that stand in a text, in their order.
-struct Lines<'a> {
-    text: &'a [u8],
-    line: u64,
-    counted: usize,
-}
-
-impl Lines<'_> {
-    fn of(&mut self, value: &RawValue) -> u64 {
-        let offset = value.get().as_ptr().addr().saturating_sub(self.text.as_ptr().addr());
-        let passed = self.text.get(self.counted..offset).unwrap_or_default();
-        self.line += passed.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
-        self.counted = offset;
-        self.line
-    }
+/// The elements of an array that stands in an object.
+fn unpack(object: &[u8], name: &str, array: &RawValue, place: Place, content: &Content) -> Result<Record, String> {
+    let elements: Vec<&RawValue> = serde_json::from_str(array.get()).map_err(|error| format!("{name}: {}", unlocated(&error)))?;
+    Ok(Record::Envelope(parts(object, &elements, place.line, content)))
 }
 
 /// Which of the fields that tell layouts apart a record has.
@@ -112,7 +67,7 @@ impl Lines<'_> {
 struct Layout<'a> {
     request: bool,
     properties: bool,
-    /// One of those that every flat layout has.
+    /// One of [`FLAT`].
     flat: bool,
     /// `records`, or `value` where it is an array; the first array where there are both.
     records: Option<&'a RawValue>,
@@ -142,7 +97,7 @@ impl<'de> Deserialize<'de> for Layout<'de> {
                         name => {
                             layout.request |= name == "request";
                             layout.properties |= name == "properties";
-                            layout.flat |= matches!(name, "TimeGenerated" | "timestamp" | "Url" | "url" | "Method" | "method");
+                            layout.flat |= FLAT.contains(&name);
                             map.next_value::<IgnoredAny>()?;
                         }
                     }
@@ -153,6 +108,9 @@ impl<'de> Deserialize<'de> for Layout<'de> {
         deserializer.deserialize_map(Names)
     }
 }
+
+/// Fields of which every flat layout has one.
+const FLAT: &[&str] = &["TimeGenerated", "timestamp", "Url", "url", "Method", "method"];
 
 const NEITHER: &str = "expected a record with one of `properties`, `TimeGenerated`, `timestamp`, `request`, or an envelope with one of \
     `records`, `value`, `tables`, found neither";

@@ -20,7 +20,7 @@ pub struct Records<'r> {
     index: u64,
     redactor: &'r Redactor,
     /// Records of an envelope that was read whole, the next one last.
-    unpacked: Vec<Result<Frame, FrameError>>,
+    unpacked: Vec<Frame>,
 }
 
 /// What a file is as a whole. What its records are, each of them tells.
@@ -47,7 +47,7 @@ impl<'r> Records<'r> {
         let (file, index, redactor) = (self.file, self.index, self.redactor);
         let place = |line| Place { file, index, line };
         let frame = match (self.unpacked.pop(), &mut self.format) {
-            (Some(frame), _) => frame,
+            (Some(frame), _) => Ok(frame),
             (None, Format::Json(frames)) => frames.next()?,
             (None, Format::Csv(rows)) => {
                 return Some(rows.next()?.and_then(|row| {
@@ -57,8 +57,9 @@ impl<'r> Records<'r> {
                 }));
             }
         };
-        Some(frame.and_then(|Frame { line, bytes }| {
-            layout::read(&bytes, place(line), redactor).map_err(|message| FrameError::Malformed { line, message })
+        Some(frame.and_then(|frame| {
+            let line = frame.line;
+            layout::read(&frame, place(line), redactor).map_err(|message| FrameError::Malformed { line, message })
         }))
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a JSON object ends: brackets and strings, byte by byte, in bounded memory.
+//! Where a JSON object or a row ends: brackets and strings, byte by byte, in bounded memory.
 
-/// Looks for the end of an object whose bytes come piece by piece.
+/// Looks for the end of an object, or of a row as an array, whose bytes come piece by piece.
 pub(super) struct Scanner {
     /// The brackets that are open, outermost first; those further in than [`MAX_DEPTH`] are only counted.
     open: Vec<u8>,
@@ -10,37 +10,40 @@ pub(super) struct Scanner {
     escaped: bool,
     /// The last byte that is no white space.
     last: u8,
-    /// The line so far is white space only.
-    line_begins: bool,
+    /// How far in the line is, while it is white space only.
+    indent: Option<usize>,
+    /// How far in a row's cells are, once one begins a line.
+    cells: Option<usize>,
     /// Where the last line that begins with `{` does so.
     again: Option<usize>,
-    /// Whether the first `[` is told.
-    tells_array: bool,
+    /// Whether arrays are told.
+    tells_arrays: bool,
     length: usize,
 }
 
 /// What a scanner stops at.
 pub(super) enum Found {
-    /// The object's end.
+    /// The end.
     End,
-    /// The first `[`.
+    /// The `[` of an array that is a member of the object itself.
     Array,
-    /// What can't stand in a JSON object: what was expected, and after how many bytes of the object to go on.
+    /// What can't stand there in JSON: what was expected, and after how many bytes to go on.
     Broken { message: String, resume: usize },
 }
 
 impl Scanner {
     /// Begins with these brackets open already.
-    pub(super) fn new(open: &[u8], tells_array: bool) -> Self {
+    pub(super) fn new(open: &[u8], tells_arrays: bool) -> Self {
         Self {
             open: open.to_vec(),
             deeper: 0,
             in_string: false,
             escaped: false,
             last: 0,
-            line_begins: false,
+            indent: None,
+            cells: None,
             again: None,
-            tells_array,
+            tells_arrays,
             length: 0,
         }
     }
@@ -69,11 +72,17 @@ impl Scanner {
                 }
                 continue;
             }
-            if byte == b'{' && self.line_begins {
+            if byte == b'{' && self.indent.is_some() {
                 if !matches!((self.last, self.open.last()), (b':', _) | (b'[' | b',', Some(b'['))) {
                     return Some(self.broken("expected the end of a JSON object, found the beginning of another", self.length - 1));
                 }
                 self.again = Some(self.length - 1);
+            }
+            if self.open == b"[" && !byte.is_ascii_whitespace() {
+                if byte == b'[' && self.begins_row() {
+                    return Some(self.broken("expected the end of a row, found the beginning of another", self.length - 1));
+                }
+                self.cells = self.cells.or(self.indent);
             }
             match byte {
                 b'"' => self.in_string = true,
@@ -92,15 +101,26 @@ impl Scanner {
                 }
                 _ => {}
             }
-            self.line_begins = byte == b'\n' || (self.line_begins && byte.is_ascii_whitespace());
-            if !byte.is_ascii_whitespace() {
+            if byte.is_ascii_whitespace() {
+                self.indent = if byte == b'\n' { Some(0) } else { self.indent.map(|indent| indent + 1) };
+            } else {
+                self.indent = None;
                 self.last = byte;
             }
-            if byte == b'[' && std::mem::take(&mut self.tells_array) {
+            if byte == b'[' && self.tells_arrays && self.open == b"{[" {
                 return Some(Found::Array);
             }
         }
         None
+    }
+
+    /// Whether a `[` between a row's cells is no cell but the next row's, which begins a line less far in than cells do.
+    fn begins_row(&self) -> bool {
+        match (self.last, self.indent) {
+            (b'[', _) | (b',', None) => false,
+            (b',', Some(indent)) => self.cells.is_none_or(|cells| indent < cells),
+            _ => true,
+        }
     }
 
     fn broken(&self, message: &str, resume: usize) -> Found {
