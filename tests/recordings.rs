@@ -181,15 +181,15 @@ fn results_of_queries_are_refused_where_they_are_wrong() {
     for (table, lines, message) in [
         (format!("{COLUMNS},{rows}"), vec![2, 4, 5], "log:3: expected ident (column 18)"),
         // Read whole, a table is JSON or isn't.
-        (format!("{rows},{COLUMNS}"), vec![5], "log:1: tables: expected ident"),
+        (format!("{rows},{COLUMNS}"), vec![5], "log:1: expected ident (line 3 of the record, column 18)"),
     ] {
         let (found, messages) = read(format!("{{\"tables\":[{{{table}}},\n{{{COLUMNS},\"rows\":[{ROW}]}}]}}\n").as_bytes());
         assert_eq!((places(&found), messages), (lines, vec![message.to_owned()]));
     }
     for (result, message) in [
         (r#"{"tables":7}"#, "tables: invalid type: expected a sequence, found integer"),
-        (r#"{"tables":[7]}"#, "expected a table as a JSON object, found '7'"),
-        (r#"{"a":1,"tables":[7]}"#, "tables: invalid type: expected a table as a JSON object, found integer"),
+        (r#"{"tables":[7]}"#, "expected a JSON object, found '7'"),
+        (r#"{"a":1,"tables":[7]}"#, "invalid type: expected a JSON object, found integer"),
         (r#"{"tables":[{"columns":[]}]}"#, "tables: missing field `rows`"),
         (r#"{"tables":[{"rows":[]}]}"#, "tables: missing field `columns`"),
         (r#"{"tables":[{"columns":[7],"rows":[[1]]}]}"#, "tables: invalid type: expected a column as a JSON object, found integer"),
@@ -210,6 +210,24 @@ fn every_cut_of_a_result_is_located_and_costs_no_row_before_it() {
         let complete = row_ends.iter().filter(|&&end| (rows_begin..=cut).contains(&end)).count();
         assert_eq!(found.len(), complete, "cut at {cut}");
         assert_eq!(messages, ["log:1: expected the end of the array that begins here, found the end of the file"], "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_follows_a_cut_result_is_read() {
+    let cut = format!("{{\"tables\":[{{{COLUMNS},\"rows\":[\n{ROW},\n[1,");
+    let table = format!("{{{COLUMNS},\"rows\":[\n{ROW}]}}");
+    let record = r#"{"time":"2026-10-05T06:00:00Z","request":{"method":"GET","path":"/"}}"#;
+    for (next, line) in [
+        (format!("{{\"tables\":[{table}]}}"), 5),
+        (format!("{{\"a\":1,\"tables\":[{table}]}}"), 5),
+        (table, 5),
+        (format!("{{\"records\":[{record}]}}"), 4),
+        (record.to_owned(), 4),
+    ] {
+        let (found, messages) = read(format!("{cut}\n{next}\n").as_bytes());
+        assert_eq!(places(&found), [2, line], "{next}");
+        assert!(messages.iter().any(|message| message.starts_with("log:1: expected the end of the array ")), "{messages:?}");
     }
 }
 

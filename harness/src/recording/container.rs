@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the records of a stream stand in, told by the text that it begins with.
 
-use super::frame::Content;
 use super::table::{Columns, ROW};
 
 /// What is open around a record.
@@ -28,20 +27,18 @@ impl Container {
         }
     }
 
-    /// What an element of it is.
-    pub(super) fn content(&self) -> Content {
+    /// The columns of its elements, if they are rows.
+    pub(super) fn columns(&self) -> Option<Columns> {
         match self {
-            Self::Array | Self::Envelope => Content::Object,
-            Self::Tables => Content::Table,
-            Self::Rows(columns) => Content::Row(columns.clone()),
+            Self::Rows(columns) => Some(columns.clone()),
+            Self::Array | Self::Envelope | Self::Tables => None,
         }
     }
 
     /// What is expected of an element.
     pub(super) const fn element(&self) -> &'static str {
         match self {
-            Self::Array | Self::Envelope => "a JSON object",
-            Self::Tables => "a table as a JSON object",
+            Self::Array | Self::Envelope | Self::Tables => "a JSON object",
             Self::Rows(_) => ROW,
         }
     }

@@ -19,19 +19,8 @@ pub(super) struct Frame {
     pub(super) line: u64,
     /// Its bytes, from `{` to `}`, or from `[` to `]`.
     pub(super) bytes: Vec<u8>,
-    /// What they are.
-    pub(super) content: Content,
-}
-
-/// What a frame is, told by what it stands in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    /// An object, which tells its layout.
-    Object,
-    /// A table in the result of a query, with all its rows: its columns don't stand before them.
-    Table,
-    /// A row of these columns.
-    Row(Columns),
+    /// Of what stands among a table's rows, the columns.
+    pub(super) columns: Option<Columns>,
 }
 
 /// What is wrong with the stream.
@@ -110,9 +99,9 @@ impl<R: Read> Frames<R> {
             let container = self.open.as_ref().map(|open| &open.container);
             match (byte, container) {
                 (b'{', _) | (b'[', Some(Container::Rows(_))) => {
-                    let content = container.map_or(Content::Object, Container::content);
+                    let columns = container.and_then(Container::columns);
                     match self.scan(&[])? {
-                        Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.bytes.take(length), content })),
+                        Scan::Whole(length) => return Ok(Some(Frame { line, bytes: self.bytes.take(length), columns })),
                         Scan::Begun(container, length) => {
                             self.bytes.advance(length);
                             self.begin(line, container)?;
@@ -315,13 +304,8 @@ pub(super) mod tests {
     pub(in crate::recording) fn frames_of(source: impl Read) -> Vec<String> {
         Frames::new(Lookahead::new(source))
             .map(|frame| match frame {
-                Ok(Frame { line, bytes, content }) => {
-                    let kind = match content {
-                        Content::Object => "",
-                        Content::Table => "table ",
-                        Content::Row(_) => "row ",
-                    };
-                    format!("{line}:{kind}{}", String::from_utf8_lossy(&bytes))
+                Ok(Frame { line, bytes, columns }) => {
+                    format!("{line}:{}{}", if columns.is_some() { "row " } else { "" }, String::from_utf8_lossy(&bytes))
                 }
                 Err(FrameError::Malformed { line, message }) => format!("{line}!{message}"),
                 Err(FrameError::Unclosed { line }) => format!("{line}!unclosed"),

@@ -9,30 +9,33 @@ use serde_json::value::RawValue;
 
 use super::field::{located, unlocated};
 use super::fields::Fields;
-use super::frame::{Content, Frame};
+use super::frame::Frame;
 use super::parts::parts;
-use super::{Place, Recorded, flat, gateway_logs, native, table};
+use super::table::{self, Columns};
+use super::{Place, Recorded, flat, gateway_logs, native};
 use crate::redact::Redactor;
 
 /// What a frame of a stream holds.
 pub(super) enum Record {
     /// An exchange.
     Exchange(Box<Recorded>),
-    /// Others: an envelope whose first member is no array of records, or what of a query's result was read whole.
+    /// Others: an envelope whose first member is no array of records, or what is read whole of a query's result.
     Envelope(Vec<Frame>),
 }
 
 /// Reads one frame in whichever layout it has.
 pub(super) fn read(frame: &Frame, place: Place, redactor: &Redactor) -> Result<Record, String> {
     let bytes = frame.bytes.as_slice();
-    match &frame.content {
-        Content::Object => object(bytes, place, redactor),
-        Content::Table => table::rows(bytes, place.line).map(Record::Envelope),
-        Content::Row(columns) => match columns.fields(bytes)? {
-            fields if FLAT.iter().any(|name| fields.has(name)) => flat::read(&fields, place, bytes.len(), redactor).map(Record::exchange),
-            _ => Err(NEITHER.to_owned()),
-        },
+    match &frame.columns {
+        // An object tells its layout, wherever it stands.
+        Some(columns) if !bytes.starts_with(b"{") => row(columns, bytes, place, redactor).map(Record::exchange),
+        _ => object(bytes, place, redactor),
     }
+}
+
+fn row(columns: &Columns, bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Recorded, String> {
+    let fields = columns.fields(bytes)?;
+    if FLAT.iter().any(|name| fields.has(name)) { flat::read(&fields, place, bytes.len(), redactor) } else { Err(NEITHER.to_owned()) }
 }
 
 fn object(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Record, String> {
@@ -44,8 +47,9 @@ fn object(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Record, Str
             let fields: Fields<'_> = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
             flat::read(&fields, place, bytes.len(), redactor).map(Record::exchange)
         }
-        Layout { tables: Some(tables), .. } => unpack(bytes, "tables", tables, place, &Content::Table),
-        Layout { records: Some(records), .. } => unpack(bytes, "records", records, place, &Content::Object),
+        Layout { tables: Some(tables), .. } => unpack(bytes, "tables", tables, place),
+        Layout { records: Some(records), .. } => unpack(bytes, "records", records, place),
+        Layout { table: true, .. } => table::rows(bytes, place.line).map(Record::Envelope),
         Layout { .. } => Err(NEITHER.to_owned()),
     }
 }
@@ -57,9 +61,9 @@ impl Record {
 }
 
 /// The elements of an array that stands in an object.
-fn unpack(object: &[u8], name: &str, array: &RawValue, place: Place, content: &Content) -> Result<Record, String> {
+fn unpack(object: &[u8], name: &str, array: &RawValue, place: Place) -> Result<Record, String> {
     let elements: Vec<&RawValue> = serde_json::from_str(array.get()).map_err(|error| format!("{name}: {}", unlocated(&error)))?;
-    Ok(Record::Envelope(parts(object, &elements, place.line, content)))
+    Ok(Record::Envelope(parts(object, &elements, place.line, None)))
 }
 
 /// Which of the fields that tell layouts apart a record has.
@@ -72,6 +76,8 @@ struct Layout<'a> {
     /// `records`, or `value` where it is an array; the first array where there are both.
     records: Option<&'a RawValue>,
     tables: Option<&'a RawValue>,
+    /// What the `tables` of a query's result hold.
+    table: bool,
 }
 
 impl<'de> Deserialize<'de> for Layout<'de> {
@@ -97,6 +103,7 @@ impl<'de> Deserialize<'de> for Layout<'de> {
                         name => {
                             layout.request |= name == "request";
                             layout.properties |= name == "properties";
+                            layout.table |= name == "columns" || name == "rows";
                             layout.flat |= FLAT.contains(&name);
                             map.next_value::<IgnoredAny>()?;
                         }

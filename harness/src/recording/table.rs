@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::field::{located, unlocated};
 use super::fields::{Cell, Fields, known};
-use super::frame::{Content, Frame};
+use super::frame::Frame;
 use super::parts::parts;
 
 /// A table's columns, each by name where a layout knows it; every row has a share in them.
@@ -61,14 +61,13 @@ impl Columns {
 /// The rows of a table that was read whole.
 pub(super) fn rows(table: &[u8], first_line: u64) -> Result<Vec<Frame>, String> {
     #[derive(Deserialize)]
-    #[serde(expecting = "a table as a JSON object")]
     struct Table<'a> {
         columns: Columns,
         #[serde(borrow)]
         rows: Vec<&'a RawValue>,
     }
     let Table { columns, rows } = serde_json::from_slice(table).map_err(|error| message(&error))?;
-    Ok(parts(table, &rows, first_line, &Content::Row(columns)))
+    Ok(parts(table, &rows, first_line, Some(&columns)))
 }
 
 fn message(error: &serde_json::Error) -> String {
@@ -106,7 +105,7 @@ mod tests {
     fn a_table_that_does_not_begin_with_its_columns_is_cut_whole() {
         let tables = [r#"{"rows":[[1]],"columns":[]}"#, r#"{"columns":null,"rows":[[1]],"rows":[]}"#, r#"{"columns":[]}"#, "{}"];
         let found = frames(&format!("{{\"tables\":[{}]}}", tables.join(",\n")));
-        assert_eq!(found, [1, 2, 3, 4].map(|line| format!("{line}:table {}", tables[line - 1])));
+        assert_eq!(found, [1, 2, 3, 4].map(|line| format!("{line}:{}", tables[line - 1])));
     }
 
     #[test]
@@ -147,7 +146,7 @@ mod tests {
         let text = r#"{"tables":[7,
             {"columns":[{"title":"a"}],"rows":[[1],[2]]},
             {"columns":[{"name":"a"}],"rows":[[3]]}]}"#;
-        let expected = ["1!expected a table as a JSON object, found '7'", "2!tables: missing field `name`", "3:row [3]"];
+        let expected = ["1!expected a JSON object, found '7'", "2!tables: missing field `name`", "3:row [3]"];
         assert_eq!(frames(text), expected);
     }
 
