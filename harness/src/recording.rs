@@ -4,6 +4,8 @@
 mod by_request;
 mod container;
 mod csv;
+mod cut;
+mod decode;
 mod field;
 mod fields;
 mod files;
@@ -15,6 +17,7 @@ mod layout;
 mod logged;
 mod lookahead;
 mod native;
+mod numbered;
 mod order;
 mod parts;
 mod records;
@@ -33,7 +36,7 @@ use tracegate::trace::TraceId;
 pub use files::Files;
 pub use order::{InOrder, Ordered, WINDOW};
 pub use records::Records;
-pub use stream::Stream;
+pub use stream::in_order;
 
 use crate::host::HeaderMap;
 

@@ -41,7 +41,7 @@ use crate::recording::Recorded;
 #[derive(Debug)]
 pub struct Replayed {
     /// The record.
-    pub recorded: Recorded,
+    pub recorded: Box<Recorded>,
     /// What the edge decided.
     pub decided: Decided,
     /// What the edge that it is compared with decided; `None` where it is compared with the record.
@@ -66,7 +66,7 @@ pub enum TraceFate {
 impl Replayed {
     /// Compares what was decided with the record, or where there is one with another decision.
     #[must_use]
-    pub fn new(recorded: Recorded, decided: Decided, against: Option<Decided>, redactor: &Redactor) -> Self {
+    pub fn new(recorded: Box<Recorded>, decided: Decided, against: Option<Decided>, redactor: &Redactor) -> Self {
         let agreement = match &against {
             None => Agreement::of(&recorded, &decided, redactor),
             Some(against) => against::compare(&recorded, against, &decided, redactor),

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use super::median;
 use crate::error::{Context, Error, Result};
 use crate::host::{self, Always, Message, Metering, Module, Options, Proxy, Reply, Request};
-use crate::recording::{InOrder, Recorded, Records, WINDOW};
+use crate::recording::{InOrder, Ordered, Records, WINDOW};
 use crate::replay::{self, Edge, Replayed};
 use crate::{Redactor, module, policy, workspace};
 
@@ -49,7 +49,7 @@ pub fn run() -> Result<String> {
         let begun = Instant::now();
         let replayed: Vec<_> = recorded
             .into_iter()
-            .map(|recorded| edge.decide(&recorded).map(|decided| Replayed::new(recorded, decided, None, &redactor)))
+            .map(|Ordered { recorded, .. }| edge.decide(&recorded).map(|decided| Replayed::new(recorded, decided, None, &redactor)))
             .collect::<Result<_>>()?;
         comparing.push((begun.elapsed().as_secs_f64() - both).max(0.0));
 
@@ -82,9 +82,9 @@ fn upstream() -> Always {
 }
 
 /// Sends every exchange through a proxy; the seconds that it took.
-fn serve(mut proxy: Proxy<'_, Always>, recorded: &[Recorded]) -> f64 {
+fn serve(mut proxy: Proxy<'_, Always>, recorded: &[Ordered]) -> f64 {
     let requests: Vec<_> =
-        recorded.iter().map(|recorded| Request { message: Message::request(replay::head(recorded)), ..Request::default() }).collect();
+        recorded.iter().map(|next| Request { message: Message::request(replay::head(&next.recorded)), ..Request::default() }).collect();
     let begun = Instant::now();
     for request in requests {
         proxy.exchange(request);
@@ -92,10 +92,10 @@ fn serve(mut proxy: Proxy<'_, Always>, recorded: &[Recorded]) -> f64 {
     begun.elapsed().as_secs_f64()
 }
 
-fn read(redactor: &Redactor) -> Result<Vec<Recorded>> {
+fn read(redactor: &Redactor) -> Result<Vec<Ordered>> {
     let records =
         Records::open(0, &workspace::sample_recording(), redactor, &ProgressBar::hidden()).map_err(|unread| Error::new(unread.message))?;
-    InOrder::new([records], WINDOW).map(|next| next.map(|ordered| ordered.recorded).map_err(|unread| Error::new(unread.message))).collect()
+    InOrder::new([records], WINDOW).map(|next| next.map_err(|unread| Error::new(unread.message))).collect()
 }
 
 /// WebAssembly instructions an exchange, as wasmtime counts them: the same on every machine.
@@ -105,7 +105,7 @@ fn fuel(wasm: &std::path::Path, policy: &str, redactor: &Redactor) -> Result<f64
     let recorded = read(redactor)?;
     let count = f64::from(u32::try_from(recorded.len()).unwrap_or(u32::MAX));
     let before = edge.vm().fuel_used().unwrap_or(0);
-    for recorded in recorded {
+    for Ordered { recorded, .. } in recorded {
         edge.decide(&recorded)?;
     }
     let used = edge.vm().fuel_used().unwrap_or(0).saturating_sub(before);

@@ -5,6 +5,7 @@
 //! is bounded by [`MAX_RECORD`].
 
 use std::io::Read;
+use std::sync::Arc;
 
 use super::fields::{Cell, Fields, known};
 use super::flat;
@@ -19,13 +20,31 @@ pub(super) struct Row {
     /// How many bytes it has.
     pub(super) size: usize,
     fields: Vec<Vec<u8>>,
+    columns: Columns,
+}
+
+/// The columns, by name where a layout knows it; every row has a share in them.
+type Columns = Arc<[Option<&'static str>]>;
+
+impl Row {
+    /// The fields by name, those that any layout knows.
+    pub(super) fn by_name(&self) -> Result<Fields<'_>, String> {
+        let mut fields = Fields::default();
+        for (name, field) in self.columns.iter().zip(&self.fields) {
+            if let Some(name) = *name {
+                let text = std::str::from_utf8(field).map_err(|_| format!("{name}: expected text in UTF-8, found other bytes"))?;
+                fields.add(name, Cell::Text(text));
+            }
+        }
+        Ok(fields)
+    }
 }
 
 /// Cuts a stream into rows.
 pub(super) struct Rows<R> {
     bytes: Lookahead<R>,
-    /// The columns, by name where a layout knows it; `None` before the header is read.
-    columns: Option<Vec<Option<&'static str>>>,
+    /// `None` before the header is read.
+    columns: Option<Columns>,
     finished: bool,
 }
 
@@ -48,23 +67,11 @@ impl<R: Read> Rows<R> {
         Self { bytes, columns: None, finished: false }
     }
 
-    /// A row's fields by name, those that any layout knows.
-    pub(super) fn fields<'a>(&self, row: &'a Row) -> Result<Fields<'a>, String> {
-        let mut fields = Fields::default();
-        for (name, field) in self.columns.iter().flatten().zip(&row.fields) {
-            if let Some(name) = *name {
-                let text = std::str::from_utf8(field).map_err(|_| format!("{name}: expected text in UTF-8, found other bytes"))?;
-                fields.add(name, Cell::Text(text));
-            }
-        }
-        Ok(fields)
-    }
-
     fn next_row(&mut self) -> Result<Option<Row>, FrameError> {
         if self.columns.is_none() {
             self.read_header()?;
         }
-        let expected = self.columns.as_ref().map_or(0, Vec::len);
+        let expected = self.columns.as_ref().map_or(0, |columns| columns.len());
         match self.split()? {
             Some(row) if row.fields.len() != expected => {
                 let message = format!("expected {expected} fields, as many as in the header, found {}", row.fields.len());
@@ -76,7 +83,7 @@ impl<R: Read> Rows<R> {
 
     fn read_header(&mut self) -> Result<(), FrameError> {
         let Some(header) = self.split()? else { return Ok(()) };
-        let columns: Vec<_> = header.fields.iter().map(|name| column(name)).collect();
+        let columns: Columns = header.fields.iter().map(|name| column(name)).collect();
         let unusable = |message| FrameError::Unusable { line: header.line, message };
         let mut fields = Fields::default();
         for name in columns.iter().flatten() {
@@ -116,14 +123,15 @@ impl<R: Read> Rows<R> {
                     let (size, fields) = (splitter.length(), splitter.take());
                     self.bytes.advance(size);
                     if fields.iter().any(|field| !field.is_empty()) || fields.len() > 1 {
-                        return Ok(Some(Row { line, size, fields }));
+                        let columns = self.columns.clone().unwrap_or_default();
+                        return Ok(Some(Row { line, size, fields, columns }));
                     }
                     splitter = Splitter::default();
                 }
                 Split::Broken(message) => {
                     let at = splitter.fields().len();
-                    let name =
-                        self.columns.iter().flatten().nth(at).copied().flatten().map(|name| format!(" ({name})")).unwrap_or_default();
+                    let name = self.columns.as_ref().and_then(|columns| *columns.get(at)?);
+                    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
                     self.skip(&splitter)?;
                     return Err(malformed(format!("column {}{name}: {message}", at + 1)));
                 }

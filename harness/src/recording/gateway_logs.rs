@@ -6,8 +6,9 @@
 
 use std::fmt;
 
+use memchr::memmem;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -27,6 +28,19 @@ struct GatewayLog {
     caller_ip_address: Told,
     #[serde(default)]
     correlation_id: Told,
+    /// Of another layout: a record that has this is none of these.
+    #[serde(default)]
+    request: Foreign,
+}
+
+/// Whether there is a member of another layout.
+#[derive(Default)]
+struct Foreign(bool);
+
+impl<'de> Deserialize<'de> for Foreign {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|IgnoredAny| Self(true))
+    }
 }
 
 enum AnyProperties {
@@ -67,15 +81,29 @@ struct LoggedError {
     message: Option<String>,
 }
 
+/// Reads a record without asking first which layout it has, as most that are read have this one. `None` where it hasn't, or
+/// is malformed.
+pub(super) fn read_first(bytes: &[u8], place: Place, redactor: &Redactor) -> Option<Recorded> {
+    memmem::find(bytes, b"\"properties\"")?;
+    let log: GatewayLog = serde_json::from_slice(bytes).ok()?;
+    if log.request.0 { None } else { log.recorded(place, bytes.len(), redactor).ok() }
+}
+
 pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Recorded, String> {
     let log: GatewayLog = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
-    let (mut logged, names) = match log.properties {
-        AnyProperties::Object(properties) => (Logged::from(*properties), &NAMES),
-        AnyProperties::Text(text) => (in_text(&text)?, &NAMES_IN_TEXT),
-    };
-    logged.caller.address = log.caller_ip_address.0;
-    logged.ids = log.correlation_id.0.into_iter().collect();
-    Logged { time: Some(log.time), ..logged }.recorded(names, place, bytes.len(), redactor)
+    log.recorded(place, bytes.len(), redactor)
+}
+
+impl GatewayLog {
+    fn recorded(self, place: Place, size: usize, redactor: &Redactor) -> Result<Recorded, String> {
+        let (mut logged, names) = match self.properties {
+            AnyProperties::Object(properties) => (Logged::from(*properties), &NAMES),
+            AnyProperties::Text(text) => (in_text(&text)?, &NAMES_IN_TEXT),
+        };
+        logged.caller.address = self.caller_ip_address.0;
+        logged.ids = self.correlation_id.0.into_iter().collect();
+        Logged { time: Some(self.time), ..logged }.recorded(names, place, size, redactor)
+    }
 }
 
 /// What a record of another layout quotes: a whole GatewayLogs record, or its `properties`.

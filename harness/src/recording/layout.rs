@@ -39,6 +39,9 @@ fn row(columns: &Columns, bytes: &[u8], place: Place, redactor: &Redactor) -> Re
 }
 
 fn object(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Record, String> {
+    if let Some(recorded) = gateway_logs::read_first(bytes, place, redactor) {
+        return Ok(Record::exchange(recorded));
+    }
     let layout: Layout<'_> = serde_json::from_slice(bytes).map_err(|error| located(&error))?;
     match layout {
         Layout { request: true, .. } => native::read(bytes, place, redactor).map(Record::exchange),

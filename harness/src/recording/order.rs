@@ -17,11 +17,11 @@ const WINDOW_BYTES: usize = 64 << 20;
 const ALL_WINDOWS_BYTES: usize = 256 << 20;
 
 /// The records of several files in time order, ties in file order. Unreadable records come as soon as they are met.
-pub struct InOrder<I: Iterator<Item = Result<Recorded, Unread>>> {
+pub struct InOrder<I: Iterator<Item = Result<Box<Recorded>, Unread>>> {
     files: Vec<Peekable<Windowed<I>>>,
 }
 
-impl<I: Iterator<Item = Result<Recorded, Unread>>> InOrder<I> {
+impl<I: Iterator<Item = Result<Box<Recorded>, Unread>>> InOrder<I> {
     /// Orders `files`, holding back `window` records of each.
     pub fn new(files: impl IntoIterator<Item = I>, window: usize) -> Self {
         let files: Vec<I> = files.into_iter().collect();
@@ -31,7 +31,7 @@ impl<I: Iterator<Item = Result<Recorded, Unread>>> InOrder<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Recorded, Unread>>> Iterator for InOrder<I> {
+impl<I: Iterator<Item = Result<Box<Recorded>, Unread>>> Iterator for InOrder<I> {
     type Item = Result<Ordered, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -56,7 +56,7 @@ impl<I: Iterator<Item = Result<Recorded, Unread>>> Iterator for InOrder<I> {
 #[derive(Debug)]
 pub struct Ordered {
     /// The record.
-    pub recorded: Recorded,
+    pub recorded: Box<Recorded>,
     /// It stood further out of order than the window, and comes where it stands.
     pub late: bool,
 }
@@ -70,7 +70,7 @@ struct Windowed<I> {
     latest: Option<Timestamp>,
 }
 
-impl<I: Iterator<Item = Result<Recorded, Unread>>> Iterator for Windowed<I> {
+impl<I: Iterator<Item = Result<Box<Recorded>, Unread>>> Iterator for Windowed<I> {
     type Item = Result<Ordered, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -98,7 +98,7 @@ const fn held_bytes(recorded: &Recorded) -> usize {
 }
 
 /// A record, ordered by time and then by place.
-struct Held(Recorded);
+struct Held(Box<Recorded>);
 
 type Key = (Timestamp, Place);
 

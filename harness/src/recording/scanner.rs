@@ -60,7 +60,10 @@ impl Scanner {
 
     /// Looks at the next bytes, up to what it stops at; `None` where it needs more.
     pub(super) fn run(&mut self, bytes: &[u8]) -> Option<Found> {
-        for &byte in bytes {
+        let mut rest = bytes;
+        while let [byte, tail @ ..] = self.within_string(rest) {
+            let byte = *byte;
+            rest = tail;
             self.length += 1;
             if self.in_string {
                 match byte {
@@ -112,6 +115,16 @@ impl Scanner {
             }
         }
         None
+    }
+
+    /// Goes to the next byte that means something; outside of strings all do.
+    fn within_string<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        if !self.in_string || self.escaped {
+            return bytes;
+        }
+        let passed = memchr::memchr3(b'"', b'\\', b'\n', bytes).unwrap_or(bytes.len());
+        self.length += passed;
+        bytes.get(passed..).unwrap_or_default()
     }
 
     /// Whether a `[` between a row's cells is no cell but the next row's, which begins a line less far in than cells do.

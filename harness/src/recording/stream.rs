@@ -1,43 +1,70 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Files read one after another, so that any number of them takes bounded memory.
+//! All files of a replay, read and decoded ahead of whoever takes the records.
 
+use std::io;
 use std::path::Path;
+use std::thread::{Scope, available_parallelism};
 
 use indicatif::ProgressBar;
 
-use super::{Files, Recorded, Records, Unread};
+use super::cut::{Cut, Cuts};
+use super::decode::decode;
+use super::numbered::Numbered;
+use super::order::{InOrder, WINDOW};
+use super::{Files, Ordered, Recorded, Unread};
+use crate::parallel;
 use crate::redact::Redactor;
 
+/// The records of all files in time order, read and decoded in threads of `scope`. What can't be read comes as soon as it is
+/// met.
+///
+/// # Errors
+///
+/// When there is no thread to be had.
+pub fn in_order<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    files: &'scope Files,
+    redactor: &'scope Redactor,
+    progress: &'scope ProgressBar,
+) -> io::Result<impl Iterator<Item = Result<Ordered, Unread>> + Send + 'scope> {
+    let streams = streams(files, progress);
+    let decoders = if streams.len() > 1 { 1 } else { available_parallelism().map_or(1, usize::from).saturating_sub(1).min(MAX_DECODERS) };
+    let size = |next: &Result<Cut, Unread>| next.as_ref().map_or(0, Cut::size);
+    let decode = move |next, read: &mut Vec<Result<Box<Recorded>, Unread>>| decode(next, redactor, read);
+    let streams: Vec<_> = streams
+        .into_iter()
+        .map(|stream| parallel::spread(scope, decoders, stream, size, decode).map(Numbered::new))
+        .collect::<io::Result<_>>()?;
+    Ok(InOrder::new(streams, WINDOW))
+}
+
+/// A stream for every file; where there are more than [`MAX_STREAMS`], for as many runs of neighbours.
+fn streams<'r>(files: &'r Files, progress: &'r ProgressBar) -> Vec<Stream<'r>> {
+    let files: Vec<(usize, &Path)> = files.0.iter().map(|path| path.as_path()).enumerate().collect();
+    let run = files.len().div_ceil(MAX_STREAMS).max(1);
+    files.chunks(run).map(|files| Stream { files: files.iter().rev().copied().collect(), cuts: None, progress }).collect()
+}
+
 /// The records of neighbouring files, each opened when its turn comes.
-pub struct Stream<'r> {
+struct Stream<'r> {
     files: Vec<(usize, &'r Path)>,
-    records: Option<Records<'r>>,
-    redactor: &'r Redactor,
+    cuts: Option<Cuts>,
     progress: &'r ProgressBar,
 }
 
-impl<'r> Stream<'r> {
-    /// A stream for every file; where there are more than [`MAX_STREAMS`], for as many runs of neighbours.
-    pub fn of(files: &'r Files, redactor: &'r Redactor, progress: &'r ProgressBar) -> Vec<Self> {
-        let files: Vec<(usize, &Path)> = files.0.iter().map(|path| path.as_path()).enumerate().collect();
-        let run = files.len().div_ceil(MAX_STREAMS).max(1);
-        files.chunks(run).map(|files| Self { files: files.iter().rev().copied().collect(), records: None, redactor, progress }).collect()
-    }
-}
-
 impl Iterator for Stream<'_> {
-    type Item = Result<Recorded, Unread>;
+    type Item = Result<Cut, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(next) = self.records.as_mut().and_then(Iterator::next) {
+            if let Some(next) = self.cuts.as_mut().and_then(Iterator::next) {
                 return Some(next);
             }
             let (file, path) = self.files.pop()?;
-            match Records::open(file, path, self.redactor, self.progress) {
-                Ok(records) => self.records = Some(records),
+            match Cuts::open(file, path, self.progress) {
+                Ok(cuts) => self.cuts = Some(cuts),
                 Err(unread) => {
-                    self.records = None;
+                    self.cuts = None;
                     return Some(Err(unread));
                 }
             }
@@ -47,3 +74,5 @@ impl Iterator for Stream<'_> {
 
 /// How many files are open at once: each holds a window of records and a buffer.
 const MAX_STREAMS: usize = 64;
+/// More wouldn't be waited for: deciding takes more than a third of decoding.
+const MAX_DECODERS: usize = 3;

@@ -19,7 +19,7 @@ pub struct Edges<'m> {
 #[derive(Debug)]
 pub struct Executed {
     /// The record.
-    pub recorded: Recorded,
+    pub recorded: Box<Recorded>,
     late: bool,
     decided: Decided,
     against: Option<Decided>,

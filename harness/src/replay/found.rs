@@ -47,7 +47,7 @@ struct Backend<'a> {
 
 impl<'a> Found<'a> {
     pub(super) fn new(replayed: &'a Replayed) -> Self {
-        let Recorded { time, request, response, caller, ids, apim, .. } = &replayed.recorded;
+        let Recorded { time, request, response, caller, ids, apim, .. } = &*replayed.recorded;
         let Caller { address, subscription, user, product, certificate } = caller;
         let apim = apim.as_ref();
         let (trace_id, trace_from) = trace(replayed).unzip();
@@ -136,7 +136,7 @@ impl<'a> Found<'a> {
 /// The trace to look for: the caller's, else the one in which the backend was called, else the one that the edge would
 /// begin.
 fn trace(replayed: &Replayed) -> Option<(TraceId, &'static str)> {
-    let recorded = &replayed.recorded;
+    let recorded = &*replayed.recorded;
     let callers = trace_id(&recorded.request.headers).map(|id| (id, "caller"));
     let backends = || recorded.apim.as_ref().and_then(|apim| apim.trace_id).map(|id| (id, "backend"));
     let edges = || trace_id(replayed.decided.upstream()?).map(|id| (id, "replay"));

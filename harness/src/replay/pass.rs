@@ -16,8 +16,7 @@ use super::edges::{Edges, Executed, Lost};
 use super::render::{Renderer, Shown};
 use super::report::Report;
 use crate::error::{Context, Result};
-use crate::parallel;
-use crate::recording::{InOrder, Stream, WINDOW};
+use crate::{parallel, recording};
 
 /// What a pass goes through, and how it is shown.
 #[derive(Clone, Copy, Debug)]
@@ -51,12 +50,13 @@ impl Pass<'_> {
     pub fn run(&self, edges: &mut Edges<'_>, report: &mut Report, out: &mut impl Write) -> Result<Passed> {
         let Self { renderer, progress } = *self;
         out.write_all(renderer.heading().as_bytes()).context(|| "can't write the results")?;
+        let no_thread = || "can't start a thread";
         let mut passed = Passed::default();
         thread::scope(|scope| {
-            let ordered = InOrder::new(Stream::of(renderer.files, renderer.redactor, progress), WINDOW);
+            let ordered = recording::in_order(scope, renderer.files, renderer.redactor, progress).context(no_thread)?;
             let executed = ordered.map(|next| edges.execute(next, renderer.files));
             let show = move |next: Result<Executed, Lost>, shown: &mut Vec<_>| shown.push(next.map(|executed| renderer.show(executed)));
-            for next in parallel::spread(scope, RENDERERS, executed, size, show).context(|| "can't start a thread")? {
+            for next in parallel::spread(scope, RENDERERS, executed, size, show).context(no_thread)? {
                 match next {
                     Ok(Shown { replayed, late, found, text }) => {
                         passed.exchanges += 1;
