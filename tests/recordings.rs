@@ -16,6 +16,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -23,7 +24,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracegate_harness::Redactor;
-use tracegate_harness::recording::{Files, InOrder, Recorded, Records, WINDOW};
+use tracegate_harness::recording::{Files, Recorded, in_order};
 use tracegate_tests::{folder, lines, run, stderr, stdout};
 
 /// What `layouts.py` puts wherever a credential may stand.
@@ -47,17 +48,14 @@ fn read(contents: &[u8]) -> (Vec<Recorded>, Vec<String>) {
     let files = Files(vec![path]);
     let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
     let (mut found, mut messages) = (Vec::new(), Vec::new());
-    match Records::open(0, &files.0[0], &redactor, &progress) {
-        Err(unread) => messages.push(files.locate(&unread)),
-        Ok(records) => {
-            for next in InOrder::new([records], WINDOW) {
-                match next {
-                    Ok(ordered) => found.push(ordered.recorded),
-                    Err(unread) => messages.push(files.locate(&unread).replace(files.0[0].to_str().unwrap(), "log")),
-                }
+    thread::scope(|scope| {
+        for next in in_order(scope, &files, &redactor, &progress).unwrap() {
+            match next {
+                Ok(ordered) => found.push(*ordered.recorded),
+                Err(unread) => messages.push(files.locate(&unread).replace(files.0[0].to_str().unwrap(), "log")),
             }
         }
-    }
+    });
     assert!(messages.iter().all(|message| !message.contains(SECRET)), "{messages:?}");
     assert!(found.iter().all(|recorded| !recorded.request.path.contains(SECRET)));
     (found, messages)

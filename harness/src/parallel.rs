@@ -10,13 +10,15 @@ use std::thread::{Builder, Scope};
 use std::vec;
 
 /// Does `work` on every item of `items` in threads of `scope`: one that iterates, and `workers` (at least one) that work
-/// and append what comes of an item, nothing or several things. `size` is about what an item takes in bytes.
+/// and append what comes of an item, nothing or several things. `size` is about what an item takes in bytes; the threads are
+/// named after the two `tasks`.
 ///
 /// # Errors
 ///
 /// When there is no thread to be had.
 pub(crate) fn spread<'scope, T, U, W>(
     scope: &'scope Scope<'scope, '_>,
+    tasks: [&str; 2],
     workers: usize,
     items: impl Iterator<Item = T> + Send + 'scope,
     size: fn(&T) -> usize,
@@ -27,16 +29,18 @@ where
     U: Send + 'scope,
     W: Fn(T, &mut Vec<U>) + Clone + Send + 'scope,
 {
+    let [iterating, doing] = tasks;
+    let named = |name: &str| Builder::new().name(name.to_owned());
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
     for _ in 0..workers.max(1) {
         let (to_worker, items) = sync_channel(AHEAD);
         let (results, from_worker) = sync_channel(AHEAD);
         let work = work.clone();
-        Builder::new().spawn_scoped(scope, move || work_on(&items, &results, work))?;
+        named(doing).spawn_scoped(scope, move || work_on(&items, &results, work))?;
         senders.push(to_worker);
         receivers.push(from_worker);
     }
-    Builder::new().spawn_scoped(scope, move || deal(items, size, &senders))?;
+    named(iterating).spawn_scoped(scope, move || deal(items, size, &senders))?;
     Ok(InOrder { receivers, next: 0, batch: Vec::new().into_iter() })
 }
 
@@ -107,7 +111,7 @@ mod tests {
         for workers in [0, 1, 2, 5] {
             thread::scope(|scope| {
                 let work = |number: u64, done: &mut Vec<u64>| (0..number % 3).for_each(|_| done.push(number));
-                let done = spread(scope, workers, 0..10_000, |_| 1, work).unwrap();
+                let done = spread(scope, ["count", "repeat"], workers, 0..10_000, |_| 1, work).unwrap();
                 let expected = (0..10_000).flat_map(|number| (0..number % 3).map(move |_| number));
                 assert!(done.eq(expected), "{workers} workers");
             });
@@ -121,7 +125,7 @@ mod tests {
             let items = || std::iter::repeat_with(|| begun.fetch_add(1, Ordering::Relaxed));
             thread::scope(|scope| {
                 let size_of: fn(&u64) -> usize = if size == 1 { |_| 1 } else { |_| BATCH_BYTES };
-                let mut done = spread(scope, 2, items(), size_of, |number, done| done.push(number)).unwrap();
+                let mut done = spread(scope, ["count", "pass"], 2, items(), size_of, |number, done| done.push(number)).unwrap();
                 assert_eq!(done.by_ref().take(3).collect::<Vec<_>>(), [0, 1, 2]);
             });
             // The scope has ended though the items have no end.

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::process::Output;
+use std::thread;
 
 use indicatif::ProgressBar;
 use serde_json::json;
 use tempfile::TempDir;
 use tracegate_harness::Redactor;
-use tracegate_harness::recording::{Files, InOrder, Recorded, Stream, WINDOW};
+use tracegate_harness::recording::{Files, InOrder, Ordered, Records, in_order};
 use tracegate_tests::{lines, stderr};
 
 use crate::{gzip, layouts, places, read, replay};
@@ -79,17 +80,13 @@ fn any_number_of_files_is_read_in_time_order() {
     }
     let files = Files::named(&[scratch.path().to_owned()]);
     let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
-    let streams = Stream::of(&files, &redactor, &progress);
-    assert!(streams.len() <= 64, "{}", streams.len());
-    let found: Vec<Recorded> = InOrder::new(streams, WINDOW)
-        .map(|next| {
-            let ordered = next.unwrap();
-            assert!(!ordered.late);
-            ordered.recorded
-        })
-        .collect();
+    let found: Vec<Ordered> =
+        thread::scope(|scope| in_order(scope, &files, &redactor, &progress).unwrap().collect::<Result<_, _>>().unwrap());
     assert_eq!(found.len(), 600);
-    assert!(found.is_sorted_by_key(|recorded| recorded.time));
+    assert!(found.is_sorted_by_key(|next| next.recorded.time) && found.iter().all(|next| !next.late));
+    let mut places: Vec<(usize, u64)> = found.iter().map(|next| (next.recorded.place.file, next.recorded.place.index)).collect();
+    places.sort_unstable();
+    assert!(places.iter().copied().eq((0..200).flat_map(|file| [(file, 0), (file, 1), (file, 2)])), "each file's records are counted");
 }
 
 #[test]
@@ -100,8 +97,8 @@ fn records_late_by_more_than_the_window_are_told() {
     fs::write(&path, [5, 4, 3, 2, 1].map(at).join("\n")).unwrap();
     let files = Files::named(&[path]);
     let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
-    let late: Vec<(u64, bool)> = InOrder::new(Stream::of(&files, &redactor, &progress), 2)
-        .map(|next| next.map(|ordered| (ordered.recorded.place.line, ordered.late)).unwrap())
-        .collect();
+    let records = Records::open(0, &files.0[0], &redactor, &progress).unwrap();
+    let late: Vec<(u64, bool)> =
+        InOrder::new([records], 2).map(|next| next.map(|ordered| (ordered.recorded.place.line, ordered.late)).unwrap()).collect();
     assert_eq!(late, [(2, false), (3, true), (4, true), (5, true), (1, false)]);
 }

@@ -85,7 +85,8 @@ struct LoggedError {
 /// is malformed.
 pub(super) fn read_first(bytes: &[u8], place: Place, redactor: &Redactor) -> Option<Recorded> {
     memmem::find(bytes, b"\"properties\"")?;
-    let log: GatewayLog = serde_json::from_slice(bytes).ok()?;
+    // Checked once as a whole, which is faster than string by string.
+    let log: GatewayLog = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
     if log.request.0 { None } else { log.recorded(place, bytes.len(), redactor).ok() }
 }
 

@@ -78,13 +78,13 @@ impl<I: Iterator<Item = Result<Box<Recorded>, Unread>>> Iterator for Windowed<I>
             match self.file.next() {
                 Some(Ok(recorded)) => {
                     self.held_bytes += held_bytes(&recorded);
-                    self.held.push(Reverse(Held(recorded)));
+                    self.held.push(Reverse(Held { key: key(&recorded), recorded }));
                 }
                 Some(Err(unread)) => return Some(Err(unread)),
                 None => break,
             }
         }
-        let Reverse(Held(recorded)) = self.held.pop()?;
+        let Reverse(Held { recorded, .. }) = self.held.pop()?;
         self.held_bytes -= held_bytes(&recorded);
         let late = self.latest.is_some_and(|latest| recorded.time < latest);
         self.latest = self.latest.max(Some(recorded.time));
@@ -98,7 +98,10 @@ const fn held_bytes(recorded: &Recorded) -> usize {
 }
 
 /// A record, ordered by time and then by place.
-struct Held(Box<Recorded>);
+struct Held {
+    key: Key,
+    recorded: Box<Recorded>,
+}
 
 type Key = (Timestamp, Place);
 
@@ -108,7 +111,7 @@ fn key(recorded: &Recorded) -> Key {
 
 impl Ord for Held {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        key(&self.0).cmp(&key(&other.0))
+        self.key.cmp(&other.key)
     }
 }
 
@@ -120,7 +123,7 @@ impl PartialOrd for Held {
 
 impl PartialEq for Held {
     fn eq(&self, other: &Self) -> bool {
-        key(&self.0) == key(&other.0)
+        self.key == other.key
     }
 }
 

@@ -33,7 +33,7 @@ pub fn in_order<'scope>(
     let decode = move |next, read: &mut Vec<Result<Box<Recorded>, Unread>>| decode(next, redactor, read);
     let streams: Vec<_> = streams
         .into_iter()
-        .map(|stream| parallel::spread(scope, decoders, stream, size, decode).map(Numbered::new))
+        .map(|stream| parallel::spread(scope, ["cut", "decode"], decoders, stream, size, decode).map(Numbered::new))
         .collect::<io::Result<_>>()?;
     Ok(InOrder::new(streams, WINDOW))
 }

@@ -56,7 +56,7 @@ impl Pass<'_> {
             let ordered = recording::in_order(scope, renderer.files, renderer.redactor, progress).context(no_thread)?;
             let executed = ordered.map(|next| edges.execute(next, renderer.files));
             let show = move |next: Result<Executed, Lost>, shown: &mut Vec<_>| shown.push(next.map(|executed| renderer.show(executed)));
-            for next in parallel::spread(scope, RENDERERS, executed, size, show).context(no_thread)? {
+            for next in parallel::spread(scope, ["decide", "render"], RENDERERS, executed, size, show).context(no_thread)? {
                 match next {
                     Ok(Shown { replayed, late, found, text }) => {
                         passed.exchanges += 1;
