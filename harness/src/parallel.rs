@@ -97,7 +97,7 @@ const AHEAD: usize = 1;
 /// How many items are in a batch, at most.
 const BATCH: usize = 64;
 /// How many bytes of items are in a batch, at most, but for the last of them.
-const BATCH_BYTES: usize = 1 << 17;
+const BATCH_BYTES: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {

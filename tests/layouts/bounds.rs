@@ -61,6 +61,32 @@ fn a_result_of_any_length_is_read_in_bounded_memory() {
     }
 }
 
+/// What is read whole may hold more elements than its length tells: they are not even counted to the end.
+#[test]
+fn more_elements_than_records_could_be_are_refused_in_bounded_memory() {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path().join("log");
+    let good = r#"{"time":"2026-10-05T06:00:00Z","request":{"method":"GET","path":"/"}}"#;
+    for (before, element, after, name) in [
+        ("{\"a\":1,\"records\":[", "{},", "{}]}", "records"),
+        ("{\"a\":1,\"value\":[", "1,", "1]}", "records"),
+        ("{\"tables\":[{\"rows\":[", "[],", "[]],\"columns\":[]}]}", "tables"),
+    ] {
+        fs::write(&path, format!("{before}{}{after}\n{good}\n", element.repeat((15 << 20) / element.len()))).unwrap();
+        let output = replay(&[&path]);
+        let message = "expected at most 100000 elements where the array is not the first member, found more";
+        assert_eq!(stderr(&output), format!("{}:1: {name}: {message}\n", path.display()));
+        assert_eq!((lines(&output).len(), output.status.code()), (2, Some(1)));
+        #[cfg(target_os = "linux")]
+        {
+            let small = scratch.path().join("small");
+            fs::write(&small, good).unwrap();
+            let (least, most) = (peak_memory(&small), peak_memory(&path));
+            assert!(most < least + (64 << 10), "{least} and {most} KiB");
+        }
+    }
+}
+
 /// The most memory that a replay takes, in KiB.
 #[cfg(target_os = "linux")]
 fn peak_memory(recording: &Path) -> u64 {

@@ -15,7 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering, Module};
 use crate::look::Look;
 use crate::output::OutputFile;
-use crate::recording::{Files, WINDOW};
+use crate::recording::Files;
 use crate::replay::{By, Edge, Edges, Pass, Passed, Query, Renderer, Report, Summary, write_summary};
 use crate::{Redactor, module, policy, workspace};
 
@@ -171,7 +171,7 @@ impl Replay {
         let passed = Pass { renderer, progress: &progress }.run(&mut edges, &mut report, out)?;
         progress.finish_and_clear();
         if passed.late > 0 {
-            eprintln!("{} records stand further out of order than {WINDOW} records, and were replayed where they stand", passed.late);
+            eprintln!("{} records stand further out of order than the window holds, and were replayed where they stand", passed.late);
         }
         edges.edge.tick()?;
         report.set_shadowed(edges.edge.vm().metrics());

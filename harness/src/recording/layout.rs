@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::field::{located, unlocated};
 use super::fields::Fields;
 use super::frame::Frame;
-use super::parts::parts;
+use super::parts::Parts;
 use super::table::{self, Columns};
 use super::{Place, Recorded, flat, gateway_logs, native};
 use crate::redact::Redactor;
@@ -65,8 +65,8 @@ impl Record {
 
 /// The elements of an array that stands in an object.
 fn unpack(object: &[u8], name: &str, array: &RawValue, place: Place) -> Result<Record, String> {
-    let elements: Vec<&RawValue> = serde_json::from_str(array.get()).map_err(|error| format!("{name}: {}", unlocated(&error)))?;
-    Ok(Record::Envelope(parts(object, &elements, place.line, None)))
+    let parts: Parts<'_> = serde_json::from_str(array.get()).map_err(|error| format!("{name}: {}", unlocated(&error)))?;
+    Ok(Record::Envelope(parts.frames(object, place.line, None)))
 }
 
 /// Which of the fields that tell layouts apart a record has.

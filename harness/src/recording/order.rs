@@ -12,9 +12,9 @@ use super::{Place, Recorded, Unread};
 /// How many records of a file are held back, at most.
 pub const WINDOW: usize = 10_000;
 /// How many bytes of records of a file are held back, at most, but for the last of them.
-const WINDOW_BYTES: usize = 64 << 20;
+const WINDOW_BYTES: usize = 48 << 20;
 /// How many bytes of records of all files are held back, likewise.
-const ALL_WINDOWS_BYTES: usize = 256 << 20;
+const ALL_WINDOWS_BYTES: usize = 96 << 20;
 
 /// The records of several files in time order, ties in file order. Unreadable records come as soon as they are met.
 pub struct InOrder<I: Iterator<Item = Result<Box<Recorded>, Unread>>> {

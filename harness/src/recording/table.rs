@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::field::{located, unlocated};
 use super::fields::{Cell, Fields, known};
 use super::frame::Frame;
-use super::parts::parts;
+use super::parts::Parts;
 
 /// A table's columns, each by name where a layout knows it; every row has a share in them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -64,10 +64,10 @@ pub(super) fn rows(table: &[u8], first_line: u64) -> Result<Vec<Frame>, String> 
     struct Table<'a> {
         columns: Columns,
         #[serde(borrow)]
-        rows: Vec<&'a RawValue>,
+        rows: Parts<'a>,
     }
     let Table { columns, rows } = serde_json::from_slice(table).map_err(|error| message(&error))?;
-    Ok(parts(table, &rows, first_line, Some(&columns)))
+    Ok(rows.frames(table, first_line, Some(&columns)))
 }
 
 fn message(error: &serde_json::Error) -> String {
