@@ -5,6 +5,8 @@
 mod against;
 #[path = "replay/find.rs"]
 mod find;
+#[path = "replay/html.rs"]
+mod html;
 
 use std::fs;
 use std::path::PathBuf;
@@ -62,7 +64,7 @@ fn the_sample_comes_to_what_its_generator_says() {
 }
 
 /// The rows of a table, the totals last: names, and numbers in the order of the headings.
-fn rows(table: &str) -> Vec<(String, Vec<u64>)> {
+pub(crate) fn rows(table: &str) -> Vec<(String, Vec<u64>)> {
     let lines = table.lines().skip(1).take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("---"));
     let row = |line: &str| {
         let mut numbers: Vec<&str> = line.split_whitespace().collect();

@@ -6,17 +6,21 @@
 
 mod against;
 mod agreement;
+mod columns;
 mod decided;
 mod edge;
 mod edges;
 mod failed;
 mod found;
-mod output;
+mod html;
+mod json;
 mod pass;
 mod query;
 mod render;
 mod report;
+mod summary;
 mod table;
+mod text;
 mod totals;
 
 use tracegate::trace::{TraceId, TraceParent};
@@ -26,11 +30,12 @@ pub use decided::{ClientResponse, Decided};
 pub use edge::{Edge, head};
 pub use edges::{Edges, Executed, Lost};
 pub use failed::Failed;
-pub use output::{Summary, write_exchange, write_summary};
+pub use json::write_exchange;
 pub use pass::{Pass, Passed};
 pub use query::Query;
-pub use render::{Renderer, Shown};
+pub use render::{Format, Renderer, Shown};
 pub use report::{By, Report};
+pub use summary::Summary;
 pub use totals::Totals;
 
 use crate::Redactor;

@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::host::{self, Always, Message, Metering, Module, Options, Proxy, Reply, Request};
 use crate::look::Look;
 use crate::recording::{Files, InOrder, Ordered, Records, WINDOW};
-use crate::replay::{self, By, Edge, Edges, Pass, Renderer, Replayed, Report};
+use crate::replay::{self, By, Edge, Edges, Format, Pass, Renderer, Replayed, Report};
 use crate::{Redactor, module, policy, workspace};
 
 /// Tells the shares of parsing, host, module, comparing and writing, exchanges a second, one after another and as a replay
@@ -75,7 +75,7 @@ pub fn run() -> Result<String> {
     let [_, hosting, running, ..] = medians;
     let through = count / (hosting + running);
     let _ = writeln!(shown, "\nexchanges a second: {through:.0} through host and module, {:.0} with everything", count / whole);
-    let (text, json) = (replayed(&module, &policy, false)?, replayed(&module, &policy, true)?);
+    let (text, json) = (replayed(&module, &policy, Format::Text)?, replayed(&module, &policy, Format::Json)?);
     let _ = writeln!(shown, "a whole replay of {}: {text:.0} as a table, {json:.0} as JSON", COPIES * exchanges);
     let _ = writeln!(shown, "fuel an exchange: {fuel:.0}");
     let _ = writeln!(shown, "a VM: started and configured in {:.2} ms, {} KiB of memory", median(starts) * 1e3, held >> 10);
@@ -104,15 +104,15 @@ fn read(redactor: &Redactor) -> Result<Vec<Ordered>> {
 }
 
 /// Exchanges a second of a whole replay of many copies of the sample, reading and writing included.
-fn replayed(module: &Module, policy: &str, json: bool) -> Result<f64> {
+fn replayed(module: &Module, policy: &str, format: Format) -> Result<f64> {
     let sample = fs::read(workspace::sample_recording()).context(|| "can't read the sample")?;
     let mut file = NamedTempFile::new().context(|| "can't write a recording")?;
     (0..COPIES).try_for_each(|_| file.write_all(&sample)).context(|| "can't write a recording")?;
     let (files, redactor, progress) = (Files(vec![file.path().to_owned()]), Redactor::new(0), ProgressBar::hidden());
     let mut edges = Edges { edge: Edge::start(module, policy, 0)?, against: None };
-    let renderer = Renderer { files: &files, redactor: &redactor, queries: &[], json, look: Look::PLAIN };
+    let renderer = Renderer { files: &files, redactor: &redactor, queries: &[], format, look: Look::PLAIN };
     let begun = Instant::now();
-    let mut report = Report::new(By::Api, None);
+    let mut report = Report::new(&[By::Api], None);
     let passed = Pass { renderer, progress: &progress }.run(&mut edges, &mut report, &mut io::sink())?;
     Ok(f64::from(u32::try_from(passed.exchanges).unwrap_or(u32::MAX)) / begun.elapsed().as_secs_f64())
 }

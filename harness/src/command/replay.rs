@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate replay`
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +15,7 @@ use crate::host::{self, Metering, Module};
 use crate::look::Look;
 use crate::output::OutputFile;
 use crate::recording::Files;
-use crate::replay::{By, Edge, Edges, Pass, Passed, Query, Renderer, Report, Summary, write_summary};
+use crate::replay::{By, Edge, Edges, Format, Pass, Passed, Query, Renderer, Report, Summary};
 use crate::{Redactor, module, policy, workspace};
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
@@ -38,6 +37,7 @@ Examples:
   cargo harness replay
   cargo harness replay logs/ --by hour
   cargo harness replay export.json --policy edge.yaml --format json --out replayed.ndjson
+  cargo harness replay logs/ --format html --out replay.html
   cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow
   cargo harness replay logs/ --policy edge.yaml --against main.yaml
   cargo harness replay logs/ --find path=/files/42 --find caller=203.0.113.9")]
@@ -59,7 +59,7 @@ pub(super) struct Replay {
     /// Show what touched a path, an id or a caller, and nothing else; may be given several times
     #[arg(long, value_name = "WHAT=VALUE")]
     find: Vec<Query>,
-    /// A table for people, or one JSON object a line
+    /// What results look like
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// What the rows of the table are; `api` by default
@@ -94,12 +94,6 @@ enum FailOn {
     Shadow,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
 /// Where a policy and a module are from.
 struct Side<'a> {
     policy: Loaded,
@@ -114,8 +108,8 @@ impl<'a> Side<'a> {
 
 impl Replay {
     pub(super) fn run(mut self) -> Result<Outcome> {
-        if self.by.is_some() && self.format == Format::Json {
-            return Err(Error::new("expected --by with --format text, found --format json, which has no table"));
+        if self.by.is_some() && self.format != Format::Text {
+            return Err(Error::new("expected --by with --format text, found another: a page has every table, JSON has none"));
         }
         if self.by.is_some() && !self.find.is_empty() {
             return Err(Error::new("expected either --by or --find, found both: what is found is shown one by one"));
@@ -164,10 +158,11 @@ impl Replay {
         let files = Files::named(&self.recordings);
         let progress = progress(&files);
         let name = self.against.as_ref().map(|path| path.display().to_string());
-        let mut report = Report::new(self.by.unwrap_or_default(), name);
+        let by = [self.by.unwrap_or_default()];
+        let by = if self.format == Format::Html { By::value_variants() } else { &by };
+        let mut report = Report::new(by, name);
         let redactor = Redactor::new(self.seed);
-        let json = self.format == Format::Json;
-        let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, json, look: self.look() };
+        let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, format: self.format, look: self.look() };
         let passed = Pass { renderer, progress: &progress }.run(&mut edges, &mut report, out)?;
         progress.finish_and_clear();
         if passed.late > 0 {
@@ -189,11 +184,7 @@ impl Replay {
             searched: (!self.find.is_empty()).then_some(passed.exchanges),
             seed: self.seed,
         };
-        match self.format {
-            Format::Json => write_summary(out, report.totals(), &summary),
-            Format::Text => out.write_all(self.text(&report, &summary).context(|| "can't show the results")?.as_bytes()),
-        }
-        .context(|| "can't write the results")?;
+        renderer.end(out, &report, &summary).context(|| "can't write the results")?;
         Ok(match () {
             () if passed.fatal => Outcome::Unusable,
             () if self.reasons_to_fail().any(|kind| kind.count(&report, &passed) > 0) => Outcome::Finding,
@@ -203,22 +194,6 @@ impl Replay {
 
     fn look(&self) -> Look {
         if self.out.is_none() { Look::of_stdout() } else { Look::PLAIN }
-    }
-
-    /// What stands behind the exchanges: the report, or how many were found; then what it was made with.
-    fn text(&self, report: &Report, summary: &Summary<'_>) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        match summary.searched {
-            None => report.write(&mut text, self.look())?,
-            Some(searched) => writeln!(text, "\n{} of {searched} exchanges found", report.totals().exchanges)?,
-        }
-        let version = |version: Option<&str>| version.unwrap_or("of unknown version").to_owned();
-        write!(text, "\npolicy {}, module {}, ", summary.fingerprint, version(summary.version))?;
-        if let Some((fingerprint, other)) = summary.against {
-            write!(text, "against policy {fingerprint}, module {}, ", version(other))?;
-        }
-        writeln!(text, "seed {}, {} malformed", summary.seed, summary.malformed)?;
-        Ok(text)
     }
 
     fn reasons_to_fail(&self) -> impl Iterator<Item = FailOn> {

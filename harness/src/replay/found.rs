@@ -15,8 +15,8 @@ use crate::recording::{Caller, Recorded};
 #[derive(Debug, Serialize)]
 pub(super) struct Found<'a> {
     time: String,
-    method: &'a str,
-    url: String,
+    pub(super) method: &'a str,
+    pub(super) url: String,
     api: Option<&'a str>,
     caller: FoundCaller<'a>,
     ids: &'a [String],
@@ -25,8 +25,8 @@ pub(super) struct Found<'a> {
     trace_from: Option<&'static str>,
     backend: Backend<'a>,
     /// What the client got.
-    status: Option<u16>,
-    failed: Option<&'static str>,
+    pub(super) status: Option<u16>,
+    pub(super) failed: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,7 +81,7 @@ impl<'a> Found<'a> {
         let status = self.status.map_or_else(|| "?".to_owned(), |status| status.to_string());
         let failed = format!("{:<7}", self.failed.unwrap_or("-"));
         let failed = look.styled(if self.failed.is_some() { Style::Alarm } else { Style::Plain }, &failed);
-        let time = replayed.recorded.time.strftime("%F %T%.3f");
+        let time = self.shown_time(replayed);
         writeln!(out, "{time}  {status:>6}  {failed}  {} {}", self.method, self.url.escape_debug())?;
         let (mut used, width) = (0, look.width.unwrap_or(READABLE));
         for detail in self.details(replayed, place) {
@@ -97,7 +97,13 @@ impl<'a> Found<'a> {
         writeln!(out)
     }
 
-    fn details(&self, replayed: &Replayed, place: &str) -> Vec<String> {
+    /// The time for people, who need no more than milliseconds.
+    pub(super) fn shown_time(&self, replayed: &Replayed) -> String {
+        replayed.recorded.time.strftime("%F %T%.3f").to_string()
+    }
+
+    /// Whatever else is told, for people.
+    pub(super) fn details(&self, replayed: &Replayed, place: &str) -> Vec<String> {
         let mut details = Vec::new();
         let mut add = |name: &str, values: Vec<String>| {
             if !values.is_empty() {

@@ -49,7 +49,7 @@ impl Pass<'_> {
     /// When the module traps, `out` can't be written, or there is no thread to be had.
     pub fn run(&self, edges: &mut Edges<'_>, report: &mut Report, out: &mut impl Write) -> Result<Passed> {
         let Self { renderer, progress } = *self;
-        out.write_all(renderer.heading().as_bytes()).context(|| "can't write the results")?;
+        out.write_all(renderer.begin().as_bytes()).context(|| "can't write the results")?;
         let no_thread = || "can't start a thread";
         let mut passed = Passed::default();
         thread::scope(|scope| {

@@ -1,14 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is shown of each exchange, if anything is: off the thread that the module runs on.
+//! What is shown of a replay: before, of each exchange (off the thread that the module runs on), and at the end.
+
+use std::fmt;
+use std::io;
+
+use clap::ValueEnum;
 
 use super::edges::Executed;
 use super::found::{Found, HEADING};
-use super::{Agreement, Query, Replayed, write_exchange};
+use super::{Agreement, Query, Replayed, Report, Summary, html, json, text};
 use crate::Redactor;
 use crate::look::{Look, Style};
 use crate::recording::Files;
 
-/// How exchanges are shown.
+/// What results look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    Text,
+    /// One JSON object a line
+    Json,
+    /// A page for people, with pictures
+    Html,
+}
+
+/// How a replay is shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Renderer<'a> {
     /// The recordings' names.
@@ -17,8 +33,8 @@ pub struct Renderer<'a> {
     pub redactor: &'a Redactor,
     /// What is looked for: all of it must be touched.
     pub queries: &'a [Query],
-    /// One JSON object a line, or text for people.
-    pub json: bool,
+    /// What it looks like.
+    pub format: Format,
     /// How text may look.
     pub look: Look,
 }
@@ -48,29 +64,50 @@ impl Renderer<'_> {
         Shown { replayed, late, found, text }
     }
 
+    /// Memory takes whatever is written to it: what can fail here can't.
     fn text(&self, replayed: &Replayed) -> Vec<u8> {
         let place = replayed.recorded.place;
         let name = self.files.name(place.file);
+        let place = format!("{name}:{}", place.line);
         let searched = !self.queries.is_empty();
-        if self.json {
-            let mut line = Vec::new();
-            // Memory takes whatever is written to it.
-            let _ = write_exchange(&mut line, &name, replayed, self.redactor, searched);
-            return line;
-        }
         let mut text = String::new();
-        if searched {
-            let _ = Found::new(replayed).write(&mut text, replayed, &format!("{name}:{}", place.line), self.look);
+        match self.format {
+            Format::Json => {
+                let mut line = Vec::new();
+                let _ = json::write_exchange(&mut line, &name, replayed, self.redactor, searched);
+                return line;
+            }
+            Format::Text if searched => drop(Found::new(replayed).write(&mut text, replayed, &place, self.look)),
+            Format::Html if searched => drop(html::write_found(&mut text, replayed, &place)),
+            Format::Text | Format::Html => {}
         }
         text.into_bytes()
     }
 
-    /// What stands above the exchanges.
+    /// What stands before the exchanges.
     #[must_use]
-    pub fn heading(&self) -> String {
-        if self.json || self.queries.is_empty() {
-            return String::new();
+    pub fn begin(&self) -> String {
+        let searched = !self.queries.is_empty();
+        match self.format {
+            Format::Html => html::begin(searched),
+            Format::Text if searched => format!("{}\n", self.look.styled(Style::Bold, HEADING)),
+            Format::Text | Format::Json => String::new(),
         }
-        format!("{}\n", self.look.styled(Style::Bold, HEADING))
+    }
+
+    /// What stands behind the exchanges.
+    ///
+    /// # Errors
+    ///
+    /// When `out` can't be written.
+    pub fn end(&self, out: &mut impl io::Write, report: &Report, summary: &Summary<'_>) -> io::Result<()> {
+        let mut shown = String::new();
+        let written: fmt::Result = match self.format {
+            Format::Json => return json::write_summary(out, report.totals(), summary),
+            Format::Text => text::write_end(&mut shown, report, summary, self.look),
+            Format::Html => html::write_end(&mut shown, report, summary),
+        };
+        written.map_err(io::Error::other)?;
+        out.write_all(shown.as_bytes())
     }
 }

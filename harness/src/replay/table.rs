@@ -5,16 +5,15 @@
 
 use std::fmt;
 
+use super::columns::Columns;
 use crate::look::{Look, Style};
 
-/// Rows of a name and `N` numbers.
+/// Rows of a name and numbers.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
+pub(super) struct Table {
     name: &'static str,
-    headings: [&'static str; N],
-    /// The column in which anything but 0 is something to look at.
-    alarm: usize,
-    rows: Vec<(String, [u64; N])>,
+    columns: &'static Columns,
+    rows: Vec<(String, Vec<u64>)>,
 }
 
 /// How narrow a column may become, and how wide it is.
@@ -23,19 +22,19 @@ struct Column {
     width: usize,
 }
 
-impl<const N: usize> Table<N> {
-    pub(super) const fn new(name: &'static str, headings: [&'static str; N], alarm: usize) -> Self {
-        Self { name, headings, alarm, rows: Vec::new() }
+impl Table {
+    pub(super) const fn new(name: &'static str, columns: &'static Columns) -> Self {
+        Self { name, columns, rows: Vec::new() }
     }
 
     /// The row added last is the totals'.
-    pub(super) fn add(&mut self, name: &str, numbers: [u64; N]) {
+    pub(super) fn add(&mut self, name: &str, numbers: Vec<u64>) {
         self.rows.push((name.to_owned(), numbers));
     }
 
     pub(super) fn write(&self, out: &mut impl fmt::Write, look: Look) -> fmt::Result {
         let (name, columns) = self.fit(look.width);
-        let heading = columns.iter().zip(self.headings).map(|(column, heading)| {
+        let heading = columns.iter().zip(self.columns.headings).map(|(column, heading)| {
             let width = column.width;
             format!("  {:>width$}", shortened(heading, width))
         });
@@ -51,7 +50,7 @@ impl<const N: usize> Table<N> {
             let style = if is_total { Style::Bold } else { Style::Plain };
             write!(out, "{}", look.styled(style, &format!("{:<name$}", shortened(row, name))))?;
             for (index, (column, &number)) in columns.iter().zip(numbers).enumerate() {
-                let style = if index == self.alarm && number > 0 { Style::Alarm } else { style };
+                let style = if index == self.columns.alarm && number > 0 { Style::Alarm } else { style };
                 let width = column.width;
                 write!(out, "  {}", look.styled(style, &format!("{number:>width$}")))?;
             }
@@ -63,7 +62,8 @@ impl<const N: usize> Table<N> {
     /// The widths of the names and of the other columns.
     fn fit(&self, limit: Option<usize>) -> (usize, Vec<Column>) {
         let mut name = self.rows.iter().map(|(name, _)| length(name)).chain([length(self.name)]).max().unwrap_or(0);
-        let mut columns: Vec<Column> = self.headings.iter().enumerate().map(|(index, heading)| self.column(index, heading)).collect();
+        let mut columns: Vec<Column> =
+            self.columns.headings.iter().enumerate().map(|(index, heading)| self.column(index, heading)).collect();
         let full = |name: usize, columns: &[Column]| name + columns.iter().map(|column| 2 + column.width).sum::<usize>();
         let excess = |name, columns: &[Column]| limit.map_or(0, |limit| full(name, columns).saturating_sub(limit));
         let shorten = |name: usize, least: usize, excess: usize| name.saturating_sub(excess).max(least.min(name));
@@ -105,11 +105,13 @@ const SHORTEST: usize = 4;
 mod tests {
     use super::*;
 
+    const COLUMNS: Columns = Columns { headings: &["exchanges", "differed", "undecidable"], alarm: 1, numbers: |_| Vec::new(), parts: &[] };
+
     fn shown(width: Option<usize>, colour: bool) -> String {
-        let mut table = Table::new("API", ["exchanges", "differed", "undecidable"], 1);
-        table.add("api.contoso.example", [50, 0, 0]);
-        table.add("weather", [1_000_000, 3, 12]);
-        table.add("all", [1_000_050, 3, 12]);
+        let mut table = Table::new("API", &COLUMNS);
+        table.add("api.contoso.example", vec![50, 0, 0]);
+        table.add("weather", vec![1_000_000, 3, 12]);
+        table.add("all", vec![1_000_050, 3, 12]);
         let mut text = String::new();
         table.write(&mut text, Look { width, colour }).unwrap();
         text

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::found::Found;
+use super::summary::Summary;
 use super::{Agreement, Decided, Replayed, Totals};
 use crate::Redactor;
 use crate::host::HeaderMap;
@@ -59,23 +60,6 @@ struct Difference<'a> {
     expected: &'a Value,
     found: &'a Value,
     explained_by: Option<&'a str>,
-}
-
-/// What the last line says besides the totals.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary<'a> {
-    /// Records that can't be read.
-    pub malformed: u64,
-    /// The policy's fingerprint.
-    pub fingerprint: &'a str,
-    /// The module's version.
-    pub version: Option<&'a str>,
-    /// The policy's fingerprint and the module's version of the edge that was compared with, if one was.
-    pub against: Option<(&'a str, Option<&'a str>)>,
-    /// How many exchanges were searched, if they were.
-    pub searched: Option<u64>,
-    /// The seed.
-    pub seed: u64,
 }
 
 #[derive(Serialize)]
@@ -144,7 +128,7 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
 /// # Errors
 ///
 /// When `out` can't be written.
-pub fn write_summary(out: &mut impl Write, totals: &Totals, summary: &Summary<'_>) -> io::Result<()> {
+pub(super) fn write_summary(out: &mut impl Write, totals: &Totals, summary: &Summary<'_>) -> io::Result<()> {
     let &Totals { exchanges, admitted, refused, agreed, differed, undecidable, .. } = totals;
     let &Summary { malformed, fingerprint, version, against, searched, seed } = summary;
     let summary = SummaryLine {

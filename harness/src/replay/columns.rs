@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The numbers of a table's rows, by what the edge is compared with.
+
+use super::report::Report;
+use super::totals::Totals;
+
+/// What stands in each row.
+#[derive(Debug)]
+pub(super) struct Columns {
+    pub(super) headings: &'static [&'static str],
+    /// The column in which anything but 0 is something to look at.
+    pub(super) alarm: usize,
+    pub(super) numbers: fn(&Totals) -> Vec<u64>,
+    /// What a row's bar is made of, by column; the rest of the exchanges is not drawn.
+    pub(super) parts: &'static [usize],
+}
+
+impl Columns {
+    /// Those of a report.
+    pub(super) const fn of(report: &Report) -> &'static Self {
+        if report.against.is_some() { &AGAINST_EDGE } else { &WITH_RECORD }
+    }
+}
+
+const WITH_RECORD: Columns = Columns {
+    headings: &["exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable"],
+    alarm: 5,
+    numbers: |totals| {
+        let &Totals { exchanges, continued, restarted, refused, agreed, differed, undecidable, .. } = totals;
+        vec![exchanges, continued, restarted, refused, agreed, differed, undecidable]
+    },
+    parts: &[1, 2, 3],
+};
+
+const AGAINST_EDGE: Columns = Columns {
+    headings: &["exchanges", "differed", "newly refused", "newly admitted", "otherwise"],
+    alarm: 1,
+    numbers: |totals| {
+        let &Totals { exchanges, differed, newly_refused, newly_admitted, .. } = totals;
+        let otherwise = differed.saturating_sub(newly_refused).saturating_sub(newly_admitted);
+        vec![exchanges, differed, newly_refused, newly_admitted, otherwise]
+    },
+    parts: &[3, 4, 2],
+};

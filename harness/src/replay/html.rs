@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `--format html`: one page that stands by itself, with a bar for every row. It loads nothing and runs nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+
+use super::Replayed;
+use super::columns::Columns;
+use super::found::Found;
+use super::report::{Report, Rows};
+use super::summary::Summary;
+use super::text::{SHADOWED, differed};
+
+/// The page up to its exchanges, which are shown where they are `searched`.
+pub(super) fn begin(searched: bool) -> String {
+    let mut page =
+        format!("<!DOCTYPE html>\n<html lang=\"en\"><head>{HEAD}<style>{STYLE}</style></head>\n<body><h1>tracegate replay</h1>\n");
+    if searched {
+        page.push_str("<table><thead><tr>");
+        for heading in ["time (UTC)", "status", "failed", "request"] {
+            page.push_str(&format!("<th scope=\"col\">{heading}</th>"));
+        }
+        page.push_str("</tr></thead><tbody>\n");
+    }
+    page
+}
+
+/// Writes an exchange that was found.
+pub(super) fn write_found(out: &mut impl Write, replayed: &Replayed, place: &str) -> fmt::Result {
+    let found = Found::new(replayed);
+    let class = if found.failed.is_some() { " class=\"alarm\"" } else { "" };
+    let status = found.status.map_or_else(|| "?".to_owned(), |status| status.to_string());
+    write!(out, "<tr><td>{}</td><td class=\"number\">{status}</td>", found.shown_time(replayed))?;
+    write!(out, "<td{class}>{}</td>", found.failed.unwrap_or("-"))?;
+    write!(out, "<td><b>{} {}</b>", escaped(found.method), escaped(&found.url))?;
+    found.details(replayed, place).iter().try_for_each(|detail| write!(out, "<br/>{}", escaped(detail)))?;
+    writeln!(out, "</td></tr>")
+}
+
+/// Writes what stands behind the exchanges, to the end of the page.
+pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary<'_>) -> fmt::Result {
+    match summary.searched {
+        Some(searched) => writeln!(out, "</tbody></table>\n<p>{} of {searched} exchanges found</p>", report.totals().exchanges)?,
+        None => write_report(out, report)?,
+    }
+    writeln!(out, "<footer>{}</footer>\n</body></html>", escaped(&summary.to_string()))
+}
+
+fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
+    report.tables.iter().try_for_each(|rows| write_table(out, report, rows))?;
+    if report.against.is_none() {
+        write_counts(out, SHADOWED, &report.shadowed)?;
+    }
+    if !report.undecidable.is_empty() {
+        writeln!(out, "<h2>undecidable</h2>\n<table><tbody>")?;
+        for (undecidable, count) in &report.undecidable {
+            let (code, explanation) = (undecidable.as_str(), undecidable.explanation());
+            writeln!(out, "<tr><td class=\"number\">{count}</td><th scope=\"row\">{code}</th><td>{explanation}</td></tr>")?;
+        }
+        writeln!(out, "</tbody></table>")?;
+    }
+    if !report.differences.is_empty() {
+        writeln!(out, "<h2 class=\"alarm\">{}</h2>\n<ul>", escaped(&differed(report)))?;
+        report.differences.iter().try_for_each(|difference| writeln!(out, "<li>{}</li>", escaped(difference)))?;
+        writeln!(out, "</ul>")?;
+    }
+    Ok(())
+}
+
+fn write_table(out: &mut impl Write, report: &Report, rows: &Rows) -> fmt::Result {
+    let columns = Columns::of(report);
+    let numbers = |totals| (columns.numbers)(totals);
+    let most = report.rows(rows).filter_map(|(_, totals)| numbers(totals).first().copied()).max().unwrap_or(0);
+    write!(out, "<h2>by {}</h2>\n<table><thead><tr><th scope=\"col\">{0}</th><td>", rows.by.heading())?;
+    for (place, &part) in columns.parts.iter().enumerate() {
+        let heading = columns.headings.get(part).copied().unwrap_or_default();
+        write!(out, "<span class=\"part{place}\">■</span> {heading} ")?;
+    }
+    write!(out, "</td>")?;
+    columns.headings.iter().try_for_each(|heading| write!(out, "<th scope=\"col\">{heading}</th>"))?;
+    writeln!(out, "</tr></thead><tbody>")?;
+    for (name, totals) in report.rows(rows) {
+        write_row(out, columns, name, &numbers(totals), Some(most))?;
+    }
+    writeln!(out, "</tbody><tfoot>")?;
+    write_row(out, columns, "all", &numbers(report.totals()), None)?;
+    writeln!(out, "</tfoot></table>")
+}
+
+/// One row; its bar, if it has one, is as long as it is of the `most`.
+fn write_row(out: &mut impl Write, columns: &Columns, name: &str, numbers: &[u64], most: Option<u64>) -> fmt::Result {
+    write!(out, "<tr><th scope=\"row\">{}</th><td>", escaped(name))?;
+    if let Some(most) = most {
+        write!(
+            out,
+            "<svg width=\"200\" height=\"12\" viewBox=\"0 0 {} 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+            most.max(1)
+        )?;
+        let mut start = 0;
+        for (place, &part) in columns.parts.iter().enumerate() {
+            let length = numbers.get(part).copied().unwrap_or(0);
+            if length == 0 {
+                continue;
+            }
+            write!(out, "<rect class=\"part{place}\" x=\"{start}\" width=\"{length}\" height=\"1\"/>")?;
+            start += length;
+        }
+        write!(out, "</svg>")?;
+    }
+    write!(out, "</td>")?;
+    for (place, &number) in numbers.iter().enumerate() {
+        let alarm = if place == columns.alarm && number > 0 { " alarm" } else { "" };
+        write!(out, "<td class=\"number{alarm}\">{number}</td>")?;
+    }
+    writeln!(out, "</tr>")
+}
+
+fn write_counts(out: &mut impl Write, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h2>{}</h2>\n<table><tbody>", escaped(heading))?;
+    for (reason, count) in counts {
+        writeln!(out, "<tr><td class=\"number\">{count}</td><th scope=\"row\">{}</th></tr>", escaped(reason))?;
+    }
+    writeln!(out, "</tbody></table>")
+}
+
+/// Text as it may stand anywhere in a page: neither markup nor a control character.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            letter if letter.is_control() => escaped.extend(letter.escape_debug()),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// Whatever a recording may have smuggled in, nothing is loaded or run.
+const HEAD: &str = "<meta charset=\"utf-8\"/><meta name=\"viewport\" content=\"width=device-width\"/>\
+    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\
+    <title>tracegate replay</title>";
+
+const STYLE: &str = "\
+    :root { color-scheme: light dark; font: 14px/1.5 system-ui, sans-serif; } \
+    body { margin: 2rem; } \
+    table { border-collapse: collapse; } \
+    th, td { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; font-weight: normal; } \
+    thead, tfoot th, tfoot td { border-bottom: 1px solid; border-top: 1px solid; } \
+    tfoot th, tfoot td, thead th { font-weight: bold; } \
+    td.number, thead th:nth-child(n+3) { text-align: right; font-variant-numeric: tabular-nums; } \
+    .alarm { color: #c22; font-weight: bold; } \
+    .part0 { fill: #27b; color: #27b; } .part1 { fill: #999; color: #999; } .part2 { fill: #c22; color: #c22; } \
+    footer { margin-top: 2rem; }";
