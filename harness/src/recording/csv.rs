@@ -11,7 +11,7 @@ use super::fields::{Cell, Fields, known};
 use super::flat;
 use super::frame::{FrameError, MAX_RECORD};
 use super::lookahead::Lookahead;
-use super::splitter::{Split, Splitter};
+use super::splitter::{Split, Splitter, Texts};
 
 /// One row.
 pub(super) struct Row {
@@ -19,7 +19,7 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// How many bytes it has.
     pub(super) size: usize,
-    fields: Vec<Vec<u8>>,
+    fields: Texts,
     columns: Columns,
 }
 
@@ -30,7 +30,7 @@ impl Row {
     /// The fields by name, those that any layout knows.
     pub(super) fn by_name(&self) -> Result<Fields<'_>, String> {
         let mut fields = Fields::default();
-        for (name, field) in self.columns.iter().zip(&self.fields) {
+        for (name, field) in self.columns.iter().zip(self.fields.iter()) {
             if let Some(name) = *name {
                 let text = std::str::from_utf8(field).map_err(|_| format!("{name}: expected text in UTF-8, found other bytes"))?;
                 fields.add(name, Cell::Text(text));
@@ -83,7 +83,7 @@ impl<R: Read> Rows<R> {
 
     fn read_header(&mut self) -> Result<(), FrameError> {
         let Some(header) = self.split()? else { return Ok(()) };
-        let columns: Columns = header.fields.iter().map(|name| column(name)).collect();
+        let columns: Columns = header.fields.iter().map(column).collect();
         let unusable = |message| FrameError::Unusable { line: header.line, message };
         let mut fields = Fields::default();
         for name in columns.iter().flatten() {
