@@ -481,6 +481,22 @@ fn no_credential_comes_out() {
 }
 
 #[test]
+fn nothing_that_a_terminal_would_obey_comes_out() {
+    let scratch = TempDir::new().unwrap();
+    let hostile = "\u{1b}[31m\u{9b}1m\u{7f}\u{202e}\u{7}";
+    let refused = json!({"lastError": {"source": "ip-filter", "reason": hostile}, "backendResponseCode": null, "apiId": hostile});
+    let native = json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/"}, "expect": {"reason": hostile, "decision": "admitted"}});
+    let wrong = json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/", hostile: 1}});
+    let log = file(&scratch, &format!("log{hostile}.json"), &format!("{}\n{native}\n{wrong}\n", record(refused)));
+    for arguments in [&[][..], &["--find", "path=/"], &["--by", "reason"], &["--format", "html"]] {
+        let output = replay(&[&[text(&log)][..], arguments].concat());
+        let shown = stdout(&output) + &stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{shown:?}");
+        assert!(!shown.contains(['\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{7}']), "{shown:?}");
+    }
+}
+
+#[test]
 fn results_go_to_a_file_whole() {
     let scratch = TempDir::new().unwrap();
     let out = scratch.path().join("out.ndjson");

@@ -42,6 +42,19 @@ impl Look {
     }
 }
 
+/// Text as it may go to a terminal: what it would obey, or not show, is escaped.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '"' | '\'' | '\\' => printable.push(letter),
+            letter => printable.extend(letter.escape_debug()),
+        }
+    }
+    printable
+}
+
 /// What a piece of text stands out as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -61,6 +74,12 @@ fn wants_colour(no_color: &OsStr, term: &OsStr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(printable("a \"b\" 'c' \\ é"), "a \"b\" 'c' \\ é");
+        assert_eq!(printable("\u{1b}[31m\u{9b}1m\u{7f}\u{202e}\n"), "\\u{1b}[31m\\u{9b}1m\\u{7f}\\u{202e}\\n");
+    }
 
     #[test]
     fn colour_is_for_those_who_want_it() {

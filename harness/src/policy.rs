@@ -55,13 +55,23 @@ impl std::error::Error for PolicyError {}
 /// [`PolicyError`], with everything that is wrong.
 pub fn read(path: &Path) -> Result<Loaded, PolicyError> {
     let file = path.display().to_string();
-    let text = fs::read(path).map_err(|error| PolicyError::Unreadable { file: file.clone(), error })?;
+    let text = fs::read(path).map_err(|error| PolicyError::Unreadable { file, error })?;
+    from_file(path, &text)
+}
+
+/// Reads the policy that a file of this name holds.
+///
+/// # Errors
+///
+/// As [`read`], but for what can't be read.
+pub fn from_file(path: &Path, text: &[u8]) -> Result<Loaded, PolicyError> {
+    let file = path.display().to_string();
     let yaml = match path.extension().map(|extension| extension.to_ascii_lowercase()) {
         Some(extension) if extension == "yaml" || extension == "yml" => true,
         Some(extension) if extension == "json" => false,
         _ => text.trim_ascii_start().first() != Some(&b'{'),
     };
-    let loaded = if yaml { from_yaml(&text) } else { Policy::from_json(&text) };
+    let loaded = if yaml { from_yaml(text) } else { Policy::from_json(text) };
     loaded.map_err(|findings| PolicyError::Invalid { file, findings })
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Credentials, replaced by digests: one that repeats can be told to repeat, none can be told.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
@@ -31,8 +33,7 @@ impl Redactor {
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
         let text = String::from_utf8_lossy(value);
-        let scheme = text.split(' ').next().unwrap_or_default();
-        if is_credential_header(name) || scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic") {
+        if is_credential_header(name) || has_credential_scheme(&text) {
             return json!({"redacted": self.digest(value)});
         }
         // Trace context is what a replay is about, and its members are no parameters.
@@ -47,6 +48,15 @@ impl Redactor {
         }
     }
 
+    /// Text that should hold no credential, and may all the same: one with its scheme, or in a URL.
+    #[must_use]
+    pub fn text(&self, text: String) -> String {
+        if !text.contains(['=', '@', ' ', '%']) {
+            return text;
+        }
+        if has_credential_scheme(&text) { format!("REDACTED-{}", self.digest(text.as_bytes())) } else { self.url(&text) }
+    }
+
     /// A URL, or any text that may hold one, with the values of credential parameters as `REDACTED-1a2b3c4d` wherever
     /// parameters may stand, and without user information.
     #[must_use]
@@ -55,11 +65,12 @@ impl Redactor {
     }
 
     fn nested_url(&self, url: &str, nesting: usize) -> String {
+        let url = without_user_information(url);
         let mut redacted = String::with_capacity(url.len());
         // In a path, a segment's parameters end with the segment.
         let mut in_path = true;
         let mut before = None;
-        let mut rest = url;
+        let mut rest = url.as_ref();
         while !rest.is_empty() {
             let end = rest.find(|byte| SEPARATORS.contains(&byte) || (in_path && byte == '/')).unwrap_or(rest.len());
             let (parameter, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -70,11 +81,6 @@ impl Redactor {
                     redacted.push_str(name);
                     redacted.push_str("=REDACTED-");
                     redacted.push_str(&self.digest(value.as_bytes()));
-                }
-                // What stands between `//` and `@` is user information.
-                None if redacted.ends_with("//") && parameter.contains('@') => {
-                    redacted.push_str("REDACTED@");
-                    redacted.push_str(parameter.rsplit('@').next().unwrap_or_default());
                 }
                 _ => redacted.push_str(parameter),
             }
@@ -96,9 +102,35 @@ impl Redactor {
     }
 }
 
+/// A text without what stands between `//` and the last `@` of an authority (RFC 3986 section 3.2).
+fn without_user_information(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') || !text.contains("//") {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split("//");
+    let mut without = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(AUTHORITY_ENDS).unwrap_or(part.len());
+        let (authority, rest) = part.split_at_checked(end).unwrap_or((part, ""));
+        without.push_str("//");
+        match authority.rsplit_once('@') {
+            Some((_, host)) => without.extend(["REDACTED@", host]),
+            None => without.push_str(authority),
+        }
+        without.push_str(rest);
+    }
+    Cow::Owned(without)
+}
+
 /// Whether a value is a digest already, to the letter.
 fn is_redacted(value: &str) -> bool {
     value.strip_prefix("REDACTED-").is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Whether a value is a credential by its scheme (RFC 9110 section 11.4).
+fn has_credential_scheme(value: &str) -> bool {
+    let scheme = value.trim_start().split(' ').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic")
 }
 
 /// Whether a header's value is a credential, by its name in any case.
@@ -126,7 +158,7 @@ fn is_credential_name(name: &str) -> bool {
 }
 
 /// A parameter's name may be written with escapes, as `subscription%2Dkey`.
-fn percent_decoded(name: &str) -> String {
+pub(crate) fn percent_decoded(name: &str) -> String {
     let mut decoded = Vec::with_capacity(name.len());
     let mut rest = name.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -143,6 +175,7 @@ fn percent_decoded(name: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
+const AUTHORITY_ENDS: [char; 9] = ['/', '?', '#', ' ', '\t', '"', '<', '>', '\\'];
 const SEPARATORS: [char; 11] = ['?', '&', ';', '#', ',', ' ', '\t', '"', '\'', '<', '>'];
 /// How often a URL is looked for within a URL.
 const MAX_NESTING: usize = 3;
@@ -187,6 +220,9 @@ mod tests {
             ("/a;key=s3cret/../b?c=/d", "/a;key=REDACTED-*/../b?c=/d"),
             ("<https://h/?sig=s3cret>; rel=next", "<https://h/?sig=REDACTED-*>; rel=next"),
             ("https://u:s3cret@h/?a=1", "https://REDACTED@h/?a=1"),
+            ("https://u:s3cret=@h/?a=1", "https://REDACTED@h/?a=1"),
+            ("https://u;a,b&c'd:s3cret@x@h:8/?a=1", "https://REDACTED@h:8/?a=1"),
+            ("a=//u:s3cret@h b=//h/@x", "a=//REDACTED@h b=//h/@x"),
             ("/a?mail=a@b", "/a?mail=a@b"),
             ("/key=1", "/key=1"),
             ("/a?monkey=1", "/a?monkey=1"),

@@ -6,11 +6,12 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::json;
 use tempfile::TempDir;
 use tracegate_tests::{lines, stderr};
 
 use crate::results::{COLUMNS, ROW};
-use crate::{gzip, replay};
+use crate::{gzip, read, replay};
 
 /// 100 MB of one line, plain and packed: refused where it stands, in memory that doesn't grow with it.
 #[test]
@@ -84,6 +85,19 @@ fn more_elements_than_records_could_be_are_refused_in_bounded_memory() {
             let (least, most) = (peak_memory(&small), peak_memory(&path));
             assert!(most < least + (64 << 10), "{least} and {most} KiB");
         }
+    }
+}
+
+/// Each header line takes more memory than its text.
+#[test]
+fn more_header_lines_than_a_gateway_takes_are_refused() {
+    let message = "expected at most 10000 header lines, found ";
+    let lines = vec![""; 11_000];
+    let log = json!({"time": "2026-10-05T06:00:00Z", "properties": {"method": "GET", "url": "https://a/", "requestHeaders": {"a": lines, "b": ""}}});
+    let native = json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/", "headers": vec![["a", ""]; 11_000]}});
+    for record in [log, native] {
+        let messages = read(record.to_string().as_bytes()).1;
+        assert!(messages.len() == 1 && messages[0].contains(message), "{messages:?}");
     }
 }
 

@@ -108,3 +108,28 @@ fn hostile_csv_takes_linear_time_and_bounded_memory() {
     assert_eq!((found.len(), messages.len()), (1, 200_000));
     assert!(begun.elapsed().as_secs() < 20);
 }
+
+/// As the portal exports what a query found: times in a way of its own.
+#[test]
+fn times_of_the_portal_are_read_where_they_are_said_to_be_utc() {
+    let row = |column: &str, time: &str| read(format!("{column},Method,Url\n\"{time}\",GET,https://a.example/\n").as_bytes());
+    for (time, expected) in [
+        ("2/25/2025, 9:19:25.391 AM", "2025-02-25T09:19:25.391Z"),
+        ("12/1/2025, 12:00:00 AM", "2025-12-01T00:00:00Z"),
+        ("12/1/2025, 12:00:01.5 PM", "2025-12-01T12:00:01.5Z"),
+        ("2026-10-05 06:01:06.742", "2026-10-05T06:01:06.742Z"),
+        ("2026-10-05T06:01:06.742Z", "2026-10-05T06:01:06.742Z"),
+    ] {
+        let (found, messages) = row("TimeGenerated [UTC]", time);
+        assert_eq!((found.len(), messages.len()), (1, 0), "{time}: {messages:?}");
+        assert_eq!(found[0].time.to_string(), expected, "{time}");
+    }
+    for (column, time) in [
+        ("TimeGenerated [UTC]", "25/02/2025, 09:19:25.391"),
+        ("TimeGenerated [UTC]", "13/1/2025, 9:00:00 AM"),
+        ("TimeGenerated", "2/25/2025, 9:19:25.391 AM"),
+    ] {
+        let messages = row(column, time).1;
+        assert_eq!(messages, [format!("log:2: TimeGenerated: expected an RFC 3339 date and time, found {time:?}")]);
+    }
+}

@@ -76,7 +76,8 @@ fn any_number_of_files_is_read_in_time_order() {
             let request = json!({"method": "GET", "path": "/"});
             format!("{}\n", json!({"time": format!("2026-10-{:02}T{:02}:00:{second}Z", 1 + hour / 24, hour % 24), "request": request}))
         });
-        fs::write(scratch.path().join(format!("{hour:03}")), records.concat()).unwrap();
+        // Their names are in another order than their times.
+        fs::write(scratch.path().join(format!("{:03}", hour * 7 % 200)), records.concat()).unwrap();
     }
     let files = Files::named(&[scratch.path().to_owned()]);
     let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
@@ -101,4 +102,10 @@ fn records_late_by_more_than_the_window_are_told() {
     let late: Vec<(u64, bool)> =
         InOrder::new([records], 2).map(|next| next.map(|ordered| (ordered.recorded.place.line, ordered.late)).unwrap()).collect();
     assert_eq!(late, [(2, false), (3, true), (4, true), (5, true), (1, false)]);
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_told() {
+    let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    assert_eq!(read(&utf_16("\u{feff}{\"a\":1}")).1, ["log: expected text in UTF-8, found UTF-16"]);
 }

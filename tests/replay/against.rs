@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
+use std::thread;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -113,6 +115,38 @@ fn modules_are_told_by_their_first_bytes() {
     assert_eq!(summary(&lines)["against"]["module_version"], Value::Null);
     let fields: BTreeSet<&str> = lines.iter().filter_map(|line| line["difference"]["field"].as_str()).collect();
     assert_eq!(fields, BTreeSet::from(["decision", "upstream_headers"]));
+}
+
+/// What a pull request is checked for is its author's choice.
+#[test]
+fn newly_refused_and_newly_admitted_are_findings_of_their_own() {
+    let scratch = TempDir::new().unwrap();
+    let (edge, sample) = (with_a_rule(&scratch, "{name: closed, require: deny}"), workspace::sample_policy());
+    for (policy, against, kind, code, told) in [
+        (&edge, &sample, "newly-refused", Some(1), "findings: 324 newly-refused\n"),
+        (&edge, &sample, "newly-admitted", Some(0), ""),
+        (&sample, &edge, "newly-refused", Some(0), ""),
+        (&sample, &edge, "newly-admitted", Some(1), "findings: 324 newly-admitted\n"),
+    ] {
+        let output = replay(&["--policy", text(policy), "--against", text(against), "--fail-on", kind]);
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (code, told), "{kind}");
+    }
+}
+
+/// As a shell's `<(git show main:edge.yaml)` hands it over.
+#[cfg(unix)]
+#[test]
+fn a_policy_to_compare_with_may_come_through_a_pipe() {
+    let scratch = TempDir::new().unwrap();
+    let path = scratch.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let writing = thread::spawn({
+        let path = path.clone();
+        move || fs::write(path, fs::read(workspace::sample_policy()).unwrap()).unwrap()
+    });
+    let output = replay(&["--against", text(&path)]);
+    writing.join().unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
 
 #[test]

@@ -27,18 +27,30 @@ fn found(scratch: &TempDir, records: &[Value], queries: &[&str]) -> Vec<u64> {
 #[test]
 fn a_path_is_found_with_all_below_it_at_the_gateway_and_at_the_backend() {
     let scratch = TempDir::new().unwrap();
-    let records: Vec<Value> =
-        ["/files/42", "/files/42/versions/7?x=1", "/files/421", "/FILES/42", "/files/%34%32/", "/a/../files/42", "/files"]
-            .into_iter()
-            .map(|path| record(json!({"url": format!("https://api.example{path}")})))
-            .chain([record(json!({"backendUrl": "https://blobs.example/files/42?sig=x"})), record(json!({"backendUrl": "not a url"}))])
-            .collect();
+    let records: Vec<Value> = [
+        "/files/42",
+        "/files/42/versions/7?x=1",
+        "/files/421",
+        "/FILES/42",
+        "/files/%34%32/",
+        "/a/../files/42",
+        "/files",
+        "/files/42/%zz",
+        "/files/42\\x",
+    ]
+    .into_iter()
+    .map(|path| record(json!({"url": format!("https://api.example{path}")})))
+    .chain(
+        ["https://blobs.example/files/42?sig=x", "not a url", "/files/42", "https://blobs.example?x=/files/42"]
+            .map(|url| record(json!({"backendUrl": url}))),
+    )
+    .collect();
     for (query, expected) in [
-        ("path=/files/42", &[1, 2, 5, 6, 8][..]),
-        ("path=/files/42/", &[1, 2, 5, 6, 8]),
-        ("path=/files/{file}", &[1, 3, 6, 8]),
+        ("path=/files/42", &[1, 2, 5, 6, 8, 10, 12][..]),
+        ("path=/files/42/", &[1, 2, 5, 6, 8, 10, 12]),
+        ("path=/files/{file}", &[1, 2, 3, 5, 6, 8, 9, 10, 12]),
         ("path=/files/{file}/versions/{version}", &[2]),
-        ("path=/", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ("path=/", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]),
         ("path=/nowhere", &[]),
     ] {
         assert_eq!(found(&scratch, &records, &[query]), expected, "{query}");
@@ -63,6 +75,8 @@ fn an_id_is_found_wherever_it_stands_whole() {
         record(json!({"requestHeaders": {"Authorization": format!("Bearer {guid}"), "x-api-key": guid}})),
         record(json!({"requestHeaders": {"traceparent": parent}})),
         record(json!({"backendRequestHeaders": {"Traceparent": parent}})),
+        record(json!({"url": "https://api.example/o%2F4711?a=%20815"})),
+        record(json!({"requestHeaders": {"Request-Id": "|4711_1.2."}})),
     ];
     for (id, expected) in [
         (guid.to_ascii_uppercase().as_str(), &[1, 2, 3, 4, 5, 6][..]),
@@ -70,6 +84,8 @@ fn an_id_is_found_wherever_it_stands_whole() {
         (TRACE, &[9, 10]),
         ("b7ad6b7169203331", &[9]),
         ("files", &[2, 3, 7]),
+        ("4711", &[11, 12]),
+        ("815", &[11]),
     ] {
         assert_eq!(found(&scratch, &records, &[&format!("id={id}")]), expected, "{id}");
     }
@@ -81,11 +97,13 @@ fn a_caller_is_found_by_any_of_its_names_and_queries_narrow_each_other() {
     let native = json!({"time": "2026-10-05T06:00:01Z", "request": {"method": "GET", "path": "/a", "source": "[2001:db8::7]:443",
         "tls": {"uri_san": "spiffe://shop/billing", "subject": "CN=billing"}}});
     let mut addressed = record(json!({"apimSubscriptionId": "team-a", "userId": "7", "productId": "gold"}));
-    addressed["callerIpAddress"] = json!("203.0.113.9");
+    addressed["callerIpAddress"] = json!("203.0.113.9:4711");
     let other = record(json!({"apimSubscriptionId": "team-ab", "userId": 7, "url": "https://api.example/b"}));
     let records = [addressed, other, native];
     for (queries, expected) in [
         (&["caller=203.0.113.9"][..], &[1][..]),
+        (&["caller=::ffff:203.0.113.9"], &[1]),
+        (&["caller=[2001:db8::7]:80"], &[3]),
         (&["caller=203.0.113"], &[]),
         (&["caller=Team-A"], &[1]),
         (&["caller=7"], &[1, 2]),
@@ -123,40 +141,43 @@ fn it_is_told_where_an_exchange_failed_and_in_which_trace() {
     let error = |source: &str, reason: &str| json!({"source": source, "reason": reason, "message": "…"});
     let parent = |digit: &str| format!("00-{}-b7ad6b7169203331-01", digit.repeat(32));
     let told = [
-        (json!({}), json!(null), "replay"),
-        (json!({"requestHeaders": {"traceparent": parent("a")}}), json!(null), "caller"),
+        (json!({}), json!(null), None),
+        (json!({"requestHeaders": {"traceparent": parent("a")}}), json!(null), Some("caller")),
         (
             json!({"requestHeaders": {"traceparent": "broken"}, "backendRequestHeaders": {"traceparent": parent("b")}}),
             json!(null),
-            "backend",
+            Some("backend"),
         ),
-        (json!({"responseCode": 404, "backendResponseCode": 404}), json!("client"), "replay"),
-        (json!({"responseCode": 503, "backendResponseCode": 503}), json!("backend"), "replay"),
-        (json!({"responseCode": 200, "backendResponseCode": 404}), json!(null), "replay"),
-        (json!({"responseCode": 500, "backendResponseCode": 200}), json!("gateway"), "replay"),
-        (json!({"responseCode": 403, "backendResponseCode": 200}), json!("policy"), "replay"),
-        (json!({"responseCode": 401, "lastError": error("validate-jwt", "TokenExpired")}), json!("policy"), "replay"),
-        (json!({"responseCode": 429, "lastError": error("rate-limit", "RateLimitExceeded")}), json!("policy"), "replay"),
-        (json!({"responseCode": 404, "lastError": error("configuration", "OperationNotFound")}), json!("client"), "replay"),
-        (json!({"responseCode": 0, "lastError": error("forward-request", "ClientConnectionFailure")}), json!("client"), "replay"),
-        (json!({"responseCode": 500, "lastError": error("forward-request", "Timeout")}), json!("backend"), "replay"),
-        (json!({"responseCode": 500, "lastError": error("transport", "BackendConnectionFailure")}), json!("backend"), "replay"),
-        (json!({"responseCode": 500, "lastError": error("request-executor", "Unknown")}), json!("gateway"), "replay"),
-        (json!({"responseCode": 500, "lastError": error("set-header", "ExpressionValueEvaluationFailure")}), json!("policy"), "replay"),
-        (json!({"responseCode": "200", "backendResponseCode": null}), json!(null), "replay"),
+        (json!({"responseCode": 404, "backendResponseCode": 404}), json!("client"), None),
+        (json!({"responseCode": 503, "backendResponseCode": 503}), json!("backend"), None),
+        (json!({"responseCode": 200, "backendResponseCode": 404}), json!(null), None),
+        (json!({"responseCode": 500, "backendResponseCode": 200}), json!("gateway"), None),
+        (json!({"responseCode": 403, "backendResponseCode": 200}), json!("policy"), None),
+        (json!({"responseCode": 401, "lastError": error("validate-jwt", "TokenExpired")}), json!("policy"), None),
+        (json!({"responseCode": 429, "lastError": error("rate-limit", "RateLimitExceeded")}), json!("policy"), None),
+        (json!({"responseCode": 404, "lastError": error("configuration", "OperationNotFound")}), json!("client"), None),
+        (json!({"responseCode": 0, "lastError": error("forward-request", "ClientConnectionFailure")}), json!("client"), None),
+        (json!({"responseCode": 500, "lastError": error("forward-request", "Timeout")}), json!("backend"), None),
+        (json!({"responseCode": 500, "lastError": error("transport", "BackendConnectionFailure")}), json!("backend"), None),
+        (json!({"responseCode": 500, "lastError": error("request-executor", "Unknown")}), json!("gateway"), None),
+        (json!({"responseCode": 500, "lastError": error("set-header", "ExpressionValueEvaluationFailure")}), json!("policy"), None),
+        (json!({"responseCode": 502, "backendResponseCode": 404}), json!("gateway"), None),
+        (json!({"responseCode": 500, "lastError": error("send-request", "BackendConnectionFailure")}), json!("policy"), None),
+        (json!({"responseCode": 200, "lastError": {}}), json!(null), None),
+        (json!({"responseCode": 200, "backendResponseCode": null}), json!(null), None),
     ];
     // Logs that tell no errors don't tell where either, but for what the backend answered.
     let untold = [
         (json!({"timestamp": "2026-10-05T06:00:00Z", "method": "GET", "url": "https://a.example/", "responseCode": 403}), json!("unknown")),
         (
             json!({"timestamp": "2026-10-05T06:00:00Z", "method": "GET", "url": "https://a.example/", "responseCode": 500, "backendResponseCode": 500}),
-            json!("backend"),
+            json!(Some("backend")),
         ),
         (json!({"timestamp": "2026-10-05T06:00:00Z", "name": "GET /", "url": "https://a.example/", "resultCode": "500"}), json!("unknown")),
         (json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/"}, "response": {"status": 502}}), json!("backend")),
     ];
     let told = told.into_iter().map(|(properties, failed, trace_from)| (record(properties), failed, trace_from));
-    let cases: Vec<_> = told.chain(untold.into_iter().map(|(record, failed)| (record, failed, "replay"))).collect();
+    let cases: Vec<_> = told.chain(untold.into_iter().map(|(record, failed)| (record, failed, None))).collect();
     let log = file(&scratch, "log.json", &cases.iter().map(|(record, ..)| format!("{record}\n")).collect::<String>());
     let mut found = lines(&replay(&[text(&log), "--find", "path=/", "--format", "json"]));
     found.pop();
@@ -164,7 +185,7 @@ fn it_is_told_where_an_exchange_failed_and_in_which_trace() {
     assert_eq!(found.len(), cases.len());
     for ((record, failed, trace_from), line) in cases.iter().zip(&found) {
         let found = &line["found"];
-        assert_eq!((&found["failed"], found["trace_from"].as_str()), (failed, Some(*trace_from)), "{record}: {found}");
+        assert_eq!((&found["failed"], found["trace_from"].as_str()), (failed, *trace_from), "{record}: {found}");
     }
 }
 
@@ -188,7 +209,7 @@ fn what_is_found_is_shown_for_people_without_secrets() {
 2026-10-05 06:00:00.123     204  -        DELETE https://api.example/files/42?sig={redacted}
     trace {TRACE} (the caller's); caller 203.0.113.9, subscription team-a
     API files; backend blobs, https://blobs.example/42?sig={redacted}, answered 204
-    id c-1\\u{{1b}}[31m; edge admitted; at log.json:2
+    id c-1\\u{{1b}}[31m; this edge would admit; at log.json:2
 
 1 of 2 exchanges found
 "
@@ -196,6 +217,69 @@ fn what_is_found_is_shown_for_people_without_secrets() {
     assert!(shown.starts_with(&expected), "{shown}");
     let none = replay(&[text(&log), "--find", "path=/nowhere"]);
     assert!(none.status.code() == Some(0) && stdout(&none).contains("\n0 of 2 exchanges found\n"), "{}", stdout(&none));
+}
+
+/// Wherever a log has text, a credential may have ended up.
+#[test]
+fn no_credential_is_found() {
+    let scratch = TempDir::new().unwrap();
+    let secrets =
+        ["Bearer canary-7f3a9", "https://u:canary-7f3a9=@h/", "//u;,&'canary-7f3a9@h", "https://h/?a=1&subscription-key=canary-7f3a9"];
+    let mut records = Vec::new();
+    for secret in secrets {
+        let error = json!({"source": secret, "reason": secret, "message": secret});
+        let mut log =
+            record(json!({"apiId": secret, "apimSubscriptionId": secret, "userId": secret, "productId": secret, "backendId": secret,
+            "backendUrl": secret, "lastError": error, "requestHeaders": {"x": secret}}));
+        (log["correlationId"], log["callerIpAddress"]) = (json!(secret), json!(secret));
+        let time = "2026-10-05T06:00:00Z";
+        records.extend([
+            log,
+            json!({"TimeGenerated": time, "Method": "GET", "Url": "https://h/", "CorrelationId": secret, "BackendUrl": secret, "LastErrorReason": secret}),
+            json!({"timestamp": time, "name": "GET /", "url": "https://h/", "resultCode": 200, "id": secret, "operation_Id": secret, "client_IP": secret,
+                "customDimensions": {"Request Id": secret, "Subscription Name": secret, "API Name": secret}}),
+            json!({"timestamp": time, "method": "GET", "url": "https://h/", "requestId": secret, "userId": secret, "ipAddress": secret}),
+            json!({"time": time, "request": {"method": "GET", "path": "/", "tls": {"uri_san": secret, "subject": secret}}, "expect": {"reason": secret}}),
+            json!({"time": time, "request": {"method": "GET", "path": "/", "source": secret}}),
+            json!({"time": time, "request": {"method": "GET", "path": "/", secret: 1}}),
+        ]);
+    }
+    let log = file(&scratch, "log.json", &records.iter().map(|record| format!("{record}\n")).collect::<String>());
+    for arguments in [&["--find", "path=/"][..], &["--by", "reason"], &[]] {
+        for format in ["text", "json", "html"] {
+            if arguments.contains(&"--by") && format != "text" {
+                continue;
+            }
+            let output = replay(&[&[text(&log), "--format", format][..], arguments].concat());
+            let shown = stdout(&output) + &stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{shown}");
+            assert!(!shown.contains("canary-7f3a9"), "{format} {arguments:?}: {shown}");
+            if format == "json" {
+                assert_eq!(summary(&lines(&output))["exchanges"], secrets.len() * 5, "{shown}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_edges_what_was_found_is_shown_where_they_differ() {
+    let scratch = TempDir::new().unwrap();
+    let paths = ["/a", "/a/b", "/c"].map(|path| record(json!({"url": format!("https://api.example{path}")})).to_string());
+    let log = file(&scratch, "log.json", &paths.join("\n"));
+    let policy = |name: &str, rule: &str| {
+        let route = json!({"name": "b", "match": {"path": {"exact": "/a/b"}}, "rules": [{"name": "no", "require": rule}]});
+        file(
+            &scratch,
+            name,
+            &json!({"schema": 1, "service": {"name": "edge"}, "routes": [route], "default": {"action": "admit"}}).to_string(),
+        )
+    };
+    let (open, closed) = (policy("open.json", "anonymous"), policy("closed.json", "deny"));
+    let output = replay(&[text(&log), "--policy", text(&closed), "--against", text(&open), "--find", "path=/a"]);
+    let shown = stdout(&output);
+    assert_eq!((output.status.code(), shown.matches("this edge would").count()), (Some(1), 1), "{shown}");
+    assert!(shown.contains("this edge would refuse (AccessDenied)") && shown.contains("the other would admit"), "{shown}");
+    assert!(shown.contains("\n2 of 3 exchanges found, 1 of them decided otherwise than by "), "{shown}");
 }
 
 #[test]
@@ -233,4 +317,6 @@ fn a_query_that_is_none_is_code_2() {
     }
     let output = replay(&["--find", "id=a", "--by", "hour"]);
     assert!(output.status.code() == Some(2) && stderr(&output).contains("expected either --by or --find"), "{}", stderr(&output));
+    let output = replay(&["--find", "id=a", "--fail-on", "shadow"]);
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("expected --fail-on shadow without --find"), "{}", stderr(&output));
 }

@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 use crate::host::{self, Always, Message, Metering, Module, Options, Proxy, Reply, Request};
 use crate::look::Look;
 use crate::recording::{Files, InOrder, Ordered, Records, WINDOW};
-use crate::replay::{self, By, Edge, Edges, Format, Pass, Renderer, Replayed, Report};
+use crate::replay::{self, By, Edge, Edges, Format, Pass, Progress, Renderer, Replayed, Report};
 use crate::{Redactor, module, policy, workspace};
 
 /// Tells the shares of parsing, host, module, comparing and writing, exchanges a second, one after another and as a replay
@@ -108,12 +108,13 @@ fn replayed(module: &Module, policy: &str, format: Format) -> Result<f64> {
     let sample = fs::read(workspace::sample_recording()).context(|| "can't read the sample")?;
     let mut file = NamedTempFile::new().context(|| "can't write a recording")?;
     (0..COPIES).try_for_each(|_| file.write_all(&sample)).context(|| "can't write a recording")?;
-    let (files, redactor, progress) = (Files(vec![file.path().to_owned()]), Redactor::new(0), ProgressBar::hidden());
+    let (files, redactor) = (Files(vec![file.path().to_owned()]), Redactor::new(0));
+    let mut progress = Progress::over(&files, false);
     let mut edges = Edges { edge: Edge::start(module, policy, 0)?, against: None };
     let renderer = Renderer { files: &files, redactor: &redactor, queries: &[], format, look: Look::PLAIN };
     let begun = Instant::now();
     let mut report = Report::new(&[By::Api], None);
-    let passed = Pass { renderer, progress: &progress }.run(&mut edges, &mut report, &mut io::sink())?;
+    let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, &mut io::sink())?;
     Ok(f64::from(u32::try_from(passed.exchanges).unwrap_or(u32::MAX)) / begun.elapsed().as_secs_f64())
 }
 

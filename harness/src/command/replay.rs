@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate replay`
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::fs;
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracegate::config::Loaded;
 
 use super::Outcome;
@@ -14,9 +13,10 @@ use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering, Module};
 use crate::look::Look;
 use crate::output::OutputFile;
+use crate::policy::{self, PolicyError};
 use crate::recording::Files;
-use crate::replay::{By, Edge, Edges, Format, Pass, Passed, Query, Renderer, Report, Summary};
-use crate::{Redactor, module, policy, workspace};
+use crate::replay::{By, Edge, Edges, Format, Pass, Passed, Progress, Query, Renderer, Report, Summary};
+use crate::{Redactor, module, workspace};
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
 #[derive(Debug, Args)]
@@ -92,12 +92,39 @@ enum FailOn {
     Malformed,
     /// A rule in `mode: shadow` would have refused
     Shadow,
+    /// With --against: the edge refuses what the other admits
+    NewlyRefused,
+    /// With --against: the edge admits what the other refuses
+    NewlyAdmitted,
 }
 
 /// Where a policy and a module are from.
 struct Side<'a> {
     policy: Loaded,
     module: &'a Module,
+}
+
+/// What is compared with: another policy for the same module, or another module with the same policy.
+enum Other {
+    Policy(Box<Loaded>),
+    Module(Box<Module>),
+}
+
+impl Other {
+    /// Reads a file, once, as it may be a pipe. `None` where the policy is wrong; what is wrong has been said.
+    fn read(path: &Path) -> Result<Option<Self>> {
+        let bytes = fs::read(path).context(|| format!("can't read {}", path.display()))?;
+        if bytes.starts_with(b"\0asm") {
+            let module = Module::compile(&bytes, Metering::Time).context(|| path.display().to_string())?;
+            return Ok(Some(Self::Module(Box::new(module))));
+        }
+        Ok(said(policy::from_file(path, &bytes)).map(Box::new).map(Self::Policy))
+    }
+}
+
+/// A policy, or what is wrong with it on standard error.
+fn said(read: Result<Loaded, PolicyError>) -> Option<Loaded> {
+    read.inspect_err(|error| eprintln!("{error}")).ok()
 }
 
 impl<'a> Side<'a> {
@@ -114,27 +141,30 @@ impl Replay {
         if self.by.is_some() && !self.find.is_empty() {
             return Err(Error::new("expected either --by or --find, found both: what is found is shown one by one"));
         }
+        if self.fail_on.contains(&FailOn::Shadow) && !self.find.is_empty() {
+            return Err(Error::new("expected --fail-on shadow without --find: shadow rules count every exchange"));
+        }
         if self.recordings.is_empty() {
             self.recordings.push(shorten(workspace::sample_recording()));
             self.policy.get_or_insert_with(|| shorten(workspace::sample_policy()));
         }
-        let (against_policy, against_module) = match self.against.as_deref() {
-            None => (None, None),
-            Some(path) if is_module(path)? => (None, Some(path)),
-            Some(path) => (Some(path), None),
+        let policy = match &self.policy {
+            None => tracegate::Policy::from_json(policy::OBSERVE_ONLY.as_bytes()).context(|| "the observe-only policy")?,
+            Some(path) => match said(policy::read(path)) {
+                Some(policy) => policy,
+                None => return Ok(Outcome::Unusable),
+            },
         };
-        let Some(policy) = load_policy(self.policy.as_deref())? else { return Ok(Outcome::Unusable) };
-        let other_policy = match against_policy.map(|path| load_policy(Some(path))).transpose()? {
+        let other = match self.against.as_deref().map(Other::read).transpose()? {
             Some(None) => return Ok(Outcome::Unusable),
             other => other.flatten(),
         };
         let path = self.module.clone().map_or_else(module::build, Ok)?;
         let module = host::compile_file(&path, Metering::Time)?;
-        let other_module = against_module.map(|path| host::compile_file(path, Metering::Time)).transpose()?;
-        let against = self
-            .against
-            .is_some()
-            .then(|| Side { policy: other_policy.unwrap_or_else(|| policy.clone()), module: other_module.as_ref().unwrap_or(&module) });
+        let against = other.as_ref().map(|other| match other {
+            Other::Policy(other) => Side { policy: (**other).clone(), module: &module },
+            Other::Module(other) => Side { policy: policy.clone(), module: other },
+        });
         let sides = (Side { policy, module: &module }, against);
         match self.out.clone() {
             None => {
@@ -156,15 +186,15 @@ impl Replay {
         let against_edge = against.as_ref().map(|other| other.start(self.seed)).transpose()?;
         let mut edges = Edges { edge: side.start(self.seed)?, against: against_edge };
         let files = Files::named(&self.recordings);
-        let progress = progress(&files);
+        let mut progress = self.progress(&files);
         let name = self.against.as_ref().map(|path| path.display().to_string());
         let by = [self.by.unwrap_or_default()];
         let by = if self.format == Format::Html { By::value_variants() } else { &by };
         let mut report = Report::new(by, name);
         let redactor = Redactor::new(self.seed);
         let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, format: self.format, look: self.look() };
-        let passed = Pass { renderer, progress: &progress }.run(&mut edges, &mut report, out)?;
-        progress.finish_and_clear();
+        let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, out)?;
+        progress.bar.finish_and_clear();
         if passed.late > 0 {
             eprintln!("{} records stand further out of order than the window holds, and were replayed where they stand", passed.late);
         }
@@ -185,11 +215,25 @@ impl Replay {
             seed: self.seed,
         };
         renderer.end(out, &report, &summary).context(|| "can't write the results")?;
+        let counted = self.reasons_to_fail().map(|kind| (kind, kind.count(&report, &passed)));
+        let found: Vec<(FailOn, u64)> = counted.filter(|(_, count)| *count > 0).collect();
+        if !self.fail_on.is_empty() && !found.is_empty() {
+            // The table need not show it.
+            let shown: Vec<String> = found.iter().map(|(kind, count)| format!("{count} {}", kind.name())).collect();
+            eprintln!("findings: {}", shown.join(", "));
+        }
         Ok(match () {
             () if passed.fatal => Outcome::Unusable,
-            () if self.reasons_to_fail().any(|kind| kind.count(&report, &passed) > 0) => Outcome::Finding,
+            () if !found.is_empty() => Outcome::Finding,
             () => Outcome::Clean,
         })
+    }
+
+    /// A bar by bytes read, where standard error is a terminal that results don't go to meanwhile.
+    fn progress(&self, files: &Files) -> Progress {
+        let streams = self.format == Format::Json || !self.find.is_empty();
+        let mixed = streams && self.out.is_none() && io::stdout().is_terminal();
+        Progress::over(files, io::stderr().is_terminal() && !mixed)
     }
 
     fn look(&self) -> Look {
@@ -203,29 +247,11 @@ impl Replay {
     }
 }
 
-/// Whether a file is a WebAssembly module, by its first bytes.
-fn is_module(path: &Path) -> Result<bool> {
-    let mut magic = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
-    read.context(|| format!("can't read {}", path.display()))?;
-    Ok(magic == b"\0asm")
-}
-
-/// The observe-only policy where none is named. `None` where it is wrong; what is wrong has been said.
-fn load_policy(path: Option<&Path>) -> Result<Option<Loaded>> {
-    match path {
-        None => tracegate::Policy::from_json(policy::OBSERVE_ONLY.as_bytes()).map(Some).context(|| "the observe-only policy"),
-        Some(path) => match policy::read(path) {
-            Ok(loaded) => Ok(Some(loaded)),
-            Err(error) => {
-                eprintln!("{error}");
-                Ok(None)
-            }
-        },
-    }
-}
-
 impl FailOn {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
     /// How often there was reason.
     fn count(self, report: &Report, passed: &Passed) -> u64 {
         let totals = report.totals();
@@ -235,16 +261,10 @@ impl FailOn {
             Self::Undecidable => totals.undecidable,
             Self::Malformed => passed.malformed,
             Self::Shadow => report.shadowed(),
+            Self::NewlyRefused => totals.newly_refused,
+            Self::NewlyAdmitted => totals.newly_admitted,
         }
     }
-}
-
-/// A bar by bytes read, where standard error is a terminal.
-fn progress(files: &Files) -> ProgressBar {
-    let bytes = files.0.iter().filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum();
-    let target = if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left");
-    ProgressBar::with_draw_target(Some(bytes), target).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// The sample's paths as one would type them.

@@ -23,17 +23,25 @@ pub(super) struct Row {
     columns: Columns,
 }
 
-/// The columns, by name where a layout knows it; every row has a share in them.
-type Columns = Arc<[Option<&'static str>]>;
+/// The columns, where a layout knows them; every row has a share in them.
+type Columns = Arc<[Option<Column>]>;
+
+/// A column that a layout knows.
+#[derive(Clone, Copy)]
+struct Column {
+    name: &'static str,
+    /// The portal's export says of times that they are UTC, and writes them in a way of its own.
+    utc: bool,
+}
 
 impl Row {
     /// The fields by name, those that any layout knows.
     pub(super) fn by_name(&self) -> Result<Fields<'_>, String> {
         let mut fields = Fields::default();
-        for (name, field) in self.columns.iter().zip(self.fields.iter()) {
-            if let Some(name) = *name {
+        for (column, field) in self.columns.iter().zip(self.fields.iter()) {
+            if let Some(Column { name, utc }) = *column {
                 let text = std::str::from_utf8(field).map_err(|_| format!("{name}: expected text in UTF-8, found other bytes"))?;
-                fields.add(name, Cell::Text(text));
+                fields.add(name, if utc { Cell::PortalTime(text) } else { Cell::Text(text) });
             }
         }
         Ok(fields)
@@ -86,7 +94,7 @@ impl<R: Read> Rows<R> {
         let columns: Columns = header.fields.iter().map(column).collect();
         let unusable = |message| FrameError::Unusable { line: header.line, message };
         let mut fields = Fields::default();
-        for name in columns.iter().flatten() {
+        for Column { name, .. } in columns.iter().flatten() {
             if fields.has(name) {
                 return Err(unusable(format!("expected the column {name} once, found it again")));
             }
@@ -130,8 +138,8 @@ impl<R: Read> Rows<R> {
                 }
                 Split::Broken(message) => {
                     let at = splitter.fields().len();
-                    let name = self.columns.as_ref().and_then(|columns| *columns.get(at)?);
-                    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+                    let column = self.columns.as_ref().and_then(|columns| *columns.get(at)?);
+                    let name = column.map(|Column { name, .. }| format!(" ({name})")).unwrap_or_default();
                     self.skip(&splitter)?;
                     return Err(malformed(format!("column {}{name}: {message}", at + 1)));
                 }
@@ -171,10 +179,11 @@ impl<R: Read> Iterator for Rows<R> {
     }
 }
 
-/// The column that a header's field names. The portal's export says of times that they are UTC.
-fn column(name: &[u8]) -> Option<&'static str> {
+/// The column that a header's field names.
+fn column(name: &[u8]) -> Option<Column> {
     let name = std::str::from_utf8(name.strip_prefix(b"\xef\xbb\xbf").unwrap_or(name)).ok()?.trim();
-    known(name.strip_suffix(" [UTC]").unwrap_or(name))
+    let time = name.strip_suffix(" [UTC]");
+    known(time.unwrap_or(name)).map(|name| Column { name, utc: time.is_some() })
 }
 
 /// A header longer than this is none.

@@ -56,6 +56,9 @@ impl Cuts {
     pub(super) fn open(file: usize, path: &Path, progress: &ProgressBar) -> Result<Self, Unread> {
         let unread = |error: Error| Unread { file, line: 0, message: error.to_string(), fatal: true };
         let mut bytes = Lookahead::new(Source::open(path, progress).map_err(unread)?);
+        if let Ok(Some([0xff, 0xfe, ..] | [0xfe, 0xff, ..])) = bytes.ahead(0) {
+            return Err(unread(Error::other("expected text in UTF-8, found UTF-16")));
+        }
         let format = if csv::is_csv(&mut bytes) { Format::Csv(Rows::new(bytes)) } else { Format::Json(Frames::new(bytes)) };
         Ok(Self { format, file })
     }

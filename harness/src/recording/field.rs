@@ -2,6 +2,7 @@
 //! What the fields of every layout must be. Messages name the field and never show what may be a credential.
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 /// RFC 3339 section 5.6 with at most 9 digits after the point, in a year that nanoseconds since 1970 reach in 64 bits.
 pub(super) fn timestamp(field: &str, text: &str) -> Result<Timestamp, String> {
@@ -12,9 +13,27 @@ pub(super) fn timestamp(field: &str, text: &str) -> Result<Timestamp, String> {
     read().ok_or_else(|| format!("{field}: expected an RFC 3339 date and time, found {}", shown(text, is_like_a_time(text))))
 }
 
+/// A time as the portal's exports have it, in RFC 3339: `2/25/2025, 9:19:25.391 AM` (the month first, as only those write who
+/// write `AM`) or `2025-02-25 09:19:25.391`.
+pub(super) fn portal_time(text: &str) -> Option<String> {
+    let has_fraction = text.contains('.');
+    let formats = match (text.ends_with('M'), has_fraction) {
+        (true, true) => "%m/%d/%Y, %I:%M:%S.%f %p",
+        (true, false) => "%m/%d/%Y, %I:%M:%S %p",
+        (false, true) => "%Y-%m-%d %H:%M:%S.%f",
+        (false, false) => "%Y-%m-%d %H:%M:%S",
+    };
+    let time = DateTime::strptime(formats, text).ok()?;
+    Some(format!("{time}Z"))
+}
+
 /// What stands in a wrong column may be a credential: only what is like what was expected is shown.
 fn shown(text: &str, harmless: bool) -> String {
     if harmless { format!("{text:?}") } else { "other text".to_owned() }
+}
+
+fn is_like_an_address(text: &str) -> bool {
+    text.len() <= 60 && text.chars().all(|letter| letter.is_ascii_hexdigit() || ".:[]".contains(letter))
 }
 
 fn is_like_a_time(text: &str) -> bool {
@@ -41,12 +60,22 @@ pub(super) fn unlocated(error: &serde_json::Error) -> String {
             let found = found.split([' ', ',', '`']).next().unwrap_or_default();
             format!("{kind}: expected {expected}, found {found}")
         }
+        _ if words.starts_with("unknown field ") && !names_a_field(words) => {
+            let expected = words.rsplit_once(", expected ").map_or("another", |(_, expected)| expected);
+            format!("expected {expected}, found a field with another name")
+        }
         _ if words.starts_with("unknown variant ") => {
             let expected = words.rsplit_once(", expected ").map_or("another word", |(_, expected)| expected);
             format!("expected {expected}, found another word")
         }
         _ => words.to_owned(),
     }
+}
+
+/// Whether a message about a field names it by what may be a name.
+fn names_a_field(words: &str) -> bool {
+    let name = words.split('`').nth(1).unwrap_or_default();
+    name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 /// `date-time`, of which jiff reads a superset.
@@ -100,7 +129,7 @@ pub(super) fn source_address(source: &str) -> Result<String, String> {
     source
         .parse::<std::net::SocketAddr>()
         .map(|source| source.ip().to_string())
-        .map_err(|_| format!("request.source: expected an address with a port, found {source:?}"))
+        .map_err(|_| format!("request.source: expected an address with a port, found {}", shown(source, is_like_an_address(source))))
 }
 
 /// What no HTTP message can carry is no recording of one. The value isn't shown: it may be a credential.

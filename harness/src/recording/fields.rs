@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::field::unlocated;
+use super::field::{portal_time, unlocated};
 use super::logged::LoggedHeaders;
 
 /// Those fields of a record that some layout knows.
@@ -25,6 +25,8 @@ pub(super) enum Cell<'a> {
     Json(&'a RawValue),
     /// A field of CSV: whatever it means, it is text.
     Text(&'a str),
+    /// A time in UTC as the portal writes it into CSV.
+    PortalTime(&'a str),
 }
 
 impl<'a> Fields<'a> {
@@ -38,6 +40,7 @@ impl<'a> Fields<'a> {
         let text = match self.get(name) {
             None => return Ok(None),
             Some(Cell::Text(text)) => text.to_owned(),
+            Some(Cell::PortalTime(text)) => portal_time(text).unwrap_or_else(|| text.to_owned()),
             Some(Cell::Json(raw)) => match serde_json::from_str(raw.get()) {
                 Ok(Value::Null) => return Ok(None),
                 Ok(Value::String(text)) => text,
@@ -72,7 +75,9 @@ impl<'a> Fields<'a> {
         match self.get(name) {
             None => Ok(LoggedHeaders::default()),
             Some(Cell::Json(raw)) if !raw.get().starts_with('"') => read(raw.get()),
-            Some(Cell::Json(_) | Cell::Text(_)) => self.text(name)?.map_or_else(|| Ok(LoggedHeaders::default()), |text| read(&text)),
+            Some(Cell::Json(_) | Cell::Text(_) | Cell::PortalTime(_)) => {
+                self.text(name)?.map_or_else(|| Ok(LoggedHeaders::default()), |text| read(&text))
+            }
         }
     }
 

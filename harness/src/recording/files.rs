@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Unread;
+use crate::look::printable;
 
 /// The paths of a replay's recordings, in the order in which ties in time are settled.
 #[derive(Clone, Debug)]
@@ -24,13 +25,17 @@ impl Files {
         self.0.get(file).map(|path| path.display().to_string()).unwrap_or_default()
     }
 
+    /// `FILE:LINE`, for people; `FILE` where the line is 0.
+    #[must_use]
+    pub fn place(&self, file: usize, line: u64) -> String {
+        let name = printable(&self.name(file));
+        if line == 0 { name } else { format!("{name}:{line}") }
+    }
+
     /// `FILE:LINE: message`
     #[must_use]
     pub fn locate(&self, unread: &Unread) -> String {
-        match unread.line {
-            0 => format!("{}: {}", self.name(unread.file), unread.message),
-            line => format!("{}:{line}: {}", self.name(unread.file), unread.message),
-        }
+        format!("{}: {}", self.place(unread.file, unread.line), printable(&unread.message))
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::field::located;
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
-use super::told::{Told, status};
+use super::told::Told;
 use super::{Apim, Caller, LastError, Place, Recorded, row};
 use crate::redact::Redactor;
 
@@ -55,8 +55,7 @@ struct Properties {
     method: Option<String>,
     url: Option<String>,
     api_id: Option<String>,
-    #[serde(default)]
-    response_code: Told,
+    response_code: Option<u16>,
     backend_response_code: Option<u16>,
     #[serde(default)]
     backend_id: Told,
@@ -125,7 +124,9 @@ fn in_text(text: &str) -> Result<Logged, String> {
 
 impl From<Properties> for Logged {
     fn from(properties: Properties) -> Self {
-        let last_error = properties.last_error.map(|LoggedError { source, reason, message }| LastError { source, reason, message });
+        // An object that says nothing is no error.
+        let last_error = properties.last_error.filter(|error| error.source.is_some() || error.reason.is_some());
+        let last_error = last_error.map(|LoggedError { source, reason, message }| LastError { source, reason, message });
         Self {
             time: None,
             method: properties.method,
@@ -142,7 +143,7 @@ impl From<Properties> for Logged {
             ids: Vec::new(),
             apim: Apim {
                 api: properties.api_id,
-                response_code: status(properties.response_code.0.as_deref()),
+                response_code: properties.response_code.filter(|&code| code != 0),
                 backend_response_code: properties.backend_response_code,
                 backend_id: properties.backend_id.0,
                 backend_url: properties.backend_url.0,

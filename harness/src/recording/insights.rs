@@ -27,7 +27,8 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         request_headers: LoggedHeaders::prefixed("Request-", &dimensions),
         response_headers: LoggedHeaders::prefixed("Response-", &dimensions),
         caller: Caller {
-            address: told("client_IP", "ClientIP"),
+            // Masked unless that was switched off.
+            address: told("client_IP", "ClientIP").filter(|address| address != "0.0.0.0"),
             subscription: dimensions.get("Subscription Name").map(str::to_owned),
             ..Caller::default()
         },

@@ -123,4 +123,4 @@ impl<'de> Deserialize<'de> for Layout<'de> {
 const FLAT: &[&str] = &["TimeGenerated", "timestamp", "Url", "url", "Method", "method"];
 
 const NEITHER: &str = "expected a record with one of `properties`, `TimeGenerated`, `timestamp`, `request`, or an envelope with one of \
-    `records`, `value`, `tables`, found neither";
+    `records`, `value`, `tables`, found none of them";

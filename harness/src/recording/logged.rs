@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracegate::trace::{TraceId, TraceParent};
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
-use super::{Apim, Caller, Place, Recorded, Request, Response};
+use super::{Apim, Caller, LastError, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -33,10 +33,26 @@ pub(super) struct Names {
 }
 
 impl Apim {
-    /// Without the credentials that the backend's URL may hold.
-    pub(super) fn redacted(mut self, redactor: &Redactor) -> Self {
-        self.backend_url = self.backend_url.map(|url| redactor.url(&url));
-        self
+    /// Without credentials that ended up in it.
+    pub(super) fn redacted(self, redactor: &Redactor) -> Self {
+        let text = |text: Option<String>| text.map(|text| redactor.text(text));
+        let last_error =
+            self.last_error.map(|error| LastError { source: text(error.source), reason: text(error.reason), message: text(error.message) });
+        Self { api: text(self.api), backend_id: text(self.backend_id), backend_url: text(self.backend_url), last_error, ..self }
+    }
+}
+
+impl Caller {
+    /// Likewise.
+    pub(super) fn redacted(self, redactor: &Redactor) -> Self {
+        let text = |text: Option<String>| text.map(|text| redactor.text(text));
+        Self {
+            address: text(self.address),
+            subscription: text(self.subscription),
+            user: text(self.user),
+            product: text(self.product),
+            certificate: self.certificate.into_iter().map(|name| redactor.text(name)).collect(),
+        }
     }
 }
 
@@ -65,8 +81,8 @@ impl Logged {
                 headers: self.request_headers.into_map(Part::Request)?,
             },
             response: Response { status, headers: self.response_headers.into_map(Part::Response)? },
-            caller: self.caller,
-            ids: self.ids,
+            caller: self.caller.redacted(redactor),
+            ids: self.ids.into_iter().map(|id| redactor.text(id)).collect(),
             apim: Some(self.apim.redacted(redactor)),
             expect: None,
         })
@@ -116,6 +132,9 @@ impl<'de> Deserialize<'de> for LoggedHeaders {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoggedHeaders, A::Error> {
                 let mut lines = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if lines.len() > MAX_HEADERS {
+                        return Err(A::Error::custom(format_args!("expected at most {MAX_HEADERS} header lines, found more")));
+                    }
                     let values = match value {
                         Value::Array(values) => values,
                         value => vec![value],
@@ -137,6 +156,9 @@ impl<'de> Deserialize<'de> for LoggedHeaders {
         deserializer.deserialize_map(Lines)
     }
 }
+
+/// No gateway takes as many; each takes more memory than its text may.
+pub(super) const MAX_HEADERS: usize = 10_000;
 
 /// Scheme, authority, and path with query. A user name or password in a URL goes; so does a fragment, which is never sent.
 fn split(url: &str) -> Option<(String, String, String)> {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::field::{check_header, check_method, check_origin, check_status, check_target, located, source_address, timestamp};
 use super::gateway_logs::quoted;
+use super::logged::MAX_HEADERS;
 use super::{Caller, Expect, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
@@ -150,10 +151,14 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
         time: timestamp("time", &time)?,
         request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
-        caller: Caller { address: address.or(caller.address), certificate: tls.map(Tls::names).unwrap_or_default(), ..caller },
-        ids,
+        caller: Caller { address: address.or(caller.address), certificate: tls.map(Tls::names).unwrap_or_default(), ..caller }
+            .redacted(redactor),
+        ids: ids.into_iter().map(|id| redactor.text(id)).collect(),
         apim: apim.map(|apim| apim.redacted(redactor)),
-        expect: expect.map(Into::into),
+        expect: expect.map(|expect| {
+            let expect = Expect::from(expect);
+            Expect { reason: expect.reason.map(|reason| reason.map(|reason| redactor.text(reason))), ..expect }
+        }),
     })
 }
 
@@ -182,6 +187,9 @@ impl From<NativeExpect> for Expect {
 }
 
 fn header_map(part: Part, lines: Vec<(String, Bytes)>) -> Result<HeaderMap, String> {
+    if lines.len() > MAX_HEADERS {
+        return Err(format!("expected at most {MAX_HEADERS} header lines, found {}", lines.len()));
+    }
     for (name, Bytes(value)) in &lines {
         check_header(name, value)?;
     }

@@ -13,6 +13,8 @@ use super::{Place, Recorded, Unread};
 pub const WINDOW: usize = 10_000;
 /// How many bytes of records of a file are held back, at most, but for the last of them.
 const WINDOW_BYTES: usize = 48 << 20;
+/// About what a header line takes besides its text.
+const LINE_BYTES: usize = 128;
 /// How many bytes of records of all files are held back, likewise.
 const ALL_WINDOWS_BYTES: usize = 96 << 20;
 
@@ -94,7 +96,8 @@ impl<I: Iterator<Item = Result<Box<Recorded>, Unread>>> Iterator for Windowed<I>
 
 /// About what a record takes in memory.
 const fn held_bytes(recorded: &Recorded) -> usize {
-    recorded.size + size_of::<Recorded>()
+    let lines = recorded.request.headers.len() + recorded.response.headers.len();
+    recorded.size + size_of::<Recorded>() + lines * LINE_BYTES
 }
 
 /// A record, ordered by time and then by place.

@@ -7,7 +7,6 @@
 
 use super::fields::Fields;
 use super::logged::{Logged, Names};
-use super::told::status;
 use super::{Apim, Caller, LastError};
 
 /// What the columns say, but for the time.
@@ -31,7 +30,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         ids: fields.told("CorrelationId").into_iter().collect(),
         apim: Apim {
             api: fields.text("ApiId")?,
-            response_code: status(fields.told("ResponseCode").as_deref()),
+            response_code: fields.code("ResponseCode")?.filter(|&code| code != 0),
             backend_response_code: fields.code("BackendResponseCode")?,
             backend_id: fields.told("BackendId"),
             backend_url: fields.told("BackendUrl"),

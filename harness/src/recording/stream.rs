@@ -6,12 +6,13 @@ use std::path::Path;
 use std::thread::{Scope, available_parallelism};
 
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 
 use super::cut::{Cut, Cuts};
 use super::decode::decode;
 use super::numbered::Numbered;
 use super::order::{InOrder, WINDOW};
-use super::{Files, Ordered, Recorded, Unread};
+use super::{Files, Ordered, Recorded, Records, Unread};
 use crate::parallel;
 use crate::redact::Redactor;
 
@@ -38,11 +39,22 @@ pub fn in_order<'scope>(
     Ok(InOrder::new(streams, WINDOW))
 }
 
-/// A stream for every file; where there are more than [`MAX_STREAMS`], for as many runs of neighbours.
+/// A stream for every file; where there are more than [`MAX_STREAMS`], for as many runs of neighbours in time.
 fn streams<'r>(files: &'r Files, progress: &'r ProgressBar) -> Vec<Stream<'r>> {
-    let files: Vec<(usize, &Path)> = files.0.iter().map(|path| path.as_path()).enumerate().collect();
+    let mut files: Vec<(usize, &Path)> = files.0.iter().map(|path| path.as_path()).enumerate().collect();
+    if files.len() > MAX_STREAMS {
+        files.sort_by_cached_key(|&(file, path)| (first_time(path), file));
+    }
     let run = files.len().div_ceil(MAX_STREAMS).max(1);
     files.chunks(run).map(|files| Stream { files: files.iter().rev().copied().collect(), cuts: None, progress }).collect()
+}
+
+/// The time of a file's first record, if one of its first can be read; only of what can be read twice.
+fn first_time(path: &Path) -> Option<Timestamp> {
+    let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let (redactor, progress) = (Redactor::new(0), ProgressBar::hidden());
+    let records = if is_file { Records::open(0, path, &redactor, &progress).ok()? } else { return None };
+    records.take(FIRST).find_map(Result::ok).map(|recorded| recorded.time)
 }
 
 /// The records of neighbouring files, each opened when its turn comes.
@@ -72,6 +84,8 @@ impl Iterator for Stream<'_> {
     }
 }
 
+/// How many records are looked at for a first time.
+const FIRST: usize = 10;
 /// How many files are open at once: each holds a window of records and a buffer.
 const MAX_STREAMS: usize = 64;
 /// More wouldn't be waited for: deciding takes more than a third of decoding.

@@ -58,8 +58,3 @@ impl<'de> Deserialize<'de> for Told {
         deserializer.deserialize_any(Anything)
     }
 }
-
-/// A status that a log tells; 0 is none.
-pub(super) fn status(told: Option<&str>) -> Option<u16> {
-    told?.trim().parse().ok().filter(|code| (100..=599).contains(code))
-}

@@ -11,8 +11,8 @@ pub(super) struct Columns {
     /// The column in which anything but 0 is something to look at.
     pub(super) alarm: usize,
     pub(super) numbers: fn(&Totals) -> Vec<u64>,
-    /// What a row's bar is made of, by column; the rest of the exchanges is not drawn.
-    pub(super) parts: &'static [usize],
+    /// What a row's bar is made of, by column, and the colours; the rest of the exchanges is not drawn.
+    pub(super) parts: &'static [(usize, &'static str)],
 }
 
 impl Columns {
@@ -29,7 +29,7 @@ const WITH_RECORD: Columns = Columns {
         let &Totals { exchanges, continued, restarted, refused, agreed, differed, undecidable, .. } = totals;
         vec![exchanges, continued, restarted, refused, agreed, differed, undecidable]
     },
-    parts: &[1, 2, 3],
+    parts: &[(1, "#2277bb"), (2, "#999999"), (3, "#cc2222")],
 };
 
 const AGAINST_EDGE: Columns = Columns {
@@ -40,5 +40,5 @@ const AGAINST_EDGE: Columns = Columns {
         let otherwise = differed.saturating_sub(newly_refused).saturating_sub(newly_admitted);
         vec![exchanges, differed, newly_refused, newly_admitted, otherwise]
     },
-    parts: &[3, 4, 2],
+    parts: &[(2, "#cc2222"), (3, "#dd8800"), (4, "#999999")],
 };

@@ -50,7 +50,7 @@ impl Edges<'_> {
     /// [`Lost`].
     pub fn execute(&mut self, next: Result<Ordered, Unread>, files: &Files) -> Result<Executed, Lost> {
         let Ordered { recorded, late } = next.map_err(Lost::Unread)?;
-        let place = || format!("{}:{}", files.name(recorded.place.file), recorded.place.line);
+        let place = || files.place(recorded.place.file, recorded.place.line);
         let decided = self.edge.decide(&recorded).context(place).map_err(Lost::Trapped)?;
         let against = self.against.as_mut().map(|edge| edge.decide(&recorded)).transpose();
         let against = against.context(|| format!("{} (against)", place())).map_err(Lost::Trapped)?;

@@ -49,6 +49,8 @@ impl Failed {
     fn with_error(error: &LastError) -> Self {
         match (error.source.as_deref(), error.reason.as_deref()) {
             (_, Some("ClientConnectionFailure" | "OperationNotFound")) => Self::Client,
+            // What a policy called by itself.
+            (Some("send-request" | "send-one-way-request"), _) => Self::Policy,
             (_, Some("BackendConnectionFailure")) | (Some("forward-request"), _) => Self::Backend,
             (Some("configuration" | "pipeline" | "request-executor" | "transport"), _) => Self::Gateway,
             _ => Self::Policy,
@@ -59,7 +61,7 @@ impl Failed {
         let backend = apim.backend_response_code.filter(|&code| code != 0);
         match (apim.response_code, backend) {
             (None, Some(backend)) => Self::at_backend(backend),
-            (Some(code), Some(backend)) if backend >= 400 && code >= 400 => Self::at_backend(backend),
+            (Some(400..), Some(backend @ 500..)) | (Some(400..500), Some(backend @ 400..)) => Self::at_backend(backend),
             (None, None) | (Some(..400), _) => Self::Nowhere,
             (Some(400..500), _) if apim.errors_recorded => Self::Policy,
             (Some(_), _) if apim.errors_recorded => Self::Gateway,

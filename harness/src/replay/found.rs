@@ -7,8 +7,8 @@ use serde::Serialize;
 use tracegate::trace::TraceId;
 
 use super::failed::Failed;
-use super::{Replayed, trace_id};
-use crate::look::{Look, Style};
+use super::{Decided, Replayed, trace_id};
+use crate::look::{Look, Style, printable};
 use crate::recording::{Caller, Recorded};
 
 /// One exchange, as the record and the replay tell it.
@@ -21,12 +21,20 @@ pub(super) struct Found<'a> {
     caller: FoundCaller<'a>,
     ids: &'a [String],
     trace_id: Option<String>,
-    /// Whose trace that is: the `caller`'s, the `backend`'s as it was recorded, or the one that this `replay` began.
+    /// Whose trace that is: the `caller`'s, or the `backend`'s.
     trace_from: Option<&'static str>,
     backend: Backend<'a>,
     /// What the client got.
     pub(super) status: Option<u16>,
     pub(super) failed: Option<&'static str>,
+    error: Option<LastError<'a>>,
+}
+
+/// What API Management recorded as the reason.
+#[derive(Debug, Serialize)]
+struct LastError<'a> {
+    source: Option<&'a str>,
+    reason: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +81,9 @@ impl<'a> Found<'a> {
             },
             status: apim.map_or(Some(response.status), |apim| apim.response_code),
             failed: Failed::of(&replayed.recorded).as_str(),
+            error: apim
+                .and_then(|apim| apim.last_error.as_ref())
+                .map(|error| LastError { source: error.source.as_deref(), reason: error.reason.as_deref() }),
         }
     }
 
@@ -82,7 +93,7 @@ impl<'a> Found<'a> {
         let failed = format!("{:<7}", self.failed.unwrap_or("-"));
         let failed = look.styled(if self.failed.is_some() { Style::Alarm } else { Style::Plain }, &failed);
         let time = self.shown_time(replayed);
-        writeln!(out, "{time}  {status:>6}  {failed}  {} {}", self.method, self.url.escape_debug())?;
+        writeln!(out, "{time}  {status:>6}  {failed}  {} {}", self.method, printable(&self.url))?;
         let (mut used, width) = (0, look.width.unwrap_or(READABLE));
         for detail in self.details(replayed, place) {
             let length = detail.chars().count();
@@ -110,43 +121,41 @@ impl<'a> Found<'a> {
                 details.push(format!("{name} {}", values.join(", ")));
             }
         };
-        let escaped = |text: &str| text.escape_debug().to_string();
-        let named = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {}", escaped(value)));
+        let named = |name: &str, value: Option<&str>| value.map(|value| format!("{name} {}", printable(value)));
         let FoundCaller { address, subscription, user, product, certificate } = &self.caller;
-        let caller = [
-            address.map(escaped),
-            named("subscription", *subscription),
-            named("user", *user),
-            named("product", *product),
-            named("certificate", certificate.first().map(String::as_str)),
+        let caller = [address.map(printable), named("subscription", *subscription), named("user", *user), named("product", *product)];
+        let certificate = certificate.iter().map(|name| format!("certificate {}", printable(name)));
+        let trace = self.trace_id.as_ref().zip(self.trace_from).map(|(id, from)| format!("{id} (the {from}'s)"));
+        let backend = [
+            self.backend.id.map(printable),
+            self.backend.url.map(printable),
+            self.backend.status.map(|status| format!("answered {status}")),
         ];
-        let trace = self.trace_id.as_ref().zip(self.trace_from).map(|(id, from)| match from {
-            "replay" => format!("{id} (begun by this replay)"),
-            from => format!("{id} (the {from}'s)"),
-        });
-        let backend =
-            [self.backend.id.map(escaped), self.backend.url.map(escaped), self.backend.status.map(|status| format!("answered {status}"))];
-        let decided = &replayed.decided;
-        let edge = decided.reason().map_or_else(|| decided.name().to_owned(), |reason| format!("{} ({reason})", decided.name()));
-        add("trace", trace.into_iter().collect());
-        add("caller", caller.into_iter().flatten().collect());
-        add("API", self.api.map(escaped).into_iter().collect());
+        let shown = |decided: &Decided| match decided.reason() {
+            None => "would admit".to_owned(),
+            Some(reason) => format!("would refuse ({})", printable(reason)),
+        };
+        let error = self.error.as_ref().map(|error| [error.source, error.reason].into_iter().flatten().map(printable).collect::<Vec<_>>());
+        add("error", error.map(|error| error.join("/")).into_iter().collect());
+        add("trace", trace.into_iter().chain(self.trace_id.is_none().then(|| "not recorded".to_owned())).collect());
+        add("caller", caller.into_iter().flatten().chain(certificate).collect());
+        add("API", self.api.map(printable).into_iter().collect());
         add("backend", backend.into_iter().flatten().collect());
-        add("id", self.ids.iter().map(|id| escaped(id)).collect());
-        add("edge", vec![edge]);
+        add("id", self.ids.iter().map(|id| printable(id)).collect());
+        add("this edge", vec![shown(&replayed.decided)]);
+        add("the other", replayed.against.iter().map(shown).collect());
         add("at", vec![place.to_owned()]);
         details
     }
 }
 
-/// The trace to look for: the caller's, else the one in which the backend was called, else the one that the edge would
-/// begin.
+/// The trace to look for: the caller's, else the one in which the backend was called. One that this replay began is nowhere
+/// to be found.
 fn trace(replayed: &Replayed) -> Option<(TraceId, &'static str)> {
     let recorded = &*replayed.recorded;
     let callers = trace_id(&recorded.request.headers).map(|id| (id, "caller"));
     let backends = || recorded.apim.as_ref().and_then(|apim| apim.trace_id).map(|id| (id, "backend"));
-    let edges = || trace_id(replayed.decided.upstream()?).map(|id| (id, "replay"));
-    callers.or_else(backends).or_else(edges)
+    callers.or_else(backends)
 }
 
 /// How wide lines of details are where nothing limits them.

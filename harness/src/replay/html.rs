@@ -9,7 +9,8 @@ use super::columns::Columns;
 use super::found::Found;
 use super::report::{Report, Rows};
 use super::summary::Summary;
-use super::text::{SHADOWED, differed};
+use super::text::{SHADOWED, differed, found};
+use crate::look::printable;
 
 /// The page up to its exchanges, which are shown where they are `searched`.
 pub(super) fn begin(searched: bool) -> String {
@@ -40,7 +41,7 @@ pub(super) fn write_found(out: &mut impl Write, replayed: &Replayed, place: &str
 /// Writes what stands behind the exchanges, to the end of the page.
 pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary<'_>) -> fmt::Result {
     match summary.searched {
-        Some(searched) => writeln!(out, "</tbody></table>\n<p>{} of {searched} exchanges found</p>", report.totals().exchanges)?,
+        Some(searched) => writeln!(out, "</tbody></table>\n<p>{}</p>", escaped(&found(report, searched)))?,
         None => write_report(out, report)?,
     }
     writeln!(out, "<footer>{}</footer>\n</body></html>", escaped(&summary.to_string()))
@@ -48,9 +49,7 @@ pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary
 
 fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     report.tables.iter().try_for_each(|rows| write_table(out, report, rows))?;
-    if report.against.is_none() {
-        write_counts(out, SHADOWED, &report.shadowed)?;
-    }
+    write_counts(out, SHADOWED, &report.shadowed)?;
     if !report.undecidable.is_empty() {
         writeln!(out, "<h2>undecidable</h2>\n<table><tbody>")?;
         for (undecidable, count) in &report.undecidable {
@@ -60,7 +59,7 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         writeln!(out, "</tbody></table>")?;
     }
     if !report.differences.is_empty() {
-        writeln!(out, "<h2 class=\"alarm\">{}</h2>\n<ul>", escaped(&differed(report)))?;
+        writeln!(out, "<h2 class=\"alarm\">{}</h2>\n<ul>", escaped(&differed(report, usize::MAX)))?;
         report.differences.iter().try_for_each(|difference| writeln!(out, "<li>{}</li>", escaped(difference)))?;
         writeln!(out, "</ul>")?;
     }
@@ -72,12 +71,12 @@ fn write_table(out: &mut impl Write, report: &Report, rows: &Rows) -> fmt::Resul
     let numbers = |totals| (columns.numbers)(totals);
     let most = report.rows(rows).filter_map(|(_, totals)| numbers(totals).first().copied()).max().unwrap_or(0);
     write!(out, "<h2>by {}</h2>\n<table><thead><tr><th scope=\"col\">{0}</th><td>", rows.by.heading())?;
-    for (place, &part) in columns.parts.iter().enumerate() {
+    for &(part, colour) in columns.parts {
         let heading = columns.headings.get(part).copied().unwrap_or_default();
-        write!(out, "<span class=\"part{place}\">■</span> {heading} ")?;
+        write!(out, "<span style=\"color: {colour}\">■</span> {heading} ")?;
     }
     write!(out, "</td>")?;
-    columns.headings.iter().try_for_each(|heading| write!(out, "<th scope=\"col\">{heading}</th>"))?;
+    columns.headings.iter().try_for_each(|heading| write!(out, "<th scope=\"col\" class=\"number\">{heading}</th>"))?;
     writeln!(out, "</tr></thead><tbody>")?;
     for (name, totals) in report.rows(rows) {
         write_row(out, columns, name, &numbers(totals), Some(most))?;
@@ -97,12 +96,12 @@ fn write_row(out: &mut impl Write, columns: &Columns, name: &str, numbers: &[u64
             most.max(1)
         )?;
         let mut start = 0;
-        for (place, &part) in columns.parts.iter().enumerate() {
+        for &(part, colour) in columns.parts {
             let length = numbers.get(part).copied().unwrap_or(0);
             if length == 0 {
                 continue;
             }
-            write!(out, "<rect class=\"part{place}\" x=\"{start}\" width=\"{length}\" height=\"1\"/>")?;
+            write!(out, "<rect fill=\"{colour}\" x=\"{start}\" width=\"{length}\" height=\"1\"/>")?;
             start += length;
         }
         write!(out, "</svg>")?;
@@ -129,14 +128,13 @@ fn write_counts(out: &mut impl Write, heading: &str, counts: &BTreeMap<String, u
 /// Text as it may stand anywhere in a page: neither markup nor a control character.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for letter in printable(text).chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            letter if letter.is_control() => escaped.extend(letter.escape_debug()),
             letter => escaped.push(letter),
         }
     }
@@ -155,7 +153,6 @@ const STYLE: &str = "\
     th, td { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; font-weight: normal; } \
     thead, tfoot th, tfoot td { border-bottom: 1px solid; border-top: 1px solid; } \
     tfoot th, tfoot td, thead th { font-weight: bold; } \
-    td.number, thead th:nth-child(n+3) { text-align: right; font-variant-numeric: tabular-nums; } \
+    .number { text-align: right; font-variant-numeric: tabular-nums; } \
     .alarm { color: #c22; font-weight: bold; } \
-    .part0 { fill: #27b; color: #27b; } .part1 { fill: #999; color: #999; } .part2 { fill: #c22; color: #c22; } \
     footer { margin-top: 2rem; }";

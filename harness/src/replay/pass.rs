@@ -10,21 +10,20 @@
 use std::io::Write;
 use std::thread;
 
-use indicatif::ProgressBar;
-
 use super::edges::{Edges, Executed, Lost};
+use super::progress::Progress;
 use super::render::{Renderer, Shown};
 use super::report::Report;
 use crate::error::{Context, Result};
 use crate::{parallel, recording};
 
 /// What a pass goes through, and how it is shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Pass<'a> {
     /// Compares and renders; it knows the recordings.
     pub renderer: Renderer<'a>,
     /// Advances by the bytes read.
-    pub progress: &'a ProgressBar,
+    pub progress: &'a mut Progress,
 }
 
 /// What a pass came to, besides its report.
@@ -47,18 +46,22 @@ impl Pass<'_> {
     /// # Errors
     ///
     /// When the module traps, `out` can't be written, or there is no thread to be had.
-    pub fn run(&self, edges: &mut Edges<'_>, report: &mut Report, out: &mut impl Write) -> Result<Passed> {
-        let Self { renderer, progress } = *self;
-        out.write_all(renderer.begin().as_bytes()).context(|| "can't write the results")?;
+    pub fn run(self, edges: &mut Edges<'_>, report: &mut Report, out: &mut impl Write) -> Result<Passed> {
+        let Self { renderer, progress } = self;
+        let bar = progress.bar.clone();
         let no_thread = || "can't start a thread";
         let mut passed = Passed::default();
         thread::scope(|scope| {
-            let ordered = recording::in_order(scope, renderer.files, renderer.redactor, progress).context(no_thread)?;
+            let ordered = recording::in_order(scope, renderer.files, renderer.redactor, &bar).context(no_thread)?;
             let executed = ordered.map(|next| edges.execute(next, renderer.files));
             let show = move |next: Result<Executed, Lost>, shown: &mut Vec<_>| shown.push(next.map(|executed| renderer.show(executed)));
             for next in parallel::spread(scope, ["decide", "render"], RENDERERS, executed, size, show).context(no_thread)? {
+                progress.reveal();
                 match next {
                     Ok(Shown { replayed, late, found, text }) => {
+                        if passed.exchanges == 0 {
+                            out.write_all(renderer.begin().as_bytes()).context(|| "can't write the results")?;
+                        }
                         passed.exchanges += 1;
                         passed.late += u64::from(late);
                         if found {
@@ -67,7 +70,7 @@ impl Pass<'_> {
                         out.write_all(&text).context(|| "can't write the results")?;
                     }
                     Err(Lost::Unread(unread)) => {
-                        progress.suspend(|| eprintln!("{}", renderer.files.locate(&unread)));
+                        bar.suspend(|| eprintln!("{}", renderer.files.locate(&unread)));
                         passed.malformed += u64::from(!unread.fatal);
                         passed.fatal |= unread.fatal;
                     }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `--find`: which exchanges touched a path, an id or a caller.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use tracegate::route::{NormalPath, PathMatch};
+use tracegate::route::{NormalPath, PathMatch, Segment};
 
 use super::against::is_carrier;
 use crate::recording::{Caller, Recorded};
-use crate::redact::is_credential_header;
+use crate::redact::{is_credential_header, percent_decoded};
 
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub enum Query {
-    /// `path=/files/42`: that path and all below it, at the gateway or at the backend, compared as a policy's `prefix`; with
-    /// `{…}` for any one segment, as a policy's `template`.
-    Path(PathMatch),
+    /// `path=/files/42`: that path and all below it, at the gateway or at the backend, by whole segments, of which those in
+    /// braces stand for any one. Compared as a policy's paths are; a path with two readings, as it was written.
+    Path(Vec<Segment>),
     /// `id=…`: a whole id in any case, wherever it stands: trace, span, correlation or request id, a segment or parameter
     /// of the URL, a word in a header that is no credential.
     Id(String),
@@ -29,8 +29,7 @@ impl FromStr for Query {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=') {
             Some((_, "")) => Err("expected something behind the '='".to_owned()),
-            Some(("path", path)) if path.contains('{') => PathMatch::template(path).map(Self::Path).map_err(|error| error.to_string()),
-            Some(("path", path)) => PathMatch::prefix(path).map(Self::Path).map_err(|error| error.to_string()),
+            Some(("path", path)) => segments(path).map(Self::Path),
             Some(("id", id)) if id.bytes().all(is_of_id) => Ok(Self::Id(id.to_owned())),
             Some(("id", _)) => Err("expected an id of letters, digits, '-' and '_'".to_owned()),
             Some(("caller", caller)) => Ok(Self::Caller(caller.to_owned())),
@@ -39,14 +38,23 @@ impl FromStr for Query {
     }
 }
 
+/// A path's segments, without a last one that is empty.
+fn segments(path: &str) -> Result<Vec<Segment>, String> {
+    match PathMatch::template(path).map_err(|error| error.to_string())? {
+        PathMatch::Template(mut segments) => {
+            segments.pop_if(|last| matches!(last, Segment::Literal(text) if text.is_empty()));
+            Ok(segments)
+        }
+        PathMatch::Exact(_) | PathMatch::Prefix(_) => Err("expected a path".to_owned()),
+    }
+}
+
 impl Query {
     /// Whether an exchange touched it.
     #[must_use]
     pub fn is_touched_by(&self, recorded: &Recorded) -> bool {
         match self {
-            Self::Path(path) => {
-                targets(recorded).any(|target| NormalPath::read(target.as_bytes()).is_ok_and(|target| path.matches(&target)))
-            }
+            Self::Path(path) => targets(recorded).any(|target| is_at_or_below(target, path)),
             Self::Id(id) => has_id(recorded, id),
             Self::Caller(caller) => is_caller(&recorded.caller, caller),
         }
@@ -56,12 +64,28 @@ impl Query {
 /// Path and query, as the gateway and as the backend was asked for them.
 fn targets(recorded: &Recorded) -> impl Iterator<Item = &str> {
     let backend = recorded.apim.as_ref().and_then(|apim| apim.backend_url.as_deref());
-    let target = |url: &'_ str| {
-        let (_, rest) = url.split_once("://")?;
-        rest.find('/').map(|start| url.len() - rest.len() + start)
+    let target = |url: &'_ str| match url.find("://") {
+        None => url.starts_with('/').then_some(0),
+        Some(scheme) => {
+            let authority = scheme + "://".len();
+            let end = url.get(authority..)?.find(['/', '?', '#']).map(|length| authority + length)?;
+            url.get(end..)?.starts_with('/').then_some(end)
+        }
     };
     let backend = backend.and_then(|url| url.get(target(url)?..));
     std::iter::once(recorded.request.path.as_str()).chain(backend)
+}
+
+fn is_at_or_below(target: &str, path: &[Segment]) -> bool {
+    let as_written = target.split('?').next().unwrap_or_default().as_bytes();
+    let normal = NormalPath::read(target.as_bytes());
+    let found = normal.as_ref().map_or(as_written, NormalPath::as_bytes);
+    let mut found = found.split(|&byte| byte == b'/').skip(1);
+    path.iter().all(|expected| match (expected, found.next()) {
+        (Segment::Literal(expected), Some(segment)) => expected == segment,
+        (Segment::Parameter(_), Some(segment)) => !segment.is_empty(),
+        (_, None) => false,
+    })
 }
 
 fn has_id(recorded: &Recorded, id: &str) -> bool {
@@ -69,12 +93,12 @@ fn has_id(recorded: &Recorded, id: &str) -> bool {
     let lines = request.headers.iter().chain(response.headers.iter()).filter(|line| !is_credential_header(&line.name));
     let mut in_lines = lines.map(|line| {
         let text = String::from_utf8_lossy(&line.value);
-        // Carriers put ids together with '-'.
-        holds(&text, id) || (is_carrier(&line.name) && text.split('-').any(|part| holds(part, id)))
+        // Carriers put ids together with what may be part of others.
+        holds(&text, id) || (is_carrier(&line.name) && text.split(['-', '_']).any(|part| holds(part, id)))
     });
     let trace_id = apim.as_ref().and_then(|apim| apim.trace_id);
     ids.iter().any(|known| holds(known, id))
-        || targets(recorded).any(|target| holds(target, id))
+        || targets(recorded).any(|target| holds(target, id) || holds(&percent_decoded(target), id))
         || trace_id.is_some_and(|trace_id| trace_id.to_string().eq_ignore_ascii_case(id))
         || in_lines.any(|found| found)
 }
@@ -90,8 +114,15 @@ const fn is_of_id(byte: u8) -> bool {
 
 fn is_caller(caller: &Caller, name: &str) -> bool {
     let Caller { address, subscription, user, product, certificate } = caller;
-    let same_address = |address: &str| address.parse::<IpAddr>().is_ok_and(|address| name.parse() == Ok(address));
-    let names = [address.as_deref(), subscription.as_deref(), user.as_deref(), product.as_deref()].into_iter().flatten();
-    names.chain(certificate.iter().map(String::as_str)).any(|known| known.eq_ignore_ascii_case(name))
-        || address.as_deref().is_some_and(same_address)
+    let names = [address, subscription, user, product].into_iter().flatten().chain(certificate);
+    let named = names.map(|known| known.trim()).any(|known| known.eq_ignore_ascii_case(name.trim()));
+    named || address.as_deref().and_then(address_of).is_some_and(|address| address_of(name) == Some(address))
+}
+
+/// The address in a text, which may have a port or brackets; an IPv4 address in IPv6 is that IPv4 address.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
 }

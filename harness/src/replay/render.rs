@@ -68,7 +68,7 @@ impl Renderer<'_> {
     fn text(&self, replayed: &Replayed) -> Vec<u8> {
         let place = replayed.recorded.place;
         let name = self.files.name(place.file);
-        let place = format!("{name}:{}", place.line);
+        let place = self.files.place(place.file, place.line);
         let searched = !self.queries.is_empty();
         let mut text = String::new();
         match self.format {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 
 use super::{Agreement, Decided, Difference, Replayed, Totals, Undecidable};
+use crate::look::printable;
 use crate::recording::Files;
 
 /// What the rows of a table are.
@@ -27,9 +28,11 @@ pub struct Report {
     /// What the edge is compared with instead of the record.
     pub(super) against: Option<String>,
     pub(super) all: Totals,
+    /// How many records hold any header of the request.
+    pub(super) with_headers: u64,
     pub(super) by_reason: BTreeMap<String, u64>,
     pub(super) undecidable: BTreeMap<Undecidable, u64>,
-    /// The first that differ: where, and how.
+    /// The first [`MAX_DIFFERENCES`] that differ: where, and how.
     pub(super) differences: Vec<String>,
     pub(super) shadowed: BTreeMap<String, u64>,
 }
@@ -63,7 +66,7 @@ impl By {
             }
         };
         // A recording's names could hold anything: escaped, they forge no row.
-        name.escape_debug().take(MAX_NAME).collect()
+        printable(name).chars().take(MAX_NAME).collect()
     }
 }
 
@@ -87,17 +90,18 @@ impl Report {
     pub fn add(&mut self, replayed: &Replayed, files: &Files) {
         self.tables.iter_mut().for_each(|table| table.add(replayed));
         self.all.add(replayed);
+        self.with_headers += u64::from(!replayed.recorded.request.headers.is_empty());
         if let Some(reason) = replayed.decided.reason() {
             *self.by_reason.entry(reason.to_owned()).or_default() += 1;
         }
         match &replayed.agreement {
             Agreement::Agrees => {}
             Agreement::Undecidable(undecidable) => *self.undecidable.entry(*undecidable).or_default() += 1,
-            Agreement::Differs(difference) if self.differences.len() < SHOWN_DIFFERENCES => {
+            Agreement::Differs(difference) if self.differences.len() < MAX_DIFFERENCES => {
                 let recorded = &replayed.recorded;
-                let (name, line) = (files.name(recorded.place.file), recorded.place.line);
-                let (method, path) = (&recorded.request.method, recorded.request.path.escape_debug());
-                self.differences.push(format!("{name}:{line}: {method} {path}: {}", told(replayed, difference)));
+                let place = files.place(recorded.place.file, recorded.place.line);
+                let shown = format!("{} {}: {}", recorded.request.method, recorded.request.path, told(replayed, difference));
+                self.differences.push(format!("{place}: {}", printable(&shown)));
             }
             Agreement::Differs(_) => {}
         }
@@ -131,12 +135,18 @@ impl Report {
 
 /// How an exchange differs; a changed decision with the reasons.
 fn told(replayed: &Replayed, Difference { field, expected, found }: &Difference) -> String {
-    let shown = |decided: &Decided| {
-        let reason = decided.reason().map(|reason| format!(" ({reason})")).unwrap_or_default();
-        format!("{}{reason}", decided.name())
+    let shown = |decision: &str, reason: Option<&str>| {
+        let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        format!("{decision}{reason}")
     };
-    match &replayed.against {
-        Some(against) if *field == "decision" => format!("expected {}, found {}", shown(against), shown(&replayed.decided)),
+    let last_error = replayed.recorded.apim.as_ref().and_then(|apim| apim.last_error.as_ref());
+    let recorded = || last_error.and_then(|error| error.reason.as_deref());
+    match (*field, expected.as_str(), &replayed.against) {
+        ("decision", Some(expected), against) => {
+            let reason = against.as_ref().map_or_else(recorded, Decided::reason);
+            let decided = &replayed.decided;
+            format!("expected {}, found {}", shown(expected, reason), shown(decided.name(), decided.reason()))
+        }
         _ => format!("{field}: expected {expected}, found {found}"),
     }
 }
@@ -145,4 +155,4 @@ const MAX_ROWS: usize = 1000;
 const MAX_NAME: usize = 60;
 const OTHERS: &str = "(others)";
 const ADMITTED: &str = "(admitted)";
-const SHOWN_DIFFERENCES: usize = 10;
+const MAX_DIFFERENCES: usize = 1000;

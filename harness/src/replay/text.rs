@@ -8,7 +8,8 @@ use super::columns::Columns;
 use super::report::{By, Report, Rows};
 use super::summary::Summary;
 use super::table::Table;
-use crate::look::{Look, Style};
+use super::totals::Totals;
+use crate::look::{Look, Style, printable};
 
 /// Writes what stands behind the exchanges: the report, or how many were found; then what it was made with.
 ///
@@ -18,7 +19,7 @@ use crate::look::{Look, Style};
 pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary<'_>, look: Look) -> fmt::Result {
     match summary.searched {
         None => write_report(out, report, look)?,
-        Some(searched) => writeln!(out, "\n{} of {searched} exchanges found", report.all.exchanges)?,
+        Some(searched) => writeln!(out, "\n{}", found(report, searched))?,
     }
     writeln!(out, "\n{summary}")
 }
@@ -26,13 +27,14 @@ pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary
 fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Result {
     let by_reason = report.tables.iter().any(|table| table.by == By::Reason);
     report.tables.iter().try_for_each(|rows| write_table(out, report, rows, look))?;
-    // Against another edge, only differences count.
-    if report.against.is_none() {
-        if !by_reason {
-            write_counts(out, look, "refused", &report.by_reason)?;
-        }
-        write_counts(out, look, SHADOWED, &report.shadowed)?;
+    if report.against.is_none() && report.with_headers == 0 {
+        writeln!(out, "\nno record holds a header of its request: which traces would go on can't be told")?;
     }
+    // Against another edge, only differences count.
+    if report.against.is_none() && !by_reason {
+        write_counts(out, look, "refused", &report.by_reason)?;
+    }
+    write_counts(out, look, SHADOWED, &report.shadowed)?;
     if !report.undecidable.is_empty() {
         writeln!(out, "\n{}", look.styled(Style::Bold, "undecidable"))?;
         for (undecidable, count) in &report.undecidable {
@@ -40,8 +42,8 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
         }
     }
     if !report.differences.is_empty() {
-        writeln!(out, "\n{}", look.styled(Style::Alarm, &differed(report)))?;
-        report.differences.iter().try_for_each(|difference| writeln!(out, "  {difference}"))?;
+        writeln!(out, "\n{}", look.styled(Style::Alarm, &differed(report, SHOWN_DIFFERENCES)))?;
+        report.differences.iter().take(SHOWN_DIFFERENCES).try_for_each(|difference| writeln!(out, "  {difference}"))?;
     }
     Ok(())
 }
@@ -63,12 +65,20 @@ fn write_counts(out: &mut impl Write, look: Look, heading: &str, counts: &BTreeM
     counts.iter().try_for_each(|(reason, count)| writeln!(out, "  {count:>8}  {reason}"))
 }
 
-/// What stands over the differences.
-pub(super) fn differed(report: &Report) -> String {
-    let (shown, all) = (report.differences.len(), report.all.differed);
-    let from = report.against.as_ref().map(|against| format!(" from {against}")).unwrap_or_default();
+/// What stands over the differences, `most` of which are shown.
+pub(super) fn differed(report: &Report, most: usize) -> String {
+    let (shown, all) = (report.differences.len().min(most), report.all.differed);
+    let from = report.against.as_ref().map(|against| format!(" from {}", printable(against))).unwrap_or_default();
     format!("differed{from} (the first {shown} of {all} in time; --format json has all)")
+}
+
+/// How many exchanges were found, of those searched.
+pub(super) fn found(report: &Report, searched: u64) -> String {
+    let Totals { exchanges, differed, .. } = report.all;
+    let against = report.against.as_ref().map(|against| format!(", {differed} of them decided otherwise than by {}", printable(against)));
+    format!("{exchanges} of {searched} exchanges found{}", against.unwrap_or_default())
 }
 
 /// What stands over what shadow rules would have refused.
 pub(super) const SHADOWED: &str = "admitted, though rules in `mode: shadow` would have refused";
+const SHOWN_DIFFERENCES: usize = 10;
