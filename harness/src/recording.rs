@@ -2,6 +2,7 @@
 //! Recorded traffic: read from any layout, redacted on load, put in time order.
 
 mod by_request;
+mod columns;
 mod container;
 mod csv;
 mod cut;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the records of a stream stand in, told by the text that it begins with.
 
-use super::table::{Columns, ROW};
+use super::columns::{Columns, ROW};
 
 /// What is open around a record.
 #[derive(Debug)]

@@ -7,10 +7,10 @@
 
 use std::io::{self, Read};
 
+use super::columns::Columns;
 use super::container::{Container, begins_rows};
 use super::lookahead::Lookahead;
 use super::scanner::{Found, Scanner};
-use super::table::Columns;
 
 /// One JSON object or row, as text not yet parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]

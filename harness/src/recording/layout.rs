@@ -7,11 +7,12 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::columns::Columns;
 use super::field::{located, unlocated};
 use super::fields::Fields;
 use super::frame::Frame;
 use super::parts::Parts;
-use super::table::{self, Columns};
+use super::table;
 use super::{Place, Recorded, flat, gateway_logs, native};
 use crate::redact::Redactor;
 

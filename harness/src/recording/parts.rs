@@ -7,8 +7,8 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::columns::Columns;
 use super::frame::Frame;
-use super::table::Columns;
 
 /// The elements of an array, not yet read; at most [`MAX_PARTS`], as each takes more memory than its text may.
 pub(super) struct Parts<'a>(Vec<&'a RawValue>);
