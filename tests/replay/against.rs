@@ -67,7 +67,8 @@ fn two_policies_that_differ_in_one_rule_differ_in_the_exchanges_concerned() {
     row("payments", [differed, differed, differed, 0, 0]);
     row("all", [all, differed, differed, 0, 0]);
     assert!(!table.contains("orders-v1"), "rows without a difference are not shown: {table}");
-    assert!(table.contains(": expected admitted, found refused (AccessDenied)"), "{table}");
+    assert!(table.contains(&format!("\ndiffered\n  {differed:>8}  expected admitted, found refused (AccessDenied)\n")), "{table}");
+    assert_eq!(table.matches(": expected admitted, found refused (AccessDenied)\n").count(), 10, "{table}");
     let turned = stdout(&replay(&["--policy", text(&sample), "--against", text(&edge)]));
     assert!(turned.contains(": expected refused (AccessDenied), found admitted"), "{turned}");
 }
@@ -97,6 +98,8 @@ fn another_tracestate_is_a_difference_at_the_upstream() {
     assert_eq!(difference["field"], "upstream_headers");
     let member = |side: &str| difference[side]["tracestate"][0].as_str().unwrap().split('=').next().unwrap().to_owned();
     assert_eq!((member("expected"), member("found")), ("other".to_owned(), "tgate".to_owned()), "{difference}");
+    let table = stdout(&replay(&["--against", text(&other)]));
+    assert!(table.contains("\ndiffered\n      2350  upstream_headers: tracestate\n"), "{table}");
 }
 
 #[test]
@@ -130,6 +133,14 @@ fn newly_refused_and_newly_admitted_are_findings_of_their_own() {
     ] {
         let output = replay(&["--policy", text(policy), "--against", text(against), "--fail-on", kind]);
         assert_eq!((output.status.code(), stderr(&output).as_str()), (code, told), "{kind}");
+    }
+    for (arguments, message) in [
+        (&["--fail-on", "newly-refused"][..], "expected --fail-on newly-refused with --against"),
+        (&["--fail-on", "undecidable", "--against", text(&sample)], "expected --fail-on undecidable without --against"),
+    ] {
+        let output = replay(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
 }
 

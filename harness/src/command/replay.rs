@@ -134,7 +134,8 @@ impl<'a> Side<'a> {
 }
 
 impl Replay {
-    pub(super) fn run(mut self) -> Result<Outcome> {
+    /// Refuses what can't be meant together.
+    fn check(&self) -> Result<()> {
         if self.by.is_some() && self.format != Format::Text {
             return Err(Error::new("expected --by with --format text, found another: a page has every table, JSON has none"));
         }
@@ -144,6 +145,16 @@ impl Replay {
         if self.fail_on.contains(&FailOn::Shadow) && !self.find.is_empty() {
             return Err(Error::new("expected --fail-on shadow without --find: shadow rules count every exchange"));
         }
+        let wrong = |kind: &&FailOn| kind.needs_against().is_some_and(|needed| needed != self.against.is_some());
+        if let Some(kind) = self.fail_on.iter().find(wrong) {
+            let with = if self.against.is_some() { "without" } else { "with" };
+            return Err(Error::new(format!("expected --fail-on {} {with} --against: there is none of these otherwise", kind.name())));
+        }
+        Ok(())
+    }
+
+    pub(super) fn run(mut self) -> Result<Outcome> {
+        self.check()?;
         if self.recordings.is_empty() {
             self.recordings.push(shorten(workspace::sample_recording()));
             self.policy.get_or_insert_with(|| shorten(workspace::sample_policy()));
@@ -250,6 +261,15 @@ impl Replay {
 impl FailOn {
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    /// Whether there can be reason only with `--against`, or only without it.
+    const fn needs_against(self) -> Option<bool> {
+        match self {
+            Self::NewlyRefused | Self::NewlyAdmitted => Some(true),
+            Self::Undecidable => Some(false),
+            Self::Refused | Self::Differed | Self::Malformed | Self::Shadow => None,
+        }
     }
 
     /// How often there was reason.

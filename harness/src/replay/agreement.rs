@@ -34,6 +34,15 @@ pub struct Difference {
     pub found: Value,
 }
 
+impl Difference {
+    /// The header that differs, if it is one.
+    #[must_use]
+    pub fn header(&self) -> Option<&str> {
+        let is_header = matches!(self.field, "upstream_headers" | "response_headers");
+        self.found.as_object().filter(|_| is_header)?.keys().next().map(String::as_str)
+    }
+}
+
 /// What the record lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Undecidable {

@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::found::Found;
 use super::report::{Report, Rows};
 use super::summary::Summary;
-use super::text::{SHADOWED, differed, found};
+use super::text::{KINDS, SHADOWED, differed, found};
 use crate::look::printable;
 
 /// The page up to its exchanges, which are shown where they are `searched`.
@@ -58,6 +58,7 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         }
         writeln!(out, "</tbody></table>")?;
     }
+    write_counts(out, KINDS, &report.kinds)?;
     if !report.differences.is_empty() {
         writeln!(out, "<h2 class=\"alarm\">{}</h2>\n<ul>", escaped(&differed(report, usize::MAX)))?;
         report.differences.iter().try_for_each(|difference| writeln!(out, "<li>{}</li>", escaped(difference)))?;

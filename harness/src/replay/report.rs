@@ -32,6 +32,8 @@ pub struct Report {
     pub(super) with_headers: u64,
     pub(super) by_reason: BTreeMap<String, u64>,
     pub(super) undecidable: BTreeMap<Undecidable, u64>,
+    /// What differs, counted.
+    pub(super) kinds: BTreeMap<String, u64>,
     /// The first [`MAX_DIFFERENCES`] that differ: where, and how.
     pub(super) differences: Vec<String>,
     pub(super) shadowed: BTreeMap<String, u64>,
@@ -97,13 +99,18 @@ impl Report {
         match &replayed.agreement {
             Agreement::Agrees => {}
             Agreement::Undecidable(undecidable) => *self.undecidable.entry(*undecidable).or_default() += 1,
-            Agreement::Differs(difference) if self.differences.len() < MAX_DIFFERENCES => {
-                let recorded = &replayed.recorded;
-                let place = files.place(recorded.place.file, recorded.place.line);
-                let shown = format!("{} {}: {}", recorded.request.method, recorded.request.path, told(replayed, difference));
-                self.differences.push(format!("{place}: {}", printable(&shown)));
+            Agreement::Differs(difference) => {
+                let what = told(replayed, difference);
+                if self.differences.len() < MAX_DIFFERENCES {
+                    let recorded = &replayed.recorded;
+                    let place = files.place(recorded.place.file, recorded.place.line);
+                    let shown = format!("{} {}: {what}", recorded.request.method, recorded.request.path);
+                    self.differences.push(format!("{place}: {}", printable(&shown)));
+                }
+                let kind = difference.header().map_or(what, |header| format!("{}: {header}", difference.field));
+                let is_kept = self.kinds.contains_key(&kind) || self.kinds.len() < MAX_KINDS;
+                *self.kinds.entry(if is_kept { kind } else { OTHERS.to_owned() }).or_default() += 1;
             }
-            Agreement::Differs(_) => {}
         }
     }
 
@@ -152,6 +159,7 @@ fn told(replayed: &Replayed, Difference { field, expected, found }: &Difference)
 }
 
 const MAX_ROWS: usize = 1000;
+const MAX_KINDS: usize = 20;
 const MAX_NAME: usize = 60;
 const OTHERS: &str = "(others)";
 const ADMITTED: &str = "(admitted)";

@@ -41,6 +41,7 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
             writeln!(out, "  {count:>8}  {}: {}", undecidable.as_str(), undecidable.explanation())?;
         }
     }
+    write_counts(out, look, KINDS, &report.kinds)?;
     if !report.differences.is_empty() {
         writeln!(out, "\n{}", look.styled(Style::Alarm, &differed(report, SHOWN_DIFFERENCES)))?;
         report.differences.iter().take(SHOWN_DIFFERENCES).try_for_each(|difference| writeln!(out, "  {difference}"))?;
@@ -62,14 +63,14 @@ fn write_counts(out: &mut impl Write, look: Look, heading: &str, counts: &BTreeM
     if !counts.is_empty() {
         writeln!(out, "\n{}", look.styled(Style::Bold, heading))?;
     }
-    counts.iter().try_for_each(|(reason, count)| writeln!(out, "  {count:>8}  {reason}"))
+    counts.iter().try_for_each(|(reason, count)| writeln!(out, "  {count:>8}  {}", printable(reason)))
 }
 
 /// What stands over the differences, `most` of which are shown.
 pub(super) fn differed(report: &Report, most: usize) -> String {
     let (shown, all) = (report.differences.len().min(most), report.all.differed);
     let from = report.against.as_ref().map(|against| format!(" from {}", printable(against))).unwrap_or_default();
-    format!("differed{from} (the first {shown} of {all} in time; --format json has all)")
+    format!("differed{from}: the first {shown} of {all} in time (--format json has all)")
 }
 
 /// How many exchanges were found, of those searched.
@@ -79,6 +80,8 @@ pub(super) fn found(report: &Report, searched: u64) -> String {
     format!("{exchanges} of {searched} exchanges found{}", against.unwrap_or_default())
 }
 
+/// What stands over what differs.
+pub(super) const KINDS: &str = "differed";
 /// What stands over what shadow rules would have refused.
 pub(super) const SHADOWED: &str = "admitted, though rules in `mode: shadow` would have refused";
 const SHOWN_DIFFERENCES: usize = 10;
