@@ -55,6 +55,11 @@ pub fn printable(text: &str) -> String {
     printable
 }
 
+/// Tells people on standard error, line by line, as it may go to a terminal.
+pub fn complain(text: &str) {
+    text.lines().for_each(|line| eprintln!("{}", printable(line)));
+}
+
 /// What a piece of text stands out as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use tracegate_harness::command::{Cli, Outcome};
+use tracegate_harness::look::complain;
 
 fn main() -> ExitCode {
     match Cli::parse().run() {
@@ -12,7 +13,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Finding) => ExitCode::from(1),
         Ok(Outcome::Unusable) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("tracegate: {error}");
+            complain(&format!("tracegate: {error}"));
             ExitCode::from(2)
         }
     }

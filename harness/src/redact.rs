@@ -33,14 +33,14 @@ impl Redactor {
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
         let text = String::from_utf8_lossy(value);
-        if is_credential_header(name) || has_credential_scheme(&text) {
+        if is_credential_header(name) || begins_with_scheme(&text) {
             return json!({"redacted": self.digest(value)});
         }
         // Trace context is what a replay is about, and its members are no parameters.
         if name.eq_ignore_ascii_case(b"traceparent") || name.eq_ignore_ascii_case(b"tracestate") {
             return json_bytes(value);
         }
-        let shown = self.url(&text);
+        let shown = self.url(&self.words(&text, MAX_NESTING));
         match (shown == text, std::str::from_utf8(value)) {
             (true, _) => json_bytes(value),
             (false, Ok(_)) => Value::from(shown),
@@ -48,13 +48,43 @@ impl Redactor {
         }
     }
 
-    /// Text that should hold no credential, and may all the same: one with its scheme, or in a URL.
+    /// Text that should hold no credential, and may all the same: behind its scheme or name, or in a URL.
     #[must_use]
     pub fn text(&self, text: String) -> String {
-        if !text.contains(['=', '@', ' ', '%']) {
-            return text;
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./|".contains(&byte));
+        if is_plain { text } else { self.url(&self.words(&text, MAX_NESTING)) }
+    }
+
+    /// A request's path and query, as [`url`](Self::url), but for what decides where it goes: only parameters change.
+    #[must_use]
+    pub fn target(&self, target: &str) -> String {
+        self.parameters(target, MAX_NESTING, false)
+    }
+
+    /// Text without what stands behind the name of a credential and a colon, or behind a scheme (RFC 9110 section 11.4).
+    fn words(&self, text: &str, nesting: usize) -> String {
+        let mut shown = String::with_capacity(text.len());
+        let mut expected = Expected::Anything;
+        for word in text.split_inclusive(WORD_ENDS) {
+            let (word, end) = match word.char_indices().next_back() {
+                Some((at, last)) if WORD_ENDS.contains(&last) => word.split_at_checked(at).unwrap_or((word, "")),
+                _ => (word, ""),
+            };
+            let (is_secret, next) = expected.then(word);
+            let is_escaped = || {
+                let decoded = percent_decoded(word);
+                decoded != word && self.words(&decoded, nesting - 1) != decoded
+            };
+            if !is_redacted(word) && (is_secret || (nesting > 0 && word.contains('%') && is_escaped())) {
+                shown.push_str("REDACTED-");
+                shown.push_str(&self.digest(word.as_bytes()));
+            } else {
+                shown.push_str(word);
+            }
+            shown.push_str(end);
+            expected = next;
         }
-        if has_credential_scheme(&text) { format!("REDACTED-{}", self.digest(text.as_bytes())) } else { self.url(&text) }
+        shown
     }
 
     /// A URL, or any text that may hold one, with the values of credential parameters as `REDACTED-1a2b3c4d` wherever
@@ -65,12 +95,16 @@ impl Redactor {
     }
 
     fn nested_url(&self, url: &str, nesting: usize) -> String {
-        let url = without_user_information(url);
+        self.parameters(&without_user_information(url), nesting, true)
+    }
+
+    /// Where `whole`, what is no parameter may be an escaped URL too.
+    fn parameters(&self, url: &str, nesting: usize, whole: bool) -> String {
         let mut redacted = String::with_capacity(url.len());
         // In a path, a segment's parameters end with the segment.
         let mut in_path = true;
         let mut before = None;
-        let mut rest = url.as_ref();
+        let mut rest = url;
         while !rest.is_empty() {
             let end = rest.find(|byte| SEPARATORS.contains(&byte) || (in_path && byte == '/')).unwrap_or(rest.len());
             let (parameter, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
@@ -81,6 +115,10 @@ impl Redactor {
                     redacted.push_str(name);
                     redacted.push_str("=REDACTED-");
                     redacted.push_str(&self.digest(value.as_bytes()));
+                }
+                None if whole && self.holds_credential(parameter, nesting) => {
+                    redacted.push_str("REDACTED-");
+                    redacted.push_str(&self.digest(parameter.as_bytes()));
                 }
                 _ => redacted.push_str(parameter),
             }
@@ -127,10 +165,43 @@ fn is_redacted(value: &str) -> bool {
     value.strip_prefix("REDACTED-").is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Whether a value is a credential by its scheme (RFC 9110 section 11.4).
-fn has_credential_scheme(value: &str) -> bool {
-    let scheme = value.trim_start().split(' ').next().unwrap_or_default();
-    scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic")
+/// Whether a value begins with a scheme of credentials, and goes on.
+fn begins_with_scheme(value: &str) -> bool {
+    value.trim_start().split_once([' ', '\t']).is_some_and(|(word, _)| is_scheme(word))
+}
+
+fn is_scheme(word: &str) -> bool {
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
+/// What the next word of a text is.
+#[derive(Clone, Copy)]
+enum Expected {
+    Anything,
+    /// A colon, and then a credential.
+    Colon,
+    Credential,
+    /// The credential of RFC 7617, if it is one: `Basic` is a word of its own.
+    Basic,
+}
+
+impl Expected {
+    /// Whether this word is a credential, and what comes next.
+    fn then(self, word: &str) -> (bool, Self) {
+        let bare = word.trim_matches(['{', '[', '(', ':', '=']);
+        match self {
+            _ if word.is_empty() => (false, self),
+            Self::Credential if !bare.is_empty() && !is_scheme(bare) => (true, Self::Anything),
+            Self::Basic if BASE64_STANDARD.decode(word).is_ok_and(|pair| pair.contains(&b':')) => (true, Self::Anything),
+            Self::Credential if bare.is_empty() => (false, self),
+            Self::Colon if word.starts_with(':') => (!bare.is_empty(), if bare.is_empty() { Self::Credential } else { Self::Anything }),
+            _ if bare.eq_ignore_ascii_case("basic") => (false, Self::Basic),
+            _ if is_scheme(bare) => (false, Self::Credential),
+            _ if is_credential_name(bare) && word.ends_with(':') => (false, Self::Credential),
+            _ if is_credential_name(bare) => (false, Self::Colon),
+            _ => (false, Self::Anything),
+        }
+    }
 }
 
 /// Whether a header's value is a credential, by its name in any case.
@@ -147,8 +218,10 @@ pub(crate) fn json_bytes(bytes: &[u8]) -> Value {
     }
 }
 
+/// Whoever redirects may escape more than once.
 fn is_credential_parameter(name: &str) -> bool {
-    is_credential_name(&percent_decoded(name))
+    let once = percent_decoded(name);
+    is_credential_name(&once) || is_credential_name(&percent_decoded(&once))
 }
 
 /// Better a harmless value too many than a credential too few.
@@ -177,6 +250,9 @@ pub(crate) fn percent_decoded(name: &str) -> String {
 
 const AUTHORITY_ENDS: [char; 9] = ['/', '?', '#', ' ', '\t', '"', '<', '>', '\\'];
 const SEPARATORS: [char; 11] = ['?', '&', ';', '#', ',', ' ', '\t', '"', '\'', '<', '>'];
+const WORD_ENDS: [char; 7] = [' ', '\t', '\u{a0}', '"', '\'', ',', ';'];
+/// Schemes of credentials, in lower case.
+const SCHEMES: [&str; 6] = ["apikey", "basic", "bearer", "negotiate", "sharedaccesssignature", "sharedkey"];
 /// How often a URL is looked for within a URL.
 const MAX_NESTING: usize = 3;
 
@@ -185,6 +261,8 @@ const CREDENTIAL_NAMES: &[&str] = &["assertion", "awsaccesskeyid", "client_asser
 
 /// Words that make a name a credential's.
 const CREDENTIAL_WORDS: &[&str] = &[
+    "accountkey",
+    "sharedkey",
     "api-key",
     "api_key",
     "apikey",
@@ -233,6 +311,48 @@ mod tests {
         assert!(!redactor.url("/a?sig=REDACTED-s3cret").contains("s3cret"), "what looks like a digest isn't one");
         assert_eq!(redactor.digest(b"s3cret").len(), 8);
         assert_ne!(Redactor::new(1).digest(b"s3cret"), redactor.digest(b"s3cret"));
+    }
+
+    #[test]
+    fn credentials_in_texts_become_digests_and_harmless_words_stay() {
+        let redactor = Redactor::new(0);
+        for text in [
+            "Bearer s3cret",
+            "failed: Authorization: Bearer s3cret",
+            "\"Bearer s3cret\"",
+            "Bearer\ts3cret",
+            "Bearer\u{a0}s3cret",
+            "a Bearer%20s3cret b",
+            "subscription-key: s3cret",
+            "{\"access_token\":\"s3cret\"}",
+            "AccountKey=s3cret;x",
+            "SharedKey s3cret",
+            "?subscription%252Dkey=s3cret",
+            "https%3A%2F%2Fh%2F%3Fsubscription-key%3Ds3cret",
+            "/proxy/https%3A%2F%2Fu%3As3cret%40h%2F",
+        ] {
+            let shown = redactor.text(text.to_owned());
+            assert!(!shown.contains("s3cret") && shown.contains("REDACTED"), "{text}: {shown}");
+            assert_eq!(redactor.text(shown.clone()), shown, "redacting twice is redacting once");
+            let shown = redactor.header(b"x", text.as_bytes()).to_string();
+            assert!(!shown.contains("s3cret"), "{text}: {shown}");
+        }
+        assert!(!redactor.text("Basic dTpzM2NyZXQ=".to_owned()).contains("dTpzM2NyZXQ"));
+        for text in [
+            "Basic plan",
+            "basic",
+            "3f2504e0-4f89-11d3",
+            "|4711.1_",
+            "CN=shop, O=Basic",
+            "spiffe://shop/billing",
+            "key-7",
+            "a token of ours",
+        ] {
+            assert_eq!(redactor.text(text.to_owned()), text);
+        }
+        let deep = format!("%{}", "25".repeat(1 << 20));
+        assert_eq!(redactor.text(deep.clone()), deep);
+        assert_eq!(redactor.target("/p//x@y/https%3A%2F%2Fu%3Ap%40h?a=1"), "/p//x@y/https%3A%2F%2Fu%3Ap%40h?a=1");
     }
 
     #[test]

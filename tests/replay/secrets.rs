@@ -43,10 +43,38 @@ fn nothing_that_a_terminal_would_obey_comes_out() {
     let native = json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/"}, "expect": {"reason": hostile, "decision": "admitted"}});
     let wrong = json!({"time": "2026-10-05T06:00:00Z", "request": {"method": "GET", "path": "/", hostile: 1}});
     let log = file(&scratch, &format!("log{hostile}.json"), &format!("{}\n{native}\n{wrong}\n", record(refused)));
+    let policy = file(&scratch, &format!("policy{hostile}.json"), "{\"schema\": 9}");
+    let nowhere = format!("nowhere{hostile}");
+    for arguments in [
+        &["--policy", text(&policy)][..],
+        &["--against", text(&policy)],
+        &["--against", &nowhere],
+        &["--module", &nowhere],
+        &["--out", &format!("{nowhere}/{hostile}")],
+        &[&nowhere],
+    ] {
+        let output = replay(arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let shown = stdout(&output) + &stderr(&output);
+        assert!(!shown.contains(['\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{7}']), "{arguments:?}: {shown:?}");
+    }
     for arguments in [&[][..], &["--find", "path=/"], &["--by", "reason"], &["--format", "html"]] {
         let output = replay(&[&[text(&log)][..], arguments].concat());
         let shown = stdout(&output) + &stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{shown:?}");
         assert!(!shown.contains(['\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{7}']), "{shown:?}");
     }
+}
+
+/// What looks like user information in a path decides where a request goes: it is hidden where it is shown, not before.
+#[test]
+fn redaction_decides_nothing() {
+    let scratch = TempDir::new().unwrap();
+    let log = file(&scratch, "log.json", &record(json!({"url": "https://api.example/p//x@y"})).to_string());
+    let route = json!({"name": "p", "match": {"path": {"exact": "/p/x@y"}}});
+    let policy = json!({"schema": 1, "service": {"name": "edge"}, "routes": [route], "default": {"action": "refuse"}});
+    let policy = file(&scratch, "policy.json", &policy.to_string());
+    let output = replay(&[text(&log), "--policy", text(&policy), "--find", "path=/p/x@y", "--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(lines(&output)[0]["decision"], "admitted");
 }

@@ -11,7 +11,7 @@ use tracegate::config::Loaded;
 use super::Outcome;
 use crate::error::{Context, Error, Result};
 use crate::host::{self, Metering, Module};
-use crate::look::Look;
+use crate::look::{Look, complain};
 use crate::output::OutputFile;
 use crate::policy::{self, PolicyError};
 use crate::recording::Files;
@@ -124,7 +124,7 @@ impl Other {
 
 /// A policy, or what is wrong with it on standard error.
 fn said(read: Result<Loaded, PolicyError>) -> Option<Loaded> {
-    read.inspect_err(|error| eprintln!("{error}")).ok()
+    read.inspect_err(|error| complain(&error.to_string())).ok()
 }
 
 impl<'a> Side<'a> {

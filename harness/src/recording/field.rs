@@ -16,6 +16,8 @@ pub(super) fn timestamp(field: &str, text: &str) -> Result<Timestamp, String> {
 /// A time as the portal's exports have it, in RFC 3339: `2/25/2025, 9:19:25.391 AM` (the month first, as only those write who
 /// write `AM`) or `2025-02-25 09:19:25.391`.
 pub(super) fn portal_time(text: &str) -> Option<String> {
+    // Newer browsers put a narrow space before `AM`.
+    let text = &text.replace('\u{202f}', " ");
     let has_fraction = text.contains('.');
     let formats = match (text.ends_with('M'), has_fraction) {
         (true, true) => "%m/%d/%Y, %I:%M:%S.%f %p",

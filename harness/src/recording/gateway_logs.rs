@@ -125,7 +125,8 @@ fn in_text(text: &str) -> Result<Logged, String> {
 impl From<Properties> for Logged {
     fn from(properties: Properties) -> Self {
         // An object that says nothing is no error.
-        let last_error = properties.last_error.filter(|error| error.source.is_some() || error.reason.is_some());
+        let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let last_error = properties.last_error.filter(|error| says(&error.source) || says(&error.reason));
         let last_error = last_error.map(|LoggedError { source, reason, message }| LastError { source, reason, message });
         Self {
             time: None,

@@ -77,7 +77,7 @@ impl Logged {
                 method,
                 scheme,
                 authority,
-                path: redactor.url(&path),
+                path: redactor.target(&path),
                 headers: self.request_headers.into_map(Part::Request)?,
             },
             response: Response { status, headers: self.response_headers.into_map(Part::Response)? },
@@ -132,13 +132,13 @@ impl<'de> Deserialize<'de> for LoggedHeaders {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<LoggedHeaders, A::Error> {
                 let mut lines = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                    if lines.len() > MAX_HEADERS {
-                        return Err(A::Error::custom(format_args!("expected at most {MAX_HEADERS} header lines, found more")));
-                    }
                     let values = match value {
                         Value::Array(values) => values,
                         value => vec![value],
                     };
+                    if lines.len() + values.len() > MAX_HEADERS {
+                        return Err(A::Error::custom(format_args!("expected at most {MAX_HEADERS} header lines, found more")));
+                    }
                     for value in values {
                         match value {
                             Value::Null => {}

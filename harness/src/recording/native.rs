@@ -149,16 +149,13 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
         place,
         size: bytes.len(),
         time: timestamp("time", &time)?,
-        request: Request { method, scheme, authority, path: redactor.url(&path), headers: header_map(Part::Request, headers)? },
+        request: Request { method, scheme, authority, path: redactor.target(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
         caller: Caller { address: address.or(caller.address), certificate: tls.map(Tls::names).unwrap_or_default(), ..caller }
             .redacted(redactor),
         ids: ids.into_iter().map(|id| redactor.text(id)).collect(),
         apim: apim.map(|apim| apim.redacted(redactor)),
-        expect: expect.map(|expect| {
-            let expect = Expect::from(expect);
-            Expect { reason: expect.reason.map(|reason| reason.map(|reason| redactor.text(reason))), ..expect }
-        }),
+        expect: expect.map(|expect| expected(expect, redactor)).transpose()?,
     })
 }
 
@@ -166,6 +163,16 @@ impl Tls {
     fn names(self) -> Vec<String> {
         [self.uri_san, self.dns_san, self.subject, self.sha256].into_iter().flatten().collect()
     }
+}
+
+fn expected(expect: NativeExpect, redactor: &Redactor) -> Result<Expect, String> {
+    let expect = Expect::from(expect);
+    let headers = expect.upstream_headers.iter().chain(&expect.response_headers);
+    let lines: usize = headers.map(|(_, lines)| lines.as_ref().map_or(1, Vec::len)).sum();
+    if lines > MAX_HEADERS {
+        return Err(format!("expect: expected at most {MAX_HEADERS} header lines, found {lines}"));
+    }
+    Ok(Expect { reason: expect.reason.map(|reason| reason.map(|reason| redactor.text(reason))), ..expect })
 }
 
 impl From<NativeExpect> for Expect {

@@ -8,6 +8,7 @@ use tracegate::trace::TraceId;
 
 use super::failed::Failed;
 use super::{Decided, Replayed, trace_id};
+use crate::Redactor;
 use crate::look::{Look, Style, printable};
 use crate::recording::{Caller, Recorded};
 
@@ -54,7 +55,7 @@ struct Backend<'a> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn new(replayed: &'a Replayed) -> Self {
+    pub(super) fn new(replayed: &'a Replayed, redactor: &Redactor) -> Self {
         let Recorded { time, request, response, caller, ids, apim, .. } = &*replayed.recorded;
         let Caller { address, subscription, user, product, certificate } = caller;
         let apim = apim.as_ref();
@@ -62,7 +63,7 @@ impl<'a> Found<'a> {
         Self {
             time: time.to_string(),
             method: &request.method,
-            url: format!("{}://{}{}", request.scheme, request.authority, request.path),
+            url: redactor.url(&format!("{}://{}{}", request.scheme, request.authority, request.path)),
             api: apim.and_then(|apim| apim.api.as_deref()),
             caller: FoundCaller {
                 address: address.as_deref(),

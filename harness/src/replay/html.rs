@@ -10,6 +10,7 @@ use super::found::Found;
 use super::report::{Report, Rows};
 use super::summary::Summary;
 use super::text::{KINDS, SHADOWED, differed, found};
+use crate::Redactor;
 use crate::look::printable;
 
 /// The page up to its exchanges, which are shown where they are `searched`.
@@ -27,8 +28,8 @@ pub(super) fn begin(searched: bool) -> String {
 }
 
 /// Writes an exchange that was found.
-pub(super) fn write_found(out: &mut impl Write, replayed: &Replayed, place: &str) -> fmt::Result {
-    let found = Found::new(replayed);
+pub(super) fn write_found(out: &mut impl Write, replayed: &Replayed, redactor: &Redactor, place: &str) -> fmt::Result {
+    let found = Found::new(replayed, redactor);
     let class = if found.failed.is_some() { " class=\"alarm\"" } else { "" };
     let status = found.status.map_or_else(|| "?".to_owned(), |status| status.to_string());
     write!(out, "<tr><td>{}</td><td class=\"number\">{status}</td>", found.shown_time(replayed))?;

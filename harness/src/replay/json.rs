@@ -117,7 +117,7 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
             explained_by: None,
         }),
         against: against.as_ref().map(|other| Against { decision: other.name(), status: other.status(), reason: other.reason() }),
-        found: found.then(|| Found::new(replayed)),
+        found: found.then(|| Found::new(replayed, redactor)),
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")

@@ -65,7 +65,7 @@ impl Pass<'_> {
                         passed.exchanges += 1;
                         passed.late += u64::from(late);
                         if found {
-                            report.add(&replayed, renderer.files);
+                            report.add(&replayed, renderer.files, renderer.redactor);
                         }
                         out.write_all(&text).context(|| "can't write the results")?;
                     }

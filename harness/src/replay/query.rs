@@ -7,8 +7,10 @@ use std::str::FromStr;
 use tracegate::route::{NormalPath, PathMatch, Segment};
 
 use super::against::is_carrier;
+use crate::Redactor;
+use crate::host::Line;
 use crate::recording::{Caller, Recorded};
-use crate::redact::{is_credential_header, percent_decoded};
+use crate::redact::percent_decoded;
 
 /// What is looked for.
 #[derive(Clone, Debug)]
@@ -52,10 +54,10 @@ fn segments(path: &str) -> Result<Vec<Segment>, String> {
 impl Query {
     /// Whether an exchange touched it.
     #[must_use]
-    pub fn is_touched_by(&self, recorded: &Recorded) -> bool {
+    pub fn is_touched_by(&self, recorded: &Recorded, redactor: &Redactor) -> bool {
         match self {
             Self::Path(path) => targets(recorded).any(|target| is_at_or_below(target, path)),
-            Self::Id(id) => has_id(recorded, id),
+            Self::Id(id) => has_id(recorded, id, redactor),
             Self::Caller(caller) => is_caller(&recorded.caller, caller),
         }
     }
@@ -64,13 +66,12 @@ impl Query {
 /// Path and query, as the gateway and as the backend was asked for them.
 fn targets(recorded: &Recorded) -> impl Iterator<Item = &str> {
     let backend = recorded.apim.as_ref().and_then(|apim| apim.backend_url.as_deref());
-    let target = |url: &'_ str| match url.find("://") {
-        None => url.starts_with('/').then_some(0),
-        Some(scheme) => {
-            let authority = scheme + "://".len();
-            let end = url.get(authority..)?.find(['/', '?', '#']).map(|length| authority + length)?;
-            url.get(end..)?.starts_with('/').then_some(end)
-        }
+    let target = |url: &'_ str| {
+        let scheme =
+            url.find("://").filter(|&end| url.bytes().take(end).all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)));
+        let authority = scheme.map_or(0, |end| end + "://".len());
+        let end = url.get(authority..)?.find(['/', '?', '#']).map(|length| authority + length)?;
+        url.get(end..)?.starts_with('/').then_some(end)
     };
     let backend = backend.and_then(|url| url.get(target(url)?..));
     std::iter::once(recorded.request.path.as_str()).chain(backend)
@@ -88,17 +89,19 @@ fn is_at_or_below(target: &str, path: &[Segment]) -> bool {
     })
 }
 
-fn has_id(recorded: &Recorded, id: &str) -> bool {
+fn has_id(recorded: &Recorded, id: &str, redactor: &Redactor) -> bool {
     let Recorded { request, response, ids, apim, .. } = recorded;
-    let lines = request.headers.iter().chain(response.headers.iter()).filter(|line| !is_credential_header(&line.name));
-    let mut in_lines = lines.map(|line| {
-        let text = String::from_utf8_lossy(&line.value);
+    // What nobody is shown, nobody finds.
+    let shown = |line: &Line| redactor.header(&line.name, &line.value).as_str().map(str::to_owned).unwrap_or_default();
+    let mut in_lines = request.headers.iter().chain(response.headers.iter()).map(|line| {
+        let text = shown(line);
         // Carriers put ids together with what may be part of others.
         holds(&text, id) || (is_carrier(&line.name) && text.split(['-', '_']).any(|part| holds(part, id)))
     });
+    let backend = apim.as_ref().and_then(|apim| apim.backend_url.as_deref());
     let trace_id = apim.as_ref().and_then(|apim| apim.trace_id);
     ids.iter().any(|known| holds(known, id))
-        || targets(recorded).any(|target| holds(target, id) || holds(&percent_decoded(target), id))
+        || std::iter::once(request.path.as_str()).chain(backend).any(|url| holds(url, id) || holds(&percent_decoded(url), id))
         || trace_id.is_some_and(|trace_id| trace_id.to_string().eq_ignore_ascii_case(id))
         || in_lines.any(|found| found)
 }

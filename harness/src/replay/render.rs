@@ -57,7 +57,7 @@ impl Renderer<'_> {
     #[must_use]
     pub fn show(&self, executed: Executed) -> Shown {
         let (replayed, late) = executed.compare(self.redactor);
-        let found = self.queries.iter().all(|query| query.is_touched_by(&replayed.recorded));
+        let found = self.queries.iter().all(|query| query.is_touched_by(&replayed.recorded, self.redactor));
         // Of two edges, only where they differ.
         let differs = replayed.against.is_none() || replayed.agreement != Agreement::Agrees;
         let text = if found && differs { self.text(&replayed) } else { Vec::new() };
@@ -77,8 +77,8 @@ impl Renderer<'_> {
                 let _ = json::write_exchange(&mut line, &name, replayed, self.redactor, searched);
                 return line;
             }
-            Format::Text if searched => drop(Found::new(replayed).write(&mut text, replayed, &place, self.look)),
-            Format::Html if searched => drop(html::write_found(&mut text, replayed, &place)),
+            Format::Text if searched => drop(Found::new(replayed, self.redactor).write(&mut text, replayed, &place, self.look)),
+            Format::Html if searched => drop(html::write_found(&mut text, replayed, self.redactor, &place)),
             Format::Text | Format::Html => {}
         }
         text.into_bytes()

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 
 use super::{Agreement, Decided, Difference, Replayed, Totals, Undecidable};
+use crate::Redactor;
 use crate::look::printable;
 use crate::recording::Files;
 
@@ -89,7 +90,7 @@ impl Report {
     }
 
     /// Counts one exchange.
-    pub fn add(&mut self, replayed: &Replayed, files: &Files) {
+    pub fn add(&mut self, replayed: &Replayed, files: &Files, redactor: &Redactor) {
         self.tables.iter_mut().for_each(|table| table.add(replayed));
         self.all.add(replayed);
         self.with_headers += u64::from(!replayed.recorded.request.headers.is_empty());
@@ -104,7 +105,7 @@ impl Report {
                 if self.differences.len() < MAX_DIFFERENCES {
                     let recorded = &replayed.recorded;
                     let place = files.place(recorded.place.file, recorded.place.line);
-                    let shown = format!("{} {}: {what}", recorded.request.method, recorded.request.path);
+                    let shown = format!("{} {}: {what}", recorded.request.method, redactor.url(&recorded.request.path));
                     self.differences.push(format!("{place}: {}", printable(&shown)));
                 }
                 let kind = difference.header().map_or(what, |header| format!("{}: {header}", difference.field));
