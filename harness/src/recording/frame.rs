@@ -369,6 +369,7 @@ pub(super) mod tests {
                 "[\n  {},\n  nonsense,\n  {}\n]",
                 vec!["2:{}".to_owned(), "3!expected a JSON object, found 'n'".to_owned(), "4:{}".to_owned()],
             ),
+            ("[{},[1,{\"a\":[2]}],{}]", vec!["1:{}".to_owned(), "1!expected a JSON object, found '['".to_owned(), "1:{}".to_owned()]),
             (
                 "[{},null,\"a,]\\\"\",{}]",
                 vec![

@@ -44,15 +44,18 @@ impl<R: Read> Lookahead<R> {
         Ok(())
     }
 
-    /// Goes behind an element of an array that is none: to the next `,` or `]` that is in no string, or line.
+    /// Goes behind an element of an array that is none: to the next `,` or `]` that is in no string and not within the
+    /// element, or line.
     pub(super) fn skip_element(&mut self) -> Result<(), FrameError> {
-        let (mut in_string, mut escaped) = (false, false);
+        let (mut in_string, mut escaped, mut depth) = (false, false, 0_usize);
         // At least the one byte that could begin no record goes.
         let mut first = true;
         while let Some(byte) = self.byte(0)? {
             match byte {
                 b'\n' => return Ok(()),
-                b',' | b']' if !in_string && !first => return Ok(()),
+                b',' | b']' if !in_string && !first && depth == 0 => return Ok(()),
+                b'[' | b'{' if !in_string => depth += 1,
+                b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
                 b'"' if !escaped => in_string = !in_string,
                 _ => {}
             }
