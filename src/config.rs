@@ -10,10 +10,11 @@ mod document;
 mod finding;
 mod json;
 mod node;
+mod number;
 #[cfg(feature = "schema")]
 mod schema;
 
-pub use compile::{Fingerprint, Policy, Service};
+pub use compile::{Fingerprint, Listener, Policy, Service};
 pub use finding::{Finding, Findings, Problem, Severity};
 pub use node::{Key, Node, Position, Value};
 #[cfg(feature = "schema")]

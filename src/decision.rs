@@ -65,16 +65,19 @@ pub enum Reason {
     OperationNotFound,
     /// A rule denies the route to everybody.
     AccessDenied,
+    /// The caller may not send trace context, and did.
+    TraceContextRejected,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::RequestHeadersUnreadable,
         Self::RequestHostAmbiguous,
         Self::RequestPathAmbiguous,
         Self::OperationNotFound,
         Self::AccessDenied,
+        Self::TraceContextRejected,
     ];
 
     /// The code.
@@ -86,6 +89,7 @@ impl Reason {
             Self::RequestPathAmbiguous => "RequestPathAmbiguous",
             Self::OperationNotFound => "OperationNotFound",
             Self::AccessDenied => "AccessDenied",
+            Self::TraceContextRejected => "TraceContextRejected",
         }
     }
 
@@ -97,6 +101,7 @@ impl Reason {
             Self::RequestPathAmbiguous => "Request path is ambiguous.",
             Self::OperationNotFound => "Resource not found",
             Self::AccessDenied => "Access denied.",
+            Self::TraceContextRejected => "Trace context is not accepted from this caller.",
         }
     }
 }

@@ -17,13 +17,13 @@ impl HeaderEdits {
     }
 
     /// Makes `name` (lower case) one line with `value`, whatever there was.
-    pub(crate) fn replace(&mut self, name: &'static str, value: Vec<u8>) {
-        self.0.push(HeaderEdit::Replace { name: Cow::Borrowed(name), value });
+    pub(crate) fn replace(&mut self, name: impl Into<Cow<'static, str>>, value: Vec<u8>) {
+        self.0.push(HeaderEdit::Replace { name: name.into(), value });
     }
 
     /// Deletes every line called `name` (lower case).
-    pub(crate) fn remove(&mut self, name: &'static str) {
-        self.0.push(HeaderEdit::Remove { name: Cow::Borrowed(name) });
+    pub(crate) fn remove(&mut self, name: impl Into<Cow<'static, str>>) {
+        self.0.push(HeaderEdit::Remove { name: name.into() });
     }
 
     /// The changes, in order.

@@ -8,7 +8,8 @@ use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::head::{Headers, RequestHead, UnreadableHead};
 use crate::inputs::Inputs;
-use crate::{route, trace};
+use crate::route;
+use crate::trace::{self, Circumstances, Outcome, TraceParent};
 
 /// One request on its way through the edge.
 #[derive(Debug)]
@@ -23,7 +24,10 @@ enum State {
     /// The request's head has not been seen.
     Open,
     /// The request is decided; its response may come.
-    Decided,
+    Decided {
+        /// What the response tells the caller of our trace, if it does.
+        trace_response: Option<TraceParent>,
+    },
     /// Nothing comes any more.
     Closed,
 }
@@ -39,15 +43,23 @@ impl Exchange {
         self.id
     }
 
+    /// Whether the response's head is to be edited: a host need not be asked for it otherwise.
+    #[must_use]
+    pub const fn edits_response(&self) -> bool {
+        matches!(self.state, State::Decided { trace_response: Some(_) })
+    }
+
     /// Takes what happened and says what to do. Events out of order, and answers that nothing waits for, change nothing.
     pub fn step(&mut self, gateway: &mut Gateway, event: Event<'_>, inputs: &mut Inputs<'_>) -> Step {
         match (self.state, event) {
             (State::Open, Event::Request(headers)) => {
-                self.state = State::Decided;
-                Step::of(decide(gateway, headers, inputs))
+                let (verdict, trace_response) = decide(gateway, headers, inputs);
+                self.state = State::Decided { trace_response };
+                Step::of(verdict)
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
-            (State::Decided | State::Closed, Event::Request(_)) => Step::of(Verdict::Refuse(unreadable(UnreadableHead))),
+            (State::Decided { .. } | State::Closed, Event::Request(_)) => Step::of(Verdict::Refuse(unreadable(UnreadableHead))),
+            (State::Decided { trace_response }, Event::Response(_)) => Step::of(Verdict::Continue(response_edits(trace_response))),
             (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
             (_, Event::Closed) => {
                 self.state = State::Closed;
@@ -59,20 +71,41 @@ impl Exchange {
 }
 
 /// The stages, in the order in which data flows.
-fn decide(gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> Verdict {
-    let carried = trace::read(headers);
-    let decision = match RequestHead::read(headers) {
-        Ok(head) => route::decide(&head, &gateway.policy().routes),
-        Err(error) => Decision::Refused(unreadable(error)),
+fn decide(gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Verdict, Option<TraceParent>) {
+    let (policy, settler, counts) = gateway.parts();
+    let carried = trace::read(headers, &policy.trace.extract);
+    let (decision, route) = match RequestHead::read(headers) {
+        Ok(head) => route::decide(&head, &policy.routes),
+        Err(error) => (Decision::Refused(unreadable(error)), None),
     };
     let mut edits = HeaderEdits::none();
     // A refused request is settled too, so that every refusal has a trace.
-    gateway.settle_trace(carried, inputs, &mut edits);
-    gateway.counts.count_decision(&decision);
+    let circumstances = Circumstances {
+        route: route.map(|route| route.name.as_str()),
+        root: route.and_then(|route| route.root),
+        refused: matches!(decision, Decision::Refused(_)),
+        trusted_hops: policy.listener.trusted_hops,
+    };
+    let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut edits);
+    let decision = match (decision, settled.outcome) {
+        (Decision::Admitted { .. }, Outcome::Rejected) => Decision::Refused(Refusal::new(400, Reason::TraceContextRejected)),
+        (decision, _) => decision,
+    };
+    counts.count_decision(&decision);
+    counts.count_trace(&settled);
     match decision {
-        Decision::Admitted { .. } => Verdict::Continue(edits),
-        Decision::Refused(refusal) => Verdict::Refuse(refusal),
+        Decision::Admitted { .. } => (Verdict::Continue(edits), settled.sent.filter(|_| settled.trace_response)),
+        Decision::Refused(refusal) => (Verdict::Refuse(refusal), None),
     }
+}
+
+/// `traceresponse`, as <https://www.w3.org/TR/trace-context-2/> drafts it: which span of which trace answered.
+fn response_edits(trace_response: Option<TraceParent>) -> HeaderEdits {
+    let mut edits = HeaderEdits::none();
+    if let Some(sent) = trace_response {
+        edits.replace("traceresponse", sent.encode().to_vec());
+    }
+    edits
 }
 
 const fn unreadable(_: UnreadableHead) -> Refusal {

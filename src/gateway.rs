@@ -2,29 +2,41 @@
 //! One configuration at work. A VM may hold several gateways at once, the old configuration's and the new one's.
 
 use crate::config::Policy;
-use crate::edits::HeaderEdits;
 use crate::effect::{CallId, ExchangeId, GatewayId, Woken};
-use crate::entropy::EntropyBlock;
 use crate::event::{CallFailed, Reply};
 use crate::exchange::Exchange;
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
-use crate::trace;
+use crate::secret::{SecretUnavailable, Secrets};
+use crate::trace::{HopKeys, Settler};
 
 /// What the exchanges of one configuration share.
 #[derive(Debug)]
 pub struct Gateway {
     id: GatewayId,
     policy: Policy,
-    ids: EntropyBlock,
-    pub(crate) counts: Counts,
+    settler: Settler,
+    counts: Counts,
 }
 
 impl Gateway {
     /// A gateway that runs `policy`. `id` is unique in the VM.
     #[must_use]
     pub fn new(id: GatewayId, policy: Policy) -> Self {
-        Self { id, policy, ids: EntropyBlock::new(), counts: Counts::default() }
+        let counts = Counts::new(&policy);
+        Self { id, policy, settler: Settler::new(), counts }
+    }
+
+    /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretUnavailable`] for the first that the host doesn't have.
+    pub fn provide(&mut self, secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
+        if let Some(hop) = &self.policy.trace.signed_hop {
+            self.settler.provide(HopKeys::fetch(hop, secrets)?);
+        }
+        Ok(())
     }
 
     /// Which gateway of its VM this is.
@@ -39,11 +51,9 @@ impl Gateway {
         &self.policy
     }
 
-    /// Settles a request's trace by this gateway's policy, with ids from its block of randomness.
-    pub(crate) fn settle_trace(&mut self, carried: trace::Carried<'_>, inputs: &mut Inputs<'_>, edits: &mut HeaderEdits) -> trace::Settled {
-        let settled = trace::settle(carried, &self.policy.trace, &mut self.ids, inputs.entropy, edits);
-        self.counts.count_trace(settled);
-        settled
+    /// What the stages of an exchange work with.
+    pub(crate) const fn parts(&mut self) -> (&Policy, &mut Settler, &mut Counts) {
+        (&self.policy, &mut self.settler, &mut self.counts)
     }
 
     /// Opens an exchange. `id` is unique in the VM.
@@ -62,8 +72,13 @@ impl Gateway {
         Woken::default()
     }
 
-    /// What has been counted since the last time, by index in [`Counter::ALL`](crate::metrics::Counter::ALL), zeros left
-    /// out.
+    /// The names of all that this gateway counts.
+    #[must_use]
+    pub fn counter_names(&self) -> Vec<String> {
+        Counts::names(&self.policy)
+    }
+
+    /// What has been counted since the last time, by index in [`counter_names`](Self::counter_names), zeros left out.
     pub fn drain_counts(&mut self) -> impl Iterator<Item = (usize, u64)> + use<> {
         self.counts.drain()
     }

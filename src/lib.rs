@@ -19,8 +19,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | the policy: from text to [`Policy`], all errors in one run |
-//! | [`head`], [`event`], [`inputs`] | what the world hands in |
-//! | [`trace`] | stages `read` and `settle`: W3C trace context |
+//! | [`head`], [`event`], [`inputs`], [`secret`] | what the world hands in |
+//! | [`network`], [`condition`] | what rules ask about a request |
+//! | [`trace`] | stages `read` and `settle`: trace context in eight formats, trust, sampling |
 //! | [`route`] | stage: which rules apply |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`metrics`] | what is counted |
@@ -30,7 +31,7 @@
 //! The feature `schema` adds `config::json_schema`, the policy's JSON Schema, for native programs.
 //!
 //! ```
-//! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, Verdict};
+//! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, UnknownPeer, Verdict};
 //!
 //! let policy = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 //! let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(policy)?.policy);
@@ -41,7 +42,7 @@
 //!     bytes.fill(0x2a); // a host has better
 //!     Ok(())
 //! };
-//! let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy };
+//! let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
 //! let step = exchange.step(&mut gateway, Event::Request(Headers::new(&lines)), &mut inputs);
 //!
 //! let Verdict::Continue(edits) = step.verdict else { panic!("the policy admits everything") };
@@ -52,6 +53,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice))]
 
 mod adapter;
+pub mod condition;
 pub mod config;
 pub mod decision;
 pub mod edits;
@@ -63,8 +65,10 @@ pub mod gateway;
 pub mod head;
 pub mod inputs;
 pub mod metrics;
+pub mod network;
 mod reader;
 pub mod route;
+pub mod secret;
 pub mod trace;
 
 pub use config::Policy;
@@ -75,7 +79,7 @@ pub use event::{CallFailed, Event, Reply};
 pub use exchange::Exchange;
 pub use gateway::Gateway;
 pub use head::{Header, Headers};
-pub use inputs::{Entropy, EntropyUnavailable, Inputs};
+pub use inputs::{Entropy, EntropyUnavailable, Inputs, Peer, PeerFact, UnknownPeer};
 
 #[cfg(test)]
 mod seeds;

@@ -12,6 +12,7 @@ pub use path::spellings_share_a_form as fuzz_path;
 
 use crate::decision::{Decision, Reason, Refusal};
 use crate::head::RequestHead;
+use crate::trace::Threshold;
 
 /// The policy's routes, first match wins, and what becomes of a request that none matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Route {
     pub path: Option<PathMatch>,
     /// What is required, all of it.
     pub rules: Vec<Rule>,
+    /// From which randomness on its traces are recorded, where it has a say of its own.
+    pub root: Option<Threshold>,
 }
 
 /// One requirement of a route.
@@ -69,28 +72,26 @@ pub enum Requirement {
     Deny,
 }
 
-/// Decides by the first route that matches, else by the default.
+/// Decides by the first route that matches, which is told too, else by the default.
 ///
 /// A host or path that readers could take for different ones is refused before any route is tried: a rule for `/admin` must
 /// not be passed by another spelling of it. A policy without routes decides nothing by either and looks at neither.
 ///
 /// So is a request without a path, as CONNECT may be: routes can't tell what it is for.
 #[must_use]
-pub(crate) fn decide(head: &RequestHead<'_>, table: &RouteTable) -> Decision {
+pub(crate) fn decide<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> (Decision, Option<&'t Route>) {
     if table.routes.is_empty() {
-        return table.default.decision();
+        return (table.default.decision(), None);
     }
     let path = match NormalPath::read(head.path) {
         Ok(path) if path.as_bytes() != b"*" || head.method == b"OPTIONS" => path,
-        _ => return Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous)),
+        _ => return (Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous)), None),
     };
     let Ok(host) = RequestHost::read(head.authority) else {
-        return Decision::Refused(Refusal::new(400, Reason::RequestHostAmbiguous));
+        return (Decision::Refused(Refusal::new(400, Reason::RequestHostAmbiguous)), None);
     };
-    match table.routes.iter().find(|route| route.matches(head.method, host, &path)) {
-        Some(route) => route.decision(),
-        None => table.default.decision(),
-    }
+    let route = table.routes.iter().find(|route| route.matches(head.method, host, &path));
+    (route.map_or_else(|| table.default.decision(), Route::decision), route)
 }
 
 impl Route {
@@ -135,6 +136,7 @@ mod tests {
             methods: methods.iter().map(|&method| method.into()).collect(),
             path: Some(PathMatch::prefix(path).unwrap()),
             rules,
+            root: None,
         };
         RouteTable {
             routes: vec![
@@ -149,7 +151,7 @@ mod tests {
     fn decided(method: &str, authority: &str, path: &str) -> Decision {
         let lines = [(":method", method), (":authority", authority), (":path", path)]
             .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() });
-        decide(&RequestHead::read(Headers::new(&lines)).unwrap(), &table())
+        decide(&RequestHead::read(Headers::new(&lines)).unwrap(), &table()).0
     }
 
     #[test]
@@ -183,6 +185,6 @@ mod tests {
         let lines = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: b"/%00" }];
         let head = RequestHead::read(Headers::new(&lines)).unwrap();
         let table = RouteTable { routes: vec![], default: DefaultAction::Admit };
-        assert_eq!(decide(&head, &table), Decision::Admitted { shadow: None });
+        assert_eq!(decide(&head, &table), (Decision::Admitted { shadow: None }, None));
     }
 }

@@ -65,6 +65,22 @@ fn the_sample_comes_to_what_its_generator_says() {
         let line = table.lines().find(|line| line.contains(&format!(" {undecidable}: "))).unwrap();
         assert_eq!(line.split_whitespace().next().unwrap(), count.to_string(), "{undecidable}");
     }
+    // Whom the sample's policy trusts, by its callers' addresses; and what looks spoofed.
+    for (principal, fates) in expected["by_principal"].as_object().unwrap() {
+        let line = table.lines().find(|line| line.starts_with(&format!("{principal} ("))).unwrap();
+        let found: Vec<&str> = line.split_whitespace().skip(3).collect();
+        assert_eq!(found, [fates["continued"].to_string(), fates["linked"].to_string(), fates["restarted"].to_string(), "0".to_owned()]);
+    }
+    for (sign, count) in expected["signs"].as_object().unwrap() {
+        let line = table.lines().find(|line| line.contains(&format!(" {sign}: "))).unwrap();
+        assert_eq!(line.split_whitespace().next().unwrap(), count.to_string(), "{sign}");
+    }
+    let json = lines(&replay(&["--format", "json"]));
+    for principal in summary(&json)["trust"]["principals"].as_array().unwrap() {
+        let expected = &expected["by_principal"][principal["name"].as_str().unwrap()];
+        assert_eq!((&principal["continued"], &principal["linked"]), (&expected["continued"], &expected["linked"]));
+    }
+    assert_eq!(summary(&json)["trust"]["signs"], expected["signs"]);
 }
 
 /// The rows of a table, the totals last: names, and numbers in the order of the headings.
@@ -162,7 +178,7 @@ fn json_has_every_field_and_the_same_bytes_every_time() {
     }
     let summary = summary(&lines);
     let expected = json!({"exchanges": 2400, "admitted": 2350, "refused": 50, "agreed": 2077, "differed": 0, "undecidable": 323, "malformed": 0,
-        "policy_fingerprint": summary["policy_fingerprint"], "module_version": tracegate::VERSION, "seed": 0});
+        "policy_fingerprint": summary["policy_fingerprint"], "module_version": tracegate::VERSION, "seed": 0, "trust": summary["trust"]});
     assert_eq!(summary, &expected);
     assert_eq!(summary["policy_fingerprint"].as_str().unwrap().len(), 16);
 }

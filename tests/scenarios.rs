@@ -44,5 +44,6 @@ const CONTINUED: &str = "tracegate.traces.continued.none";
 const RESTARTED: &str = "tracegate.traces.restarted.absent";
 const MALFORMED: &str = "tracegate.traces.restarted.malformed";
 const SEVERAL: &str = "tracegate.traces.restarted.several";
+const MALFORMED_CARRIER: &str = "tracegate.indicators.spoofing.malformed_carrier";
 const UNMINTED: &str = "tracegate.traces.unminted.no_entropy";
 const STATE_DROPPED: &str = "tracegate.tracestates.dropped.malformed";

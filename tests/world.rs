@@ -16,7 +16,7 @@ mod service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tracegate::{CallFailed, CallId, ExchangeId, Gateway, GatewayId, Policy};
+use tracegate::{CallFailed, CallId, ExchangeId, Gateway, GatewayId, PeerFact, Policy};
 
 pub use event::OwnedEvent;
 pub use host::{ms, secs};
@@ -90,7 +90,9 @@ impl World {
     pub fn configure(&mut self, policy: &str) -> GatewayId {
         let id = GatewayId(self.new_id());
         let policy = Policy::from_json(policy.as_bytes()).unwrap_or_else(|findings| panic!("{findings:?}")).policy;
-        self.gateways.insert(id, Running { core: Gateway::new(id, policy), counts: BTreeMap::new() });
+        let mut core = Gateway::new(id, policy);
+        core.provide(&mut host::secret).unwrap_or_else(|error| panic!("{error}"));
+        self.gateways.insert(id, Running { core, counts: BTreeMap::new() });
         self.newest = id;
         self.put_after(TICK_PERIOD, Due::Tick(id));
         id
@@ -135,6 +137,11 @@ impl World {
     /// Brings a reply to a gateway after a while, whether it asked or not.
     pub fn inject_reply(&mut self, gateway: GatewayId, after: Duration, call: CallId, answer: Result<OwnedReply, CallFailed>) {
         self.put_after(after, Due::GatewayReply(gateway, call, answer));
+    }
+
+    /// From now on this is what the host knows of whoever sends a request.
+    pub fn know_of_peers(&mut self, facts: &[(PeerFact, &str)]) {
+        self.host.know_of_peers(facts);
     }
 
     /// The host gives no randomness for a while.

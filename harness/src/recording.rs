@@ -110,8 +110,30 @@ pub struct Caller {
     pub user: Option<String>,
     /// API Management's product.
     pub product: Option<String>,
-    /// What a client certificate says: URI and DNS names, subject, SHA-256.
-    pub certificate: Vec<String>,
+    /// What a client certificate said.
+    pub certificate: Option<Certificate>,
+}
+
+/// What a client certificate says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// The first URI among its alternative names.
+    pub uri_san: Option<String>,
+    /// The first DNS name among them.
+    pub dns_san: Option<String>,
+    /// Its subject.
+    pub subject: Option<String>,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Whether the listener had verified it.
+    pub verified: bool,
+}
+
+impl Certificate {
+    /// Everything that it says.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        [&self.uri_san, &self.dns_san, &self.subject, &self.sha256].into_iter().flatten()
+    }
 }
 
 /// What API Management recorded about an exchange.

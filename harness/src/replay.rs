@@ -23,6 +23,7 @@ mod summary;
 mod table;
 mod text;
 mod totals;
+mod trust;
 
 use tracegate::trace::{TraceId, TraceParent};
 
@@ -39,6 +40,7 @@ pub use render::{Format, Renderer, Shown};
 pub use report::{By, Report};
 pub use summary::Summary;
 pub use totals::Totals;
+pub use trust::Trust;
 
 use crate::Redactor;
 use crate::host::HeaderMap;

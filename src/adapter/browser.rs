@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 use crate::config::Findings;
 use crate::head::{Header, Headers};
 use crate::inputs::EntropyUnavailable;
-use crate::{Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, Policy, Verdict};
+use crate::{Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, Policy, UnknownPeer, Verdict};
 
 /// A policy at work on a page.
 #[wasm_bindgen]
@@ -57,7 +57,7 @@ impl Edge {
         let now = std::time::Duration::try_from_secs_f64(now / 1000.0).unwrap_or_default().as_nanos();
         let (wall, monotonic) = (i64::try_from(now).unwrap_or(i64::MAX), u64::try_from(now).unwrap_or(u64::MAX));
         let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| EntropyUnavailable);
-        let mut inputs = Inputs { now: wall, monotonic, entropy: &mut entropy };
+        let mut inputs = Inputs { now: wall, monotonic, entropy: &mut entropy, peer: &mut UnknownPeer };
         let mut exchange = self.gateway.open(ExchangeId(self.next));
         self.next = self.next.wrapping_add(1);
         PageDecision(exchange.step(&mut self.gateway, Event::Request(Headers::new(&lines)), &mut inputs).verdict)

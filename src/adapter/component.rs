@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use crate::config::{Finding, Findings, Severity};
 use crate::head::{self, Headers};
-use crate::inputs::EntropyUnavailable;
-use crate::metrics::Counter;
+use crate::inputs::{EntropyUnavailable, PeerFact};
+use crate::secret::SecretUnavailable;
 use crate::{Effect, ExchangeId, GatewayId, Inputs, Policy};
 use bindings::exports::tracegate::policy::policy as wit;
-use bindings::tracegate::policy::{clocks, random};
+use bindings::tracegate::policy::{clocks, peer, random, secrets};
 
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
@@ -38,7 +38,9 @@ struct Exchange {
 impl wit::GuestGateway for Gateway {
     fn load(id: u32, policy: String) -> Result<wit::Gateway, Vec<wit::Finding>> {
         let loaded = Policy::from_json(policy.as_bytes()).map_err(|findings| self::findings(&findings))?;
-        let gateway = crate::Gateway::new(GatewayId(id), loaded.policy);
+        let mut gateway = crate::Gateway::new(GatewayId(id), loaded.policy);
+        let provided = gateway.provide(&mut |variable: &str| secrets::environment(variable));
+        provided.map_err(|error| vec![unavailable(&error)])?;
         Ok(wit::Gateway::new(Self(Rc::new(RefCell::new(gateway)))))
     }
 
@@ -54,8 +56,9 @@ impl wit::GuestGateway for Gateway {
     }
 
     fn drain_counts(&self) -> Vec<wit::Count> {
-        let counts = self.0.borrow_mut().drain_counts();
-        counts.filter_map(|(index, by)| Some(wit::Count { name: Counter::ALL.get(index)?.name(), by })).collect()
+        let mut gateway = self.0.borrow_mut();
+        let names = gateway.counter_names();
+        gateway.drain_counts().filter_map(|(index, by)| Some(wit::Count { name: names.get(index)?.clone(), by })).collect()
     }
 
     fn fingerprint(&self) -> String {
@@ -108,6 +111,11 @@ fn edit(edit: &crate::HeaderEdit) -> wit::HeaderEdit {
     }
 }
 
+fn unavailable(error: &SecretUnavailable) -> wit::Finding {
+    let at = wit::Position { line: 1, column: 1 };
+    wit::Finding { warning: false, at, path: "secrets".to_owned(), message: error.to_string() }
+}
+
 fn findings(findings: &Findings) -> Vec<wit::Finding> {
     let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
     let finding = |Finding { severity, at, path, problem }: &Finding| wit::Finding {
@@ -126,7 +134,7 @@ fn perform(effects: &[Effect]) {
     }
 }
 
-/// Lends the host's clocks and randomness.
+/// Lends the host's clocks, randomness and knowledge of the peer.
 fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
     let mut entropy = |bytes: &mut [u8]| {
         let length = u32::try_from(bytes.len()).map_err(|_| EntropyUnavailable)?;
@@ -134,5 +142,14 @@ fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
         bytes.copy_from_slice(&drawn);
         Ok(())
     };
-    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy })
+    let mut facts = |fact: PeerFact| {
+        peer::ask(match fact {
+            PeerFact::SourceAddress => peer::Fact::SourceAddress,
+            PeerFact::UriSan => peer::Fact::UriSan,
+            PeerFact::DnsSan => peer::Fact::DnsSan,
+            PeerFact::Subject => peer::Fact::Subject,
+            PeerFact::Sha256 => peer::Fact::Sha256,
+        })
+    };
+    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy, peer: &mut facts })
 }

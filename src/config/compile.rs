@@ -9,14 +9,18 @@ use sha2::{Digest, Sha256};
 use super::Loaded;
 use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
+use crate::condition::{Condition, PeerMatch, TextMatch};
 use crate::route::{DefaultAction, HostMatch, PathMatch, Requirement, Route, RouteTable, Rule};
-use crate::trace::TracePolicy;
+use crate::secret::SecretReference;
+use crate::trace::{BaggagePolicy, Format, HopKeyReference, HopPolicy, SamplingPolicy, TracePolicy, Treatment, TrustPolicy, TrustRule};
 
 /// A policy as run.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Whose edge this is.
     pub service: Service,
+    /// What the operator asserts about the listener.
+    pub listener: Listener,
     /// What to do with trace context.
     pub trace: TracePolicy,
     /// What to do with which request.
@@ -34,6 +38,13 @@ pub struct Service {
     pub namespace: Option<String>,
     /// Any other resource attribute.
     pub attributes: BTreeMap<String, String>,
+}
+
+/// What the operator asserts about the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Proxies of ours that every request passes before it.
+    pub trusted_hops: usize,
 }
 
 /// SHA-256 of the canonical document: the same for every notation, order of fields and spelling of defaults.
@@ -68,10 +79,11 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema: _, service, trace, routes, default } = document;
+    let Document { schema: _, service, listener, secrets, trace, routes, default } = document;
     let policy = Policy {
         service: Service { name: service.name, namespace: service.namespace, attributes: service.attributes },
-        trace: TracePolicy { member: trace.tracestate.member.map(|leaf| leaf.value), max_tracestate_length: trace.tracestate.max_length },
+        listener: Listener { trusted_hops: usize::from(listener.trusted_hops) },
+        trace: self::trace(trace, &secrets),
         routes: RouteTable {
             routes: routes.into_iter().map(route).collect(),
             default: match default {
@@ -84,9 +96,94 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     Loaded { policy, warnings, canonical }
 }
 
-fn route(document::Route { name, matches, rules }: document::Route) -> Route {
+fn trace(trace: document::Trace, secrets: &BTreeMap<String, document::Secret>) -> TracePolicy {
+    let document::Trace { propagation, tracestate, signed_hop, trust, sampling } = trace;
+    TracePolicy {
+        extract: propagation.extract.into_iter().map(format).collect(),
+        inject: propagation.inject.into_iter().map(format).collect(),
+        baggage: BaggagePolicy { allow: propagation.baggage.allow },
+        member: tracestate.member.map(|leaf| leaf.value),
+        max_tracestate_length: tracestate.max_length,
+        trust: TrustPolicy::new(trust.into_iter().map(trust_rule).collect()),
+        signed_hop: signed_hop.map(|hop| HopPolicy {
+            active: hop_key(hop.active, secrets),
+            other: hop.other.map(|key| hop_key(key, secrets)),
+            expires_after: hop.expires_after.value.whole_seconds().unwrap_or_default(),
+        }),
+        sampling: sampling.map(|sampling| SamplingPolicy {
+            root: sampling.root.probability.threshold,
+            max_per_second: sampling.max_per_second,
+            record_refused: sampling.always_record.contains(&document::AlwaysRecord::Refused),
+            record_errors: sampling.always_record.contains(&document::AlwaysRecord::Error),
+        }),
+    }
+}
+
+const fn format(format: document::Format) -> Format {
+    match format {
+        document::Format::TraceContext => Format::TraceContext,
+        document::Format::B3 => Format::B3,
+        document::Format::B3Multi => Format::B3Multi,
+        document::Format::Jaeger => Format::Jaeger,
+        document::Format::OtTrace => Format::OtTrace,
+        document::Format::OtSpanContext => Format::OtSpanContext,
+        document::Format::XRay => Format::XRay,
+        document::Format::RequestId => Format::RequestId,
+    }
+}
+
+fn hop_key(key: document::HopKey, secrets: &BTreeMap<String, document::Secret>) -> HopKeyReference {
+    let name = key.key.secret;
+    // The document was checked: the name is there.
+    let variable = secrets.get(&name).map(|document::Secret::Environment(environment)| environment.name.clone()).unwrap_or_default();
+    HopKeyReference { id: key.id.value, key: SecretReference { name, variable } }
+}
+
+fn trust_rule(rule: document::TrustRule) -> TrustRule {
+    TrustRule {
+        name: rule.name,
+        when: rule.when.map(condition),
+        context: match rule.context {
+            document::Treatment::Continue => Treatment::Continue,
+            document::Treatment::Link => Treatment::Link,
+            document::Treatment::Restart => Treatment::Restart,
+            document::Treatment::Reject => Treatment::Reject,
+        },
+        honor_sampled: rule.sampled == document::Sampled::Honor,
+        trace_response: rule.traceresponse,
+    }
+}
+
+fn condition(condition: document::Condition) -> Condition {
+    let all = |conditions: Vec<document::Condition>| conditions.into_iter().map(self::condition).collect();
+    match condition {
+        document::Condition::All(conditions) => Condition::All(all(conditions)),
+        document::Condition::Any(conditions) => Condition::Any(all(conditions)),
+        document::Condition::Not(condition) => Condition::Not(Box::new(self::condition(*condition))),
+        document::Condition::Peer(peer) => Condition::Peer(match peer {
+            document::Peer::UriSan(matched) => PeerMatch::UriSan(text(matched)),
+            document::Peer::DnsSan(matched) => PeerMatch::DnsSan(text(matched)),
+            document::Peer::Subject(matched) => PeerMatch::Subject(text(matched)),
+            document::Peer::Sha256(digits) => PeerMatch::Sha256(digits),
+        }),
+        document::Condition::Source(document::Source { cidr }) => Condition::Source(cidr.into_iter().map(|leaf| leaf.value).collect()),
+        document::Condition::Route(names) => Condition::Route(names),
+        document::Condition::SignedHop(_) => Condition::SignedHop,
+    }
+}
+
+fn text(text: document::Text) -> TextMatch {
+    match text {
+        document::Text::Exact(text) => TextMatch::Exact(text),
+        document::Text::Prefix(text) => TextMatch::Prefix(text),
+        document::Text::Suffix(text) => TextMatch::Suffix(text),
+    }
+}
+
+fn route(document::Route { name, matches, rules, sampling }: document::Route) -> Route {
     Route {
         name,
+        root: sampling.map(|sampling| sampling.root.probability.threshold),
         hosts: matches.hosts.into_iter().map(host).collect(),
         methods: matches.methods,
         path: matches.path.map(path),

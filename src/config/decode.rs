@@ -30,6 +30,36 @@ impl<'n> Place<'n> {
         Self { node, path: String::new() }
     }
 
+    /// The value here.
+    pub(super) const fn value(&self) -> &'n Value {
+        &self.node.value
+    }
+
+    /// Whether there is a field of this name here.
+    pub(super) fn has(&self, name: &str) -> bool {
+        matches!(&self.node.value, Value::Mapping(entries) if entries.iter().any(|(key, _)| key.text == name))
+    }
+
+    /// The place that these names lead to from here; where one is missing, the last place that is there.
+    pub(super) fn descend(&self, names: &[&str]) -> Self {
+        let mut place = self.clone();
+        for name in names {
+            let Value::Mapping(entries) = &place.node.value else { break };
+            let Some((_, node)) = entries.iter().find(|(key, _)| key.text == *name) else { break };
+            place = place.field(name, node);
+        }
+        place
+    }
+
+    /// The place of a list's item, or else of the list.
+    pub(super) fn item(&self, index: usize) -> Self {
+        match &self.node.value {
+            Value::Sequence(nodes) => nodes.get(index).map(|node| Self { node, path: format!("{}[{index}]", self.path) }),
+            _ => None,
+        }
+        .unwrap_or_else(|| self.clone())
+    }
+
     fn field(&self, name: &str, node: &'n Node) -> Self {
         Self { node, path: child(&self.path, name) }
     }
@@ -61,6 +91,13 @@ impl<'n> Place<'n> {
         match self.text(findings)? {
             "" => self.expected("text of at least one character", findings),
             name => Some(name.to_owned()),
+        }
+    }
+
+    pub(super) fn bool(&self, findings: &mut Findings) -> Option<bool> {
+        match self.node.value {
+            Value::Bool(value) => Some(value),
+            _ => self.expected("`true` or `false`", findings),
         }
     }
 
@@ -102,6 +139,24 @@ impl<'n> Place<'n> {
             });
         }
         items
+    }
+
+    /// Values by free names.
+    pub(super) fn map<T: Decode>(&self, findings: &mut Findings) -> Option<BTreeMap<String, T>> {
+        let fields = self.fields(findings)?;
+        let mut map = Some(BTreeMap::new());
+        for (key, node) in fields.entries {
+            if key.text.is_empty() {
+                report_key(key, &self.path, Problem::Invalid("expected a name of at least one character".to_owned()), findings);
+                map = None;
+            }
+            let value = T::decode(self.field(&key.text, node), findings);
+            map = map.zip(value).map(|(mut map, value)| {
+                map.insert(key.text.clone(), value);
+                map
+            });
+        }
+        map
     }
 
     /// Reports the items of a list whose field `name` holds a text that an earlier item's holds too.
@@ -219,6 +274,13 @@ impl<T> Leaf<T> {
     }
 }
 
+impl<T: FromStr> Leaf<T> {
+    /// A default, as if written; `None` where it doesn't parse.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        Some(Self { text: text.to_owned(), value: text.parse().ok()? })
+    }
+}
+
 impl<T: FromStr<Err: Display>> Decode for Leaf<T> {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         Self::parse(&place, T::from_str, findings)
@@ -231,21 +293,10 @@ impl<T> Serialize for Leaf<T> {
     }
 }
 
-/// String values by free names.
-impl Decode for BTreeMap<String, String> {
+/// Any text.
+impl Decode for String {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let fields = place.fields(findings)?;
-        let (mut map, mut all_sound) = (Self::new(), true);
-        for (key, node) in fields.entries {
-            let value = place.field(&key.text, node);
-            if key.text.is_empty() {
-                report_key(key, &place.path, Problem::Invalid("expected a name of at least one character".to_owned()), findings);
-            }
-            let text = value.text(findings);
-            all_sound &= text.is_some();
-            map.insert(key.text.clone(), text.unwrap_or_default().to_owned());
-        }
-        all_sound.then_some(map)
+        place.text(findings).map(str::to_owned)
     }
 }
 

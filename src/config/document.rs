@@ -4,6 +4,11 @@
 //! meaning, and gives the fingerprint. With the feature `schema` these types are also where the JSON Schema comes from:
 //! their documentation is what an editor shows to a policy's author.
 
+mod condition;
+mod listener;
+mod secret;
+mod trace;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -14,7 +19,11 @@ use super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::schema;
 use crate::route::{HostMatch, PathMatch};
-use crate::trace::{MemberKey, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT};
+
+pub(super) use condition::{Condition, Peer, Source, Text};
+pub(super) use listener::{ClientCertificates, Listener};
+pub(super) use secret::Secret;
+pub(super) use trace::{AlwaysRecord, Format, HopKey, RouteSampling, Sampled, Trace, Treatment, TrustRule};
 
 /// What the edge does with requests. Unknown fields are errors; a field left out has its default.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +34,12 @@ pub(super) struct Document {
     pub(super) schema: u64,
     /// Required: whose edge this is.
     pub(super) service: Service,
+    /// What the operator asserts about the listener.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(super) listener: Listener,
+    /// Secrets, by names that the rest of the policy uses.
+    #[cfg_attr(feature = "schema", schemars(default, extend("propertyNames" = {"minLength": 1})))]
+    pub(super) secrets: BTreeMap<String, Secret>,
     /// What becomes of trace context.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) trace: Trace,
@@ -51,50 +66,6 @@ pub(super) struct Service {
     pub(super) attributes: BTreeMap<String, String>,
 }
 
-/// What becomes of trace context: W3C Trace Context Level 2.
-#[derive(Clone, Debug, Default, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
-pub(super) struct Trace {
-    /// What carries it.
-    pub(super) propagation: Propagation,
-    /// What the upstream sees in `tracestate`.
-    pub(super) tracestate: TraceState,
-}
-
-/// Carriers by the names that OpenTelemetry gives its propagators.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
-pub(super) struct Propagation {
-    /// Read from requests; the first valid one wins. Default: `[tracecontext]`.
-    #[cfg_attr(feature = "schema", schemars(length(equal = 1)))]
-    pub(super) extract: Vec<Format>,
-    /// Written to the upstream. Default: `[tracecontext]`.
-    #[cfg_attr(feature = "schema", schemars(length(equal = 1)))]
-    pub(super) inject: Vec<Format>,
-}
-
-/// A carrier of trace context.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Format {
-    /// `traceparent` and `tracestate`.
-    TraceContext,
-}
-
-/// What the upstream sees in `tracestate`.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
-pub(super) struct TraceState {
-    /// The key of our member; none is written by default.
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::member_key"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) member: Option<Leaf<MemberKey>>,
-    /// The longest header to send, in bytes, cut by whole members. Default: all that the grammar allows.
-    #[cfg_attr(feature = "schema", schemars(range(min = TRACESTATE_MIN_LENGTH_LIMIT, max = TRACESTATE_MAX_LENGTH)))]
-    pub(super) max_length: usize,
-}
-
 /// A named set of requests and the rules for them.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
@@ -109,6 +80,10 @@ pub(super) struct Route {
     /// What is asked of them; nothing by default.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) rules: Vec<Rule>,
+    /// Which of their traces are recorded; as `trace.sampling` has it by default.
+    #[cfg_attr(feature = "schema", schemars(with = "RouteSampling", default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sampling: Option<RouteSampling>,
 }
 
 /// All that is given must match; nothing given matches everything.
@@ -215,18 +190,29 @@ impl Decode for Document {
         let mut fields = place.fields(findings)?;
         let schema = fields.required("schema", findings).and_then(|place| schema(&place, findings));
         let service = fields.required("service", findings).and_then(|place| Service::decode(place, findings));
-        let trace = fields.maybe("trace", findings, Trace::decode);
+        let listener = fields.maybe("listener", findings, Listener::decode);
+        let secrets = fields.maybe("secrets", findings, |place, findings| place.map(findings));
+        let trace_place = fields.optional("trace");
+        if !trace_place.as_ref().is_some_and(|place| place.has("trust")) {
+            place.warn("every caller's valid trace context is continued: `trace.trust` tells callers apart", findings);
+        }
+        let trace = trace_place.clone().map_or(Some(Trace::default()), |place| Trace::decode(place, findings));
         let routes = fields.maybe("routes", findings, routes);
         let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
         fields.finish(findings);
-        place.warn("every caller's valid trace context is continued: this version has no `trace.trust` to tell callers apart", findings);
-        Some(Self {
+        let document = Self {
             schema: schema?,
             service: service?,
-            trace: trace?.unwrap_or_default(),
+            listener: listener?.unwrap_or_default(),
+            secrets: secrets?.unwrap_or_default(),
+            trace: trace?,
             routes: routes?.unwrap_or_default(),
             default: default?,
-        })
+        };
+        if let Some(place) = trace_place {
+            document.trace.check_against(&document, &place, findings);
+        }
+        Some(document)
     }
 }
 
@@ -247,64 +233,9 @@ impl Decode for Service {
         let mut fields = place.fields(findings)?;
         let name = fields.required("name", findings).and_then(|place| place.name(findings));
         let namespace = fields.maybe("namespace", findings, |place, findings| place.name(findings));
-        let attributes = fields.maybe("attributes", findings, BTreeMap::decode);
+        let attributes = fields.maybe("attributes", findings, |place, findings| place.map(findings));
         fields.finish(findings);
         Some(Self { name: name?, namespace: namespace?, attributes: attributes?.unwrap_or_default() })
-    }
-}
-
-impl Decode for Trace {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let propagation = fields.maybe("propagation", findings, Propagation::decode);
-        let tracestate = fields.maybe("tracestate", findings, TraceState::decode);
-        fields.finish(findings);
-        Some(Self { propagation: propagation?.unwrap_or_default(), tracestate: tracestate?.unwrap_or_default() })
-    }
-}
-
-impl Decode for Propagation {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let extract = fields.maybe("extract", findings, formats);
-        let inject = fields.maybe("inject", findings, formats);
-        fields.finish(findings);
-        let default = Self::default();
-        Some(Self { extract: extract?.unwrap_or(default.extract), inject: inject?.unwrap_or(default.inject) })
-    }
-}
-
-impl Default for Propagation {
-    fn default() -> Self {
-        Self { extract: vec![Format::TraceContext], inject: vec![Format::TraceContext] }
-    }
-}
-
-fn formats(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Format>> {
-    let formats: Vec<Format> = place.list(findings)?;
-    if formats.len() == 1 { Some(formats) } else { place.report(Problem::Invalid("expected `tracecontext`, once".to_owned()), findings) }
-}
-
-impl Decode for Format {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        place.word(&[("tracecontext", Self::TraceContext)], findings)
-    }
-}
-
-impl Decode for TraceState {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let limits = u64::try_from(TRACESTATE_MIN_LENGTH_LIMIT).ok()?..=u64::try_from(TRACESTATE_MAX_LENGTH).ok()?;
-        let mut fields = place.fields(findings)?;
-        let member = fields.maybe("member", findings, Leaf::decode);
-        let max_length = fields.maybe("max_length", findings, |place, findings| usize::try_from(place.integer(limits, findings)?).ok());
-        fields.finish(findings);
-        Some(Self { member: member?, max_length: max_length?.unwrap_or(TRACESTATE_MAX_LENGTH) })
-    }
-}
-
-impl Default for TraceState {
-    fn default() -> Self {
-        Self { member: None, max_length: TRACESTATE_MAX_LENGTH }
     }
 }
 
@@ -314,8 +245,9 @@ impl Decode for Route {
         let name = fields.required("name", findings).and_then(|place| place.name(findings));
         let matches = fields.maybe("match", findings, Match::decode);
         let rules = fields.maybe("rules", findings, rules);
+        let sampling = fields.maybe("sampling", findings, RouteSampling::decode);
         fields.finish(findings);
-        Some(Self { name: name?, matches: matches?.unwrap_or_default(), rules: rules?.unwrap_or_default() })
+        Some(Self { name: name?, matches: matches?.unwrap_or_default(), rules: rules?.unwrap_or_default(), sampling: sampling? })
     }
 }
 

@@ -37,6 +37,22 @@ pub(super) fn member_key(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_*/@-]*$", "maxLength": MEMBER_KEY_MAX_LENGTH})
 }
 
+pub(super) fn key_id(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,16}$"})
+}
+
+pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[0-9A-Fa-f.:]+(/(0|[1-9][0-9]{0,2}))?$"}})
+}
+
+pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"})
+}
+
+pub(super) fn probability(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "number", "minimum": 0, "maximum": 1})
+}
+
 pub(super) fn host(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "string", "pattern": format!(r"^({NAME}|\[[0-9A-Fa-f:.]+\])$"), "maxLength": HOST_MAX_LENGTH})
 }

@@ -20,14 +20,15 @@ fn the_least_policy_has_every_default_filled_in() {
     let loaded = Policy::from_json(LEAST.as_bytes()).unwrap();
     let expected = concat!(
         r#"{"schema":1,"service":{"name":"edge","attributes":{}},"#,
-        r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"]},"tracestate":{"max_length":16447}},"#,
+        r#""listener":{"trusted_hops":0,"client_certificates":"unverified"},"secrets":{},"#,
+        r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"],"baggage":{}},"tracestate":{"max_length":16447}},"#,
         r#""routes":[],"default":{"action":"admit"}}"#
     );
     assert_eq!(loaded.canonical, expected);
     assert_eq!(Policy::from_json(expected.as_bytes()).unwrap().canonical, expected);
     assert_eq!(
         loaded.warnings.to_string(),
-        "1:1: warning: every caller's valid trace context is continued: this version has no `trace.trust` to tell callers apart"
+        "1:1: warning: every caller's valid trace context is continued: `trace.trust` tells callers apart"
     );
 }
 
@@ -38,7 +39,7 @@ fn the_fingerprint_is_of_the_meaning_not_of_the_spelling() {
     assert_eq!(fingerprint(r#" {"default":{"action":"admit"}, "routes": [], "service":{"name":"\u0065dge"},"schema":1}"#), least);
     assert_ne!(fingerprint(&LEAST.replace("edge", "egde")), least);
     // The digest of the canonical text above, as `sha256sum` prints it.
-    assert_eq!(least.to_string(), "aaa155daf26766f6");
+    assert_eq!(least.to_string(), "50f6df643db15004");
     assert_eq!(format!("{:012x}", least.gauge()), least.to_string()[..12]);
 }
 
@@ -70,7 +71,7 @@ fn all_errors_come_in_one_run_with_their_places() {
     let text = r#"{
   "schema": 2,
   "service": {"name": "", "nmaespace": "shop"},
-  "trace": {"propagation": {"extract": ["b3"], "inject": []}, "tracestate": {"member": "Tgate", "max_length": 5.5}},
+  "trace": {"propagation": {"extract": ["b4"], "inject": []}, "tracestate": {"member": "Tgate", "max_length": 5.5}},
   "routes": [
     {"match": {"hosts": [{"exact": "a:80"}, "b"], "methods": ["get"], "path": {"prefix": "/a/../b"}}, "name": "one"},
     {"match": {"path": {"exact": "/a", "prefix": "/b"}}, "rules": [{"name": "r", "require": "maybe", "mode": 3}, {}]},
@@ -82,8 +83,8 @@ fn all_errors_come_in_one_run_with_their_places() {
     let expected = r#"2:13: schema: expected 1, the newest schema that version @ reads, found 2
 3:23: service.name: expected text of at least one character, found ""
 3:27: service.nmaespace: expected one of `name`, `namespace`, `attributes`, found an unknown field
-4:41: trace.propagation.extract[0]: expected `tracecontext`, found "b3"
-4:58: trace.propagation.inject: expected `tracecontext`, once
+4:41: trace.propagation.extract[0]: expected `tracecontext` or `b3` or `b3multi` or `jaeger` or `ottrace` or `ot_span_context` or `xray` or `request_id`, found "b4"
+4:58: trace.propagation.inject: expected a list of at least one, found an empty one
 4:88: trace.tracestate.member: byte 0: expected a key of 1 to 256 characters: a-z or 0-9, then also '_', '-', '*', '/', '@' ("Tgate")
 4:111: trace.tracestate.max_length: expected a whole number from 512 to 16447, found 5.5
 6:36: routes[0].match.hosts[0].exact: expected a host without a port, found one with a port ("a:80")
@@ -99,7 +100,7 @@ fn all_errors_come_in_one_run_with_their_places() {
 8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
-11:3: quotas: expected one of `schema`, `service`, `trace`, `routes`, `default`, found an unknown field"#;
+11:3: quotas: expected one of `schema`, `service`, `listener`, `secrets`, `trace`, `routes`, `default`, found an unknown field"#;
     assert_eq!(findings(text).join("\n"), expected.replace("version @", &format!("version {}", crate::VERSION)));
 }
 

@@ -6,7 +6,7 @@ use crate::config::Policy;
 use crate::effect::{CallId, GatewayId, Woken};
 use crate::event::CallFailed;
 use crate::head::Header;
-use crate::metrics::Counter;
+use crate::inputs::UnknownPeer;
 
 const POLICY: &[u8] = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [
     {"name": "open", "match": {"path": {"prefix": "/open"}}},
@@ -21,7 +21,7 @@ fn step(exchange: &mut Exchange, gateway: &mut Gateway, event: Event<'_>) -> Ver
         bytes.fill(0x5a);
         Ok(())
     };
-    exchange.step(gateway, event, &mut Inputs { now: 0, monotonic: 0, entropy: &mut entropy }).verdict
+    exchange.step(gateway, event, &mut Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer }).verdict
 }
 
 fn head(path: &str) -> [Header<'_>; 2] {
@@ -29,7 +29,8 @@ fn head(path: &str) -> [Header<'_>; 2] {
 }
 
 fn counts(gateway: &mut Gateway) -> Vec<(String, u64)> {
-    gateway.drain_counts().map(|(index, count)| (Counter::ALL[index].name(), count)).collect()
+    let names = gateway.counter_names();
+    gateway.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect()
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn events_that_nothing_waits_for_change_nothing() {
     // A second head is no second chance.
     assert!(matches!(step(&mut exchange, &mut gateway, Event::Request(Headers::new(&head("/open")))), Verdict::Refuse(_)));
     let mut entropy = |_: &mut [u8]| Ok(());
-    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy };
+    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
     assert_eq!(gateway.reply(call, Err(CallFailed::Refused), &mut inputs), Woken::default());
     assert_eq!(gateway.tick(&mut inputs), Woken::default());
 }

@@ -70,6 +70,11 @@ impl<'a> TraceState<'a> {
         self.members.insert(0, member);
     }
 
+    /// Removes every member of `key`.
+    pub fn remove(&mut self, key: &[u8]) {
+        self.members.retain(|member| member.key != key);
+    }
+
     /// Cuts to at most `max_length` bytes by whole members: those over 128 bytes first, then the others, each from the
     /// end (section 3.3.1.5, *tracestate limits*).
     pub fn limit(&mut self, max_length: usize) {

@@ -68,6 +68,9 @@ TRACES = [
     (5, True, "spoofed"),
 ]
 
+# The sample policy's trust rules: the last address of each, what becomes of valid context, and the principal.
+PRINCIPALS = [(127, "continued", "own-services"), (191, "linked", "partners"), (255, "restarted", "internet")]
+
 
 class Generator:
     def __init__(self, seed):
@@ -77,6 +80,8 @@ class Generator:
             for name in [*APIS, HOST]
         }
         self.undecidable = collections.Counter()
+        self.principals = {name: collections.Counter() for _, _, name in PRINCIPALS}
+        self.sent = []
         self.stolen = f"00-{self.hex(32)}-{self.hex(16)}-01"
 
     def below(self, limit):
@@ -130,14 +135,17 @@ class Generator:
         return template.replace("{city}", CITIES[self.below(len(CITIES))])
 
     def exchange(self, time):
-        headers, goes_on = self.trace_headers()
+        headers, valid = self.trace_headers()
+        source = 1 + self.below(250)
+        goes_on = self.settle(source, valid)
+        self.sent.append((time, source, headers.get("traceparent"), valid))
         record = {
             "Level": 4,
             "time": "",
             "operationName": "Microsoft.ApiManagement/GatewayLogs",
             "category": "GatewayLogs",
             "durationMs": 0,
-            "callerIpAddress": f"203.0.113.{1 + self.below(250)}",
+            "callerIpAddress": f"203.0.113.{source}",
             "correlationId": self.guid(),
             "location": "West Europe",
             "properties": {},
@@ -207,6 +215,25 @@ class Generator:
         record["properties"] = properties
         return record
 
+    def settle(self, source, valid):
+        """Whether the trace goes on, as the sample's policy trusts callers by their addresses."""
+        principal, fate = next((name, fate) for last, fate, name in PRINCIPALS if source <= last)
+        self.principals[principal][fate if valid else "restarted"] += 1
+        return valid and fate == "continued"
+
+    def signs(self):
+        """Signs of spoofed context: what is no valid carrier, and pairs that another address sent a minute ago or less."""
+        counts = collections.Counter()
+        seen = {}
+        for time, source, parent, valid in sorted(self.sent, key=lambda sent: sent[0]):
+            if parent is not None and not valid:
+                counts["malformed_carrier"] += 1
+            if valid:
+                last = seen.get(parent[3:52])
+                counts["foreign_pair"] += last is not None and last[1] != source and time - last[0] <= datetime.timedelta(minutes=1)
+                seen[parent[3:52]] = time, source
+        return dict(sorted(counts.items()))
+
     def count(self, api, refused, goes_on, undecidable):
         row = self.expected[api]
         row["exchanges"] += 1
@@ -241,6 +268,8 @@ def main():
     expected = {
         "by_api": {api: {name: row[name] for name in names} for api, row in sorted(generator.expected.items())},
         "undecidable": dict(sorted(generator.undecidable.items())),
+        "by_principal": {name: {fate: row[fate] for fate in ["continued", "linked", "restarted"]} for name, row in generator.principals.items()},
+        "signs": generator.signs(),
     }
     written = {"sample.ndjson": "\n".join(lines) + "\n", "sample.expected.json": json.dumps(expected, indent=2) + "\n"}
     for name, text in written.items():

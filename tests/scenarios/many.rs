@@ -9,8 +9,8 @@ use tracegate::{ExchangeId, GatewayId};
 use tracegate_tests::world::{Message, World, get, ms};
 
 use crate::{
-    ADMITTED, AMBIGUOUS_PATH, CONTINUED, DENIED, MALFORMED, NEW_POLICY, NOT_FOUND, PARENT, POLICY, RESTARTED, SEVERAL, SHADOWED,
-    STATE_DROPPED, TRACE,
+    ADMITTED, AMBIGUOUS_PATH, CONTINUED, DENIED, MALFORMED, MALFORMED_CARRIER, NEW_POLICY, NOT_FOUND, PARENT, POLICY, RESTARTED, SEVERAL,
+    SHADOWED, STATE_DROPPED, TRACE,
 };
 
 /// A kind of request and what must become of it.
@@ -24,11 +24,11 @@ struct Kind {
 const KINDS: [Kind; 6] = [
     Kind { request: || get("/orders").with("traceparent", PARENT), status: [200; 2], counted: [&[ADMITTED, CONTINUED]; 2] },
     Kind { request: || get("/trial"), status: [200, 403], counted: [&[ADMITTED, SHADOWED, RESTARTED], &[DENIED, RESTARTED]] },
-    Kind { request: || get("/admin").with("traceparent", "x"), status: [403; 2], counted: [&[DENIED, MALFORMED]; 2] },
+    Kind { request: || get("/admin").with("traceparent", "x"), status: [403; 2], counted: [&[DENIED, MALFORMED, MALFORMED_CARRIER]; 2] },
     Kind {
         request: || get("/nowhere").with("traceparent", PARENT).with("traceparent", PARENT),
         status: [404, 410],
-        counted: [&[NOT_FOUND, SEVERAL]; 2],
+        counted: [&[NOT_FOUND, SEVERAL, MALFORMED_CARRIER]; 2],
     },
     Kind {
         request: || get("/%2f").with("traceparent", PARENT).with("tracestate", "A"),

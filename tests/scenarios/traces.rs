@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tracegate_tests::world::{World, answers, get, ms, secs};
 use tracegate_tests::{OPEN, WITH_MEMBER};
 
-use crate::{ADMITTED, CONTINUED, MALFORMED, PARENT, POLICY, RESTARTED, SEVERAL, STATE_DROPPED, TRACE, UNMINTED};
+use crate::{ADMITTED, CONTINUED, MALFORMED, MALFORMED_CARRIER, PARENT, POLICY, RESTARTED, SEVERAL, STATE_DROPPED, TRACE, UNMINTED};
 
 #[test]
 fn a_callers_trace_goes_on_to_the_upstream_and_the_answer_comes_back() {
@@ -39,7 +39,7 @@ fn without_a_valid_trace_a_fresh_one_begins() {
         assert!(sent.values("tracestate").is_empty());
     }
     assert_eq!(world.upstream(several).names()[4..], ["x", "traceparent"], "all lines became one");
-    let expected = BTreeMap::from([(ADMITTED, 3), (RESTARTED, 1), (MALFORMED, 1), (SEVERAL, 1)]);
+    let expected = BTreeMap::from([(ADMITTED, 3), (RESTARTED, 1), (MALFORMED, 1), (SEVERAL, 1), (MALFORMED_CARRIER, 2)]);
     assert_eq!(world.counts(world.newest()), expected);
 }
 
@@ -82,7 +82,7 @@ fn without_randomness_traces_go_unminted_and_are_minted_again_afterwards() {
         assert_eq!(trace.trace_id().to_string() == TRACE, same);
         assert!(world.upstream(request).one("tracestate").starts_with(&format!("tgate={}", trace.parent_id())));
     }
-    let expected = BTreeMap::from([(ADMITTED, 7), (UNMINTED, 4), (CONTINUED, 1), (MALFORMED, 1), (RESTARTED, 1)]);
+    let expected = BTreeMap::from([(ADMITTED, 7), (UNMINTED, 4), (CONTINUED, 1), (MALFORMED, 1), (RESTARTED, 1), (MALFORMED_CARRIER, 2)]);
     assert_eq!(world.counts(world.newest()), expected);
 }
 
@@ -114,6 +114,6 @@ fn a_head_of_thousands_of_lines_is_read_to_its_end() {
     assert_ne!(world.upstream(smuggled).trace().trace_id().to_string(), TRACE);
     assert_eq!(world.upstream(smuggled).names()[5_004..], ["y", "traceparent", "tracestate"]);
     assert_eq!(world.upstream(states).one("tracestate"), format!("tgate={}", world.upstream(states).trace().parent_id()));
-    let expected = BTreeMap::from([(ADMITTED, 3), (CONTINUED, 2), (STATE_DROPPED, 1), (SEVERAL, 1)]);
+    let expected = BTreeMap::from([(ADMITTED, 3), (CONTINUED, 2), (STATE_DROPPED, 1), (SEVERAL, 1), (MALFORMED_CARRIER, 1)]);
     assert_eq!(world.counts(world.newest()), expected);
 }

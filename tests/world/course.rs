@@ -4,7 +4,6 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use tracegate::metrics::Counter;
 use tracegate::{CallFailed, CallId, Effect, ExchangeId, GatewayId, HeaderEdits, Refusal, Step, Verdict, Woken};
 
 use super::agenda::Due;
@@ -88,7 +87,8 @@ impl World {
     /// What the face does on a tick: hands the counts over, then tells the core.
     fn tick(&mut self, id: GatewayId) {
         let Some(gateway) = self.gateways.get_mut(&id) else { return };
-        let drained: Vec<_> = gateway.core.drain_counts().map(|(index, count)| (Counter::ALL[index].name(), count)).collect();
+        let names = gateway.core.counter_names();
+        let drained: Vec<_> = gateway.core.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect();
         for (name, count) in &drained {
             *gateway.counts.entry(name.clone()).or_default() += count;
         }

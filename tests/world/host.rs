@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tracegate::{Entropy, EntropyUnavailable, Inputs};
+use tracegate::{Entropy, EntropyUnavailable, Inputs, Peer, PeerFact};
 
 /// A duration in milliseconds.
 #[must_use]
@@ -26,12 +27,13 @@ pub(super) struct Host {
     wall_lead: i64,
     fails_until: u64,
     randomness: Randomness,
+    peer: Known,
 }
 
 impl Host {
     pub(super) fn new(seed: u64) -> Self {
         let randomness = Randomness { source: ChaCha8Rng::seed_from_u64(seed), fails: false };
-        Self { monotonic: 0, wall_lead: WALL_AT_START, fails_until: 0, randomness }
+        Self { monotonic: 0, wall_lead: WALL_AT_START, fails_until: 0, randomness, peer: Known::default() }
     }
 
     pub(super) const fn monotonic(&self) -> u64 {
@@ -56,10 +58,14 @@ impl Host {
         self.fails_until = self.after(duration);
     }
 
+    pub(super) fn know_of_peers(&mut self, facts: &[(PeerFact, &str)]) {
+        self.peer = Known(facts.iter().map(|(fact, value)| (*fact, (*value).to_owned())).collect());
+    }
+
     pub(super) fn inputs(&mut self) -> Inputs<'_> {
         self.randomness.fails = self.monotonic < self.fails_until;
         let elapsed = i64::try_from(self.monotonic).expect("no scenario lasts for centuries");
-        Inputs { now: self.wall_lead + elapsed, monotonic: self.monotonic, entropy: &mut self.randomness }
+        Inputs { now: self.wall_lead + elapsed, monotonic: self.monotonic, entropy: &mut self.randomness, peer: &mut self.peer }
     }
 }
 
@@ -79,6 +85,22 @@ impl Entropy for Randomness {
         self.source.fill_bytes(bytes);
         Ok(())
     }
+}
+
+/// What is known of whoever sends a request.
+#[derive(Debug, Default)]
+struct Known(Vec<(PeerFact, String)>);
+
+impl Peer for Known {
+    fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
+        self.0.iter().find(|(known, _)| *known == fact).map(|(_, value)| value.as_bytes().to_vec())
+    }
+}
+
+/// Every environment variable holds a key of its own: 32 times the last byte of its name.
+#[expect(clippy::unnecessary_wraps, reason = "what a host without it would answer")]
+pub(super) fn secret(variable: &str) -> Option<String> {
+    Some(BASE64_STANDARD.encode([variable.bytes().last().unwrap_or_default(); 32]))
 }
 
 pub(super) fn nanoseconds(duration: Duration) -> u64 {

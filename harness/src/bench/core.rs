@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::trace::{TraceParent, TraceState};
-use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy};
+use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, UnknownPeer};
 
 use super::median;
 use crate::error::{Context, Result};
@@ -72,7 +72,7 @@ fn measure_step(policy: &str, trace: &[(&str, &[u8])]) -> Result<f64> {
     let lines: Vec<Header<'_>> =
         browser.chain(trace.iter().copied()).map(|(name, value)| Header { name: name.as_bytes(), value }).collect();
     Ok(measure(|| {
-        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy };
+        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
         let mut exchange = gateway.open(ExchangeId(1));
         drop(black_box(exchange.step(&mut gateway, Event::Request(Headers::new(black_box(&lines))), &mut inputs)));
     }))

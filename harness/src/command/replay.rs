@@ -210,7 +210,7 @@ impl Replay {
             eprintln!("{} records stand further out of order than the window holds, and were replayed where they stand", passed.late);
         }
         edges.edge.tick()?;
-        report.set_shadowed(edges.edge.vm().metrics());
+        report.set_metrics(edges.edge.vm().metrics(), &side.policy.policy);
         if passed.exchanges == 0 {
             let names: Vec<String> = self.recordings.iter().map(|path| path.display().to_string()).collect();
             return Err(Error::new(format!("no exchange could be read from {}", names.join(", "))));

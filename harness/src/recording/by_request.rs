@@ -26,7 +26,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
             subscription: entity("subscriptionId", "/subscriptions/"),
             user: entity("userId", "/users/"),
             product: entity("productId", "/products/"),
-            certificate: Vec::new(),
+            certificate: None,
         },
         ids: fields.told("requestId").into_iter().collect(),
         apim: Apim {

@@ -139,7 +139,7 @@ impl From<Properties> for Logged {
                 subscription: properties.apim_subscription_id.0,
                 user: properties.user_id.0,
                 product: properties.product_id.0,
-                certificate: Vec::new(),
+                certificate: None,
             },
             ids: Vec::new(),
             apim: Apim {

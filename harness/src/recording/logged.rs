@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracegate::trace::{TraceId, TraceParent};
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
-use super::{Apim, Caller, LastError, Place, Recorded, Request, Response};
+use super::{Apim, Caller, Certificate, LastError, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -51,7 +51,13 @@ impl Caller {
             subscription: text(self.subscription),
             user: text(self.user),
             product: text(self.product),
-            certificate: self.certificate.into_iter().map(|name| redactor.text(name)).collect(),
+            certificate: self.certificate.map(|Certificate { uri_san, dns_san, subject, sha256, verified }| Certificate {
+                uri_san: text(uri_san),
+                dns_san: text(dns_san),
+                subject: text(subject),
+                sha256: text(sha256),
+                verified,
+            }),
         }
     }
 }

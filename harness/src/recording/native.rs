@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::field::{check_header, check_method, check_origin, check_status, check_target, located, source_address, timestamp};
 use super::gateway_logs::quoted;
 use super::logged::MAX_HEADERS;
-use super::{Caller, Expect, Place, Recorded, Request, Response};
+use super::{Caller, Certificate, Expect, Place, Recorded, Request, Response};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -50,9 +50,8 @@ struct Tls {
     dns_san: Option<String>,
     subject: Option<String>,
     sha256: Option<String>,
-    /// Kept to refuse what isn't known.
-    #[serde(rename = "verified")]
-    _verified: Option<bool>,
+    #[serde(default)]
+    verified: bool,
 }
 
 #[derive(Deserialize)]
@@ -151,17 +150,16 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
         time: timestamp("time", &time)?,
         request: Request { method, scheme, authority, path: redactor.target(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
-        caller: Caller { address: address.or(caller.address), certificate: tls.map(Tls::names).unwrap_or_default(), ..caller }
-            .redacted(redactor),
+        caller: Caller { address: address.or(caller.address), certificate: tls.map(Certificate::from), ..caller }.redacted(redactor),
         ids: ids.into_iter().map(|id| redactor.text(id)).collect(),
         apim: apim.map(|apim| apim.redacted(redactor)),
         expect: expect.map(|expect| expected(expect, redactor)).transpose()?,
     })
 }
 
-impl Tls {
-    fn names(self) -> Vec<String> {
-        [self.uri_san, self.dns_san, self.subject, self.sha256].into_iter().flatten().collect()
+impl From<Tls> for Certificate {
+    fn from(Tls { uri_san, dns_san, subject, sha256, verified }: Tls) -> Self {
+        Self { uri_san, dns_san, subject, sha256, verified }
     }
 }
 

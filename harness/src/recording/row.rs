@@ -25,7 +25,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
             subscription: fields.told("ApimSubscriptionId").or_else(|| fields.told("SubscriptionId")),
             user: fields.told("UserId"),
             product: fields.told("ProductId"),
-            certificate: Vec::new(),
+            certificate: None,
         },
         ids: fields.told("CorrelationId").into_iter().collect(),
         apim: Apim {

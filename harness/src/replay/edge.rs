@@ -2,10 +2,15 @@
 //! A policy at work: the compiled module in the native host, at the recorded times, before a backend that answers what it
 //! answered then.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tracegate::network;
+
 use super::decided::{ClientResponse, Decided};
 use crate::error::{Error, Result};
-use crate::host::{Callout, ExchangeId, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Vm, World};
-use crate::recording::Recorded;
+use crate::host::{Callout, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World};
+use crate::recording::{Caller, Recorded};
 
 /// A policy at work in a proxy of its own.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ impl<'m> Edge<'m> {
     pub fn decide(&mut self, recorded: &Recorded) -> Result<Decided> {
         self.proxy.vm_mut().set_clock(i64::try_from(recorded.time.as_nanosecond()).unwrap_or(i64::MAX));
         self.proxy.world_mut().response = response(recorded);
-        let request = Request { message: Message::request(head(recorded)), ..Request::default() };
+        let request = Request { message: Message::request(head(recorded)), facts: Arc::new(facts(recorded)), ..Request::default() };
         let Finished { upstream, response, details } = self.proxy.exchange(request);
         if let Some(failure) = self.proxy.failure() {
             return Err(Error::new(failure));
@@ -81,6 +86,21 @@ fn response(recorded: &Recorded) -> Message {
     let mut head = recorded.response.headers.clone();
     head.add(b":status", recorded.response.status.to_string().as_bytes());
     Message { head, ..Message::default() }
+}
+
+/// What the gateway knew of the client. A certificate that it hadn't verified is none.
+fn facts(recorded: &Recorded) -> Facts {
+    let Caller { address, certificate, .. } = &recorded.caller;
+    let address = address.as_ref().and_then(|address| network::address(address.as_bytes())).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let tls = certificate.as_ref().filter(|certificate| certificate.verified).map(|certificate| Tls {
+        mutual: true,
+        uri_san: certificate.uri_san.clone(),
+        dns_san: certificate.dns_san.clone(),
+        subject: certificate.subject.clone(),
+        sha256: certificate.sha256.clone(),
+        ..Tls::default()
+    });
+    Facts { source: SocketAddr::new(address, 1), tls, ..Facts::default() }
 }
 
 /// The head as a gateway hands it to a plugin, pseudo-headers first.

@@ -10,7 +10,7 @@ use super::failed::Failed;
 use super::{Decided, Replayed, trace_id};
 use crate::Redactor;
 use crate::look::{Look, Style, printable};
-use crate::recording::{Caller, Recorded};
+use crate::recording::{Caller, Certificate, Recorded};
 
 /// One exchange, as the record and the replay tell it.
 #[derive(Debug, Serialize)]
@@ -44,7 +44,7 @@ struct FoundCaller<'a> {
     subscription: Option<&'a str>,
     user: Option<&'a str>,
     product: Option<&'a str>,
-    certificate: &'a [String],
+    certificate: Vec<&'a String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,7 +70,7 @@ impl<'a> Found<'a> {
                 subscription: subscription.as_deref(),
                 user: user.as_deref(),
                 product: product.as_deref(),
-                certificate,
+                certificate: certificate.iter().flat_map(Certificate::names).collect(),
             },
             ids,
             trace_id: trace_id.map(|id| id.to_string()),

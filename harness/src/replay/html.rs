@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
-use super::Replayed;
 use super::columns::Columns;
 use super::found::Found;
 use super::report::{Report, Rows};
 use super::summary::Summary;
 use super::text::{KINDS, SHADOWED, differed, found};
+use super::trust;
+use super::{Replayed, Totals};
 use crate::Redactor;
 use crate::look::printable;
 
@@ -50,6 +51,10 @@ pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary
 
 fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     report.tables.iter().try_for_each(|rows| write_table(out, report, rows))?;
+    if let Some(trust) = report.trust.as_ref().filter(|_| report.against.is_none()) {
+        write_rows(out, trust::HEADING, &trust::COLUMNS, &trust.rows())?;
+        write_counts(out, trust::SIGNS_HEADING, &trust.told())?;
+    }
     write_counts(out, SHADOWED, &report.shadowed)?;
     if !report.undecidable.is_empty() {
         writeln!(out, "<h2>undecidable</h2>\n<table><tbody>")?;
@@ -70,9 +75,16 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
 
 fn write_table(out: &mut impl Write, report: &Report, rows: &Rows) -> fmt::Result {
     let columns = Columns::of(report);
-    let numbers = |totals| (columns.numbers)(totals);
-    let most = report.rows(rows).filter_map(|(_, totals)| numbers(totals).first().copied()).max().unwrap_or(0);
-    write!(out, "<h2>by {}</h2>\n<table><thead><tr><th scope=\"col\">{0}</th><td>", rows.by.heading())?;
+    let numbers = |(name, totals): (&str, &Totals)| (name.to_owned(), (columns.numbers)(totals));
+    let rows_and_all: Vec<_> = report.rows(rows).chain([("all", report.totals())]).map(numbers).collect();
+    write_rows(out, rows.by.heading(), columns, &rows_and_all)
+}
+
+/// A table of rows with a bar each, the totals last.
+fn write_rows(out: &mut impl Write, heading: &str, columns: &Columns, rows: &[(String, Vec<u64>)]) -> fmt::Result {
+    let Some((all, rows)) = rows.split_last() else { return Ok(()) };
+    let most = rows.iter().filter_map(|(_, numbers)| numbers.first().copied()).max().unwrap_or(0);
+    write!(out, "<h2>by {heading}</h2>\n<table><thead><tr><th scope=\"col\">{heading}</th><td>")?;
     for &(part, colour) in columns.parts {
         let heading = columns.headings.get(part).copied().unwrap_or_default();
         write!(out, "<span style=\"color: {colour}\">■</span> {heading} ")?;
@@ -80,11 +92,11 @@ fn write_table(out: &mut impl Write, report: &Report, rows: &Rows) -> fmt::Resul
     write!(out, "</td>")?;
     columns.headings.iter().try_for_each(|heading| write!(out, "<th scope=\"col\" class=\"number\">{heading}</th>"))?;
     writeln!(out, "</tr></thead><tbody>")?;
-    for (name, totals) in report.rows(rows) {
-        write_row(out, columns, name, &numbers(totals), Some(most))?;
+    for (name, numbers) in rows {
+        write_row(out, columns, name, numbers, Some(most))?;
     }
     writeln!(out, "</tbody><tfoot>")?;
-    write_row(out, columns, "all", &numbers(report.totals()), None)?;
+    write_row(out, columns, &all.0, &all.1, None)?;
     writeln!(out, "</tfoot></table>")
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::summary::Summary;
-use super::{Agreement, Decided, Replayed, Totals};
+use super::{Agreement, Decided, Replayed, Report, Totals, Trust};
 use crate::Redactor;
 use crate::host::HeaderMap;
 
@@ -78,6 +78,8 @@ struct SummaryLine<'a> {
     against: Option<AgainstEdge<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     searched: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust: Option<&'a Trust>,
 }
 
 #[derive(Serialize)]
@@ -128,8 +130,8 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
 /// # Errors
 ///
 /// When `out` can't be written.
-pub(super) fn write_summary(out: &mut impl Write, totals: &Totals, summary: &Summary<'_>) -> io::Result<()> {
-    let &Totals { exchanges, admitted, refused, agreed, differed, undecidable, .. } = totals;
+pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Summary<'_>) -> io::Result<()> {
+    let &Totals { exchanges, admitted, refused, agreed, differed, undecidable, .. } = report.totals();
     let &Summary { malformed, fingerprint, version, against, searched, seed } = summary;
     let summary = SummaryLine {
         exchanges,
@@ -144,6 +146,7 @@ pub(super) fn write_summary(out: &mut impl Write, totals: &Totals, summary: &Sum
         seed,
         against: against.map(|(policy_fingerprint, module_version)| AgainstEdge { policy_fingerprint, module_version }),
         searched,
+        trust: report.trust.as_ref(),
     };
     serde_json::to_writer(&mut *out, &LastLine { summary })?;
     out.write_all(b"\n")

@@ -9,7 +9,7 @@ use tracegate::route::{NormalPath, PathMatch, Segment};
 use super::against::is_carrier;
 use crate::Redactor;
 use crate::host::Line;
-use crate::recording::{Caller, Recorded};
+use crate::recording::{Caller, Certificate, Recorded};
 use crate::redact::percent_decoded;
 
 /// What is looked for.
@@ -117,7 +117,7 @@ const fn is_of_id(byte: u8) -> bool {
 
 fn is_caller(caller: &Caller, name: &str) -> bool {
     let Caller { address, subscription, user, product, certificate } = caller;
-    let names = [address, subscription, user, product].into_iter().flatten().chain(certificate);
+    let names = [address, subscription, user, product].into_iter().flatten().chain(certificate.iter().flat_map(Certificate::names));
     let named = names.map(|known| known.trim()).any(|known| known.eq_ignore_ascii_case(name.trim()));
     named || address.as_deref().and_then(address_of).is_some_and(|address| address_of(name) == Some(address))
 }

@@ -103,7 +103,7 @@ impl Renderer<'_> {
     pub fn end(&self, out: &mut impl io::Write, report: &Report, summary: &Summary<'_>) -> io::Result<()> {
         let mut shown = String::new();
         let written: fmt::Result = match self.format {
-            Format::Json => return json::write_summary(out, report.totals(), summary),
+            Format::Json => return json::write_summary(out, report, summary),
             Format::Text => text::write_end(&mut shown, report, summary, self.look),
             Format::Html => html::write_end(&mut shown, report, summary),
         };

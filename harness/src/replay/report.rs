@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
+use tracegate::Policy;
 
-use super::{Agreement, Decided, Difference, Replayed, Totals, Undecidable};
+use super::{Agreement, Decided, Difference, Replayed, Totals, Trust, Undecidable};
 use crate::Redactor;
 use crate::look::printable;
 use crate::recording::Files;
@@ -38,6 +39,8 @@ pub struct Report {
     /// The first [`MAX_DIFFERENCES`] that differ: where, and how.
     pub(super) differences: Vec<String>,
     pub(super) shadowed: BTreeMap<String, u64>,
+    /// What became of trace context by principal, where the policy has trust rules.
+    pub(super) trust: Option<Trust>,
 }
 
 /// Exchanges, told apart.
@@ -127,8 +130,9 @@ impl Report {
         self.shadowed.values().sum()
     }
 
-    /// Takes what rules in `mode: shadow` would have refused from the module's own metrics.
-    pub fn set_shadowed(&mut self, metrics: BTreeMap<String, u64>) {
+    /// Takes what the module counted by itself: what rules in `mode: shadow` would have refused, and whom it trusted.
+    pub fn set_metrics(&mut self, metrics: BTreeMap<String, u64>, policy: &Policy) {
+        self.trust = Trust::read(&policy.trace.trust, &metrics);
         let shadowed = metrics.into_iter().filter(|(_, count)| *count > 0);
         let reason = |(name, count): (String, u64)| Some((name.strip_prefix("tracegate.requests.shadowed.")?.to_owned(), count));
         self.shadowed = shadowed.filter_map(reason).collect();

@@ -9,6 +9,7 @@ use super::report::{By, Report, Rows};
 use super::summary::Summary;
 use super::table::Table;
 use super::totals::Totals;
+use super::trust::{self, Trust};
 use crate::look::{Look, Style, printable};
 
 /// Writes what stands behind the exchanges: the report, or how many were found; then what it was made with.
@@ -27,6 +28,9 @@ pub(super) fn write_end(out: &mut impl Write, report: &Report, summary: &Summary
 fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Result {
     let by_reason = report.tables.iter().any(|table| table.by == By::Reason);
     report.tables.iter().try_for_each(|rows| write_table(out, report, rows, look))?;
+    if let Some(trust) = report.trust.as_ref().filter(|_| report.against.is_none()) {
+        write_trust(out, trust, look)?;
+    }
     if report.against.is_none() && report.with_headers == 0 {
         writeln!(out, "\nno record holds a header of its request: which traces would go on can't be told")?;
     }
@@ -57,6 +61,14 @@ fn write_table(out: &mut impl Write, report: &Report, rows: &Rows, look: Look) -
     }
     table.add("all", (columns.numbers)(&report.all));
     table.write(out, look)
+}
+
+fn write_trust(out: &mut impl Write, trust: &Trust, look: Look) -> fmt::Result {
+    let mut table = Table::new(trust::HEADING, &trust::COLUMNS);
+    trust.rows().into_iter().for_each(|(name, numbers)| table.add(&name, numbers));
+    writeln!(out)?;
+    table.write(out, look)?;
+    write_counts(out, look, trust::SIGNS_HEADING, &trust.told())
 }
 
 fn write_counts(out: &mut impl Write, look: Look, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {

@@ -26,6 +26,8 @@ mod raw {
             return_data: *mut *mut u8,
             return_size: *mut usize,
         ) -> u32;
+        pub(super) fn proxy_get_property(path_data: *const u8, path_size: usize, return_data: *mut *mut u8, return_size: *mut usize)
+        -> u32;
         pub(super) fn proxy_get_header_map_pairs(map: MapType, return_data: *mut *mut u8, return_size: *mut usize) -> u32;
         pub(super) fn proxy_replace_header_map_value(
             map: MapType,
@@ -95,6 +97,12 @@ pub(super) fn plugin_configuration(size: usize) -> Result<Vec<u8>, Failed> {
     const PLUGIN_CONFIGURATION: u32 = 7;
     // SAFETY: the host writes a pointer and a size to the two live places that `returned` gives it.
     returned(|data, length| unsafe { raw::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, data, length) })
+}
+
+/// An attribute of the stream at hand, by its path.
+pub(super) fn property(path: &str) -> Result<Vec<u8>, Failed> {
+    // SAFETY: the path is a live string, which the host only reads; it writes to the two live places that `returned` gives it.
+    returned(|data, length| unsafe { raw::proxy_get_property(path.as_ptr(), path.len(), data, length) })
 }
 
 /// A serialised header map, in the host's own buffer.

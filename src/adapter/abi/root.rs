@@ -13,7 +13,6 @@ use super::world::{SharedGateway, perform, with_inputs};
 use crate::config::{Findings, Loaded, Policy, Severity};
 use crate::effect::{ExchangeId, GatewayId, Woken};
 use crate::gateway::Gateway;
-use crate::metrics::Counter;
 
 pub(super) struct Root {
     id: u32,
@@ -23,7 +22,7 @@ pub(super) struct Root {
 
 struct Running {
     gateway: SharedGateway,
-    /// The host's ids, by index in [`Counter::ALL`]; `None` where the host has no metrics.
+    /// The host's ids, by index in [`Gateway::counter_names`]; `None` where the host has no metrics.
     counters: Vec<Option<u32>>,
 }
 
@@ -49,11 +48,12 @@ impl Root {
         if let Ok(gauge) = host::define_metric(MetricType::Gauge, FINGERPRINT_GAUGE) {
             host::record_metric(gauge, fingerprint.gauge());
         }
-        let counters = Counter::ALL.into_iter().map(|counter| host::define_metric(MetricType::Counter, &counter.name()).ok()).collect();
+        let mut gateway = Gateway::new(GatewayId(self.id), policy);
+        gateway.provide(&mut |variable: &str| std::env::var(variable).ok()).map_err(|error| error.to_string())?;
+        let counters = gateway.counter_names().iter().map(|name| host::define_metric(MetricType::Counter, name).ok()).collect();
         // A host without ticks loses metrics, nothing else.
         let _ = host::set_tick_period(TICK_MILLISECONDS);
-        let gateway = Rc::new(RefCell::new(Gateway::new(GatewayId(self.id), policy)));
-        self.running = Some(Running { gateway, counters });
+        self.running = Some(Running { gateway: Rc::new(RefCell::new(gateway)), counters });
         Ok(())
     }
 }

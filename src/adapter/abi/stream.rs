@@ -50,6 +50,22 @@ impl HttpContext for Stream {
             Verdict::Wait => Action::Pause,
         }
     }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        let Some((gateway, exchange)) = self.serving.as_mut().filter(|(_, exchange)| exchange.edits_response()) else {
+            return Action::Continue;
+        };
+        let Ok(mut gateway) = gateway.try_borrow_mut() else { return Action::Continue };
+        // No stage reads a response's lines yet.
+        let Step { verdict, effects } = with_inputs(|inputs| exchange.step(&mut gateway, Event::Response(Headers::default()), inputs));
+        perform(&effects);
+        if let Verdict::Continue(edits) = verdict
+            && let Err(error) = apply(MapType::HttpResponseHeaders, &edits)
+        {
+            host::log(LogLevel::Error, &format!("tracegate: response not edited: {error}"));
+        }
+        Action::Continue
+    }
 }
 
 fn apply(map: MapType, edits: &HeaderEdits) -> Result<(), Failed> {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the operator asserts about the listener. The module can't see it, and believes what the host says on this word alone.
+
+use serde::Serialize;
+
+use super::super::decode::{Decode, Place};
+use super::super::finding::Findings;
+
+/// What the operator asserts about the listener.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Listener {
+    /// How many proxies of ours every request passes before the listener, each of which appends its peer to `x-forwarded-for`. Default: 0.
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_HOPS)))]
+    pub(in crate::config) trusted_hops: u8,
+    /// Whether the listener verifies client certificates. Default: `unverified`.
+    pub(in crate::config) client_certificates: ClientCertificates,
+}
+
+/// Whether the listener verifies client certificates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum ClientCertificates {
+    /// It doesn't, or asks for none: `peer` can't be matched.
+    #[default]
+    Unverified,
+    /// Every certificate that the host tells of has been verified against trusted roots.
+    Verified,
+}
+
+impl Decode for Listener {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let hops = fields.maybe("trusted_hops", findings, |place, findings| u8::try_from(place.integer(0..=MAX_HOPS, findings)?).ok());
+        let words = [("unverified", ClientCertificates::Unverified), ("verified", ClientCertificates::Verified)];
+        let certificates = fields.maybe("client_certificates", findings, |place, findings| place.word(&words, findings));
+        fields.finish(findings);
+        Some(Self { trusted_hops: hops?.unwrap_or_default(), client_certificates: certificates?.unwrap_or_default() })
+    }
+}
+
+/// More proxies in a row than anybody runs.
+const MAX_HOPS: u64 = 10;

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The section `trace` as written.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::super::decode::{Decode, Leaf, Place};
+use super::super::finding::{Findings, Problem};
+use super::super::number::{Duration, Probability};
+#[cfg(feature = "schema")]
+use super::super::schema;
+use super::condition::{Condition, Name};
+use super::{ClientCertificates, Document};
+use crate::trace::{KeyId, MemberKey, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT};
+
+/// What becomes of trace context: W3C Trace Context Level 2 and its predecessors.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Trace {
+    /// What carries it.
+    pub(in crate::config) propagation: Propagation,
+    /// What the upstream sees in `tracestate`.
+    pub(in crate::config) tracestate: TraceState,
+    /// Signs our `tracestate` member, so that a gateway of ours knows it again; unsigned by default.
+    #[cfg_attr(feature = "schema", schemars(with = "SignedHop"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) signed_hop: Option<SignedHop>,
+    /// Whose trace context is believed: the first rule that matches. By default everybody's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_TRUST_RULES)))]
+    pub(in crate::config) trust: Vec<TrustRule>,
+    /// Which traces are recorded; by default all about which no caller decides.
+    #[cfg_attr(feature = "schema", schemars(with = "Sampling"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) sampling: Option<Sampling>,
+}
+
+/// Carriers by the names that OpenTelemetry gives its propagators, where it has one.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Propagation {
+    /// Read from requests; the first valid one wins. Default: `[tracecontext]`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), extend("uniqueItems" = true)))]
+    pub(in crate::config) extract: Vec<Format>,
+    /// Written to the upstream; what is read and not written is removed. Default: `[tracecontext]`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), extend("uniqueItems" = true)))]
+    pub(in crate::config) inject: Vec<Format>,
+    /// What becomes of baggage.
+    pub(in crate::config) baggage: Baggage,
+}
+
+/// What becomes of baggage: W3C's `baggage` header, and the baggage of the carrier that is believed.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Baggage {
+    /// The only keys that go on, in their own case; an empty list strips it all. By default every key goes on.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", inner(length(min = 1))))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) allow: Option<Vec<String>>,
+}
+
+/// A carrier of trace context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Format {
+    /// W3C: `traceparent` and `tracestate`.
+    #[serde(rename = "tracecontext")]
+    TraceContext,
+    /// B3 in one header: `b3`.
+    B3,
+    /// B3 in several headers: `x-b3-*`.
+    #[serde(rename = "b3multi")]
+    B3Multi,
+    /// Jaeger: `uber-trace-id`, `uberctx-*`.
+    Jaeger,
+    /// OpenTracing and Lightstep: `ot-tracer-*`, `ot-baggage-*`.
+    #[serde(rename = "ottrace")]
+    OtTrace,
+    /// Lightstep's binary carrier: `x-ot-span-context`.
+    OtSpanContext,
+    /// AWS X-Ray: `x-amzn-trace-id`.
+    #[serde(rename = "xray")]
+    XRay,
+    /// Application Insights before W3C: `request-id`, `request-context`, `correlation-context`.
+    RequestId,
+}
+
+/// What the upstream sees in `tracestate`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct TraceState {
+    /// The key of our member; none is written by default.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::member_key"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) member: Option<Leaf<MemberKey>>,
+    /// The longest header to send, in bytes, cut by whole members. Default: all that the grammar allows.
+    #[cfg_attr(feature = "schema", schemars(range(min = TRACESTATE_MIN_LENGTH_LIMIT, max = TRACESTATE_MAX_LENGTH)))]
+    pub(in crate::config) max_length: usize,
+}
+
+/// How our `tracestate` member is signed. `tracestate.member` must be given.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct SignedHop {
+    /// Required: the key that signs; it also verifies.
+    pub(in crate::config) active: HopKey,
+    /// A key that only verifies, while keys rotate: the one before or the one to come. None by default.
+    #[cfg_attr(feature = "schema", schemars(with = "HopKey", default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) other: Option<HopKey>,
+    /// How long a signature is good for: up to an hour, 30 seconds by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_expiry", schema_with = "schema::duration"))]
+    pub(in crate::config) expires_after: Leaf<Duration>,
+}
+
+/// A key and its id.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct HopKey {
+    /// Required: goes along with each signature.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::key_id"))]
+    pub(in crate::config) id: Leaf<KeyId>,
+    /// Required: the key, at least 32 bytes.
+    pub(in crate::config) key: SecretName,
+}
+
+/// A secret by name.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct SecretName {
+    /// Required: a name in `secrets`.
+    pub(in crate::config) secret: String,
+}
+
+/// A principal and what becomes of its trace context.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct TrustRule {
+    /// Required: unique, in metrics.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$")))]
+    pub(in crate::config) name: String,
+    /// Who it is; everybody by default, which the last rule must be, and only the last.
+    #[cfg_attr(feature = "schema", schemars(with = "Condition", default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) when: Option<Condition>,
+    /// Required: what becomes of its context.
+    pub(in crate::config) context: Treatment,
+    /// Whether its decision about recording counts. By default it does where the context goes on.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(in crate::config) sampled: Sampled,
+    /// Whether responses carry `traceresponse`. Default: `false`.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(in crate::config) traceresponse: bool,
+}
+
+/// What becomes of a principal's trace context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Treatment {
+    /// The caller's trace goes on.
+    Continue,
+    /// A fresh trace begins, linked to the caller's.
+    Link,
+    /// A fresh trace begins; what the caller sent is dropped.
+    Restart,
+    /// A request with trace context is answered with 400.
+    Reject,
+}
+
+/// Whether a caller's decision about recording counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Sampled {
+    /// It does.
+    #[default]
+    Honor,
+    /// It doesn't: `trace.sampling` decides.
+    Ignore,
+}
+
+/// Which traces are recorded.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Sampling {
+    /// For traces about which no caller decides.
+    pub(in crate::config) root: Root,
+    /// At most so many of those a second, by each worker of the gateway; no bound by default.
+    #[cfg_attr(feature = "schema", schemars(with = "u32", range(min = 1, max = MAX_PER_SECOND)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) max_per_second: Option<u32>,
+    /// What is recorded whatever the decision. Default: `[refused, error]`.
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
+    pub(in crate::config) always_record: Vec<AlwaysRecord>,
+}
+
+/// Which of a route's traces are recorded.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct RouteSampling {
+    /// Required: for traces about which no caller decides.
+    pub(in crate::config) root: Root,
+}
+
+/// How traces that begin here are picked.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Root {
+    /// Required: from 0 to 1.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::probability"))]
+    pub(in crate::config) probability: Probability,
+}
+
+/// What is recorded whatever the decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum AlwaysRecord {
+    /// Requests that the edge refuses.
+    Refused,
+    /// Responses with a status of 500 and above.
+    Error,
+}
+
+impl Trace {
+    /// Reports what doesn't go together with the rest of the document. `place` is this section's.
+    pub(super) fn check_against(&self, document: &Document, place: &Place<'_>, findings: &mut Findings) {
+        if let Some(hop) = &self.signed_hop {
+            for (name, key) in [("active", Some(&hop.active)), ("other", hop.other.as_ref())] {
+                if let Some(key) = key.filter(|key| !document.secrets.contains_key(&key.key.secret)) {
+                    let at = place.descend(&["signed_hop", name, "key", "secret"]);
+                    at.report::<()>(Problem::Invalid(format!("expected a name in `secrets`, found {:?}", key.key.secret)), findings);
+                }
+            }
+        }
+        for (index, rule) in self.trust.iter().enumerate() {
+            let Some(condition) = &rule.when else { continue };
+            let at = place.descend(&["trust"]).item(index).descend(&["when"]);
+            let mut report = |text: String| at.report::<()>(Problem::Invalid(text), findings);
+            if document.listener.client_certificates != ClientCertificates::Verified
+                && condition.has(&mut |one| matches!(one, Condition::Peer(_)))
+            {
+                report(
+                    "expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing"
+                        .to_owned(),
+                );
+            }
+            if self.signed_hop.is_none() && condition.has(&mut |one| matches!(one, Condition::SignedHop(_))) {
+                report("expected `trace.signed_hop` beside a `signed_hop` to match, found none".to_owned());
+            }
+            condition.has(&mut |one| {
+                if let Condition::Route(names) = one {
+                    for name in names.iter().filter(|name| document.routes.iter().all(|route| route.name != **name)) {
+                        report(format!("expected the name of a route, found {name:?}"));
+                    }
+                }
+                false
+            });
+        }
+    }
+}
+
+impl Decode for Trace {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let propagation = fields.maybe("propagation", findings, Propagation::decode);
+        let tracestate = fields.maybe("tracestate", findings, TraceState::decode);
+        let hop_place = fields.optional("signed_hop");
+        let signed_hop = hop_place.clone().map_or(Some(None), |place| SignedHop::decode(place, findings).map(Some));
+        let trust = fields.maybe("trust", findings, trust);
+        let sampling = fields.maybe("sampling", findings, Sampling::decode);
+        fields.finish(findings);
+        let tracestate = tracestate?.unwrap_or_default();
+        if let Some(place) = hop_place.filter(|_| tracestate.member.is_none()) {
+            return place
+                .report(Problem::Invalid("expected `trace.tracestate.member` beside `signed_hop`, found none".to_owned()), findings);
+        }
+        let (signed_hop, trust) = (signed_hop?, trust?.unwrap_or_default());
+        Some(Self { propagation: propagation?.unwrap_or_default(), tracestate, signed_hop, trust, sampling: sampling? })
+    }
+}
+
+impl Decode for Propagation {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let extract = fields.maybe("extract", findings, formats);
+        let inject = fields.maybe("inject", findings, formats);
+        let baggage = fields.maybe("baggage", findings, Baggage::decode);
+        fields.finish(findings);
+        let default = Self::default();
+        let (extract, inject) = (extract?.unwrap_or(default.extract), inject?.unwrap_or(default.inject));
+        Some(Self { extract, inject, baggage: baggage?.unwrap_or_default() })
+    }
+}
+
+impl Default for Propagation {
+    fn default() -> Self {
+        Self { extract: vec![Format::TraceContext], inject: vec![Format::TraceContext], baggage: Baggage::default() }
+    }
+}
+
+fn formats(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Format>> {
+    let formats: Vec<Format> = super::condition::at_least_one(&place, findings)?;
+    each_once(&place, formats, findings)
+}
+
+/// A list of words in which none stands twice.
+fn each_once<T: Copy + Ord>(place: &Place<'_>, items: Vec<T>, findings: &mut Findings) -> Option<Vec<T>> {
+    let mut seen = BTreeSet::new();
+    match items.iter().position(|item| !seen.insert(*item)) {
+        None => Some(items),
+        Some(index) => place.item(index).expected("each of the list once", findings),
+    }
+}
+
+impl Decode for Format {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let words = [
+            ("tracecontext", Self::TraceContext),
+            ("b3", Self::B3),
+            ("b3multi", Self::B3Multi),
+            ("jaeger", Self::Jaeger),
+            ("ottrace", Self::OtTrace),
+            ("ot_span_context", Self::OtSpanContext),
+            ("xray", Self::XRay),
+            ("request_id", Self::RequestId),
+        ];
+        place.word(&words, findings)
+    }
+}
+
+impl Decode for Baggage {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let allow = fields.maybe("allow", findings, |place, findings| place.list::<Name>(findings));
+        fields.finish(findings);
+        Some(Self { allow: allow?.map(|names| names.into_iter().map(|Name(name)| name).collect()) })
+    }
+}
+
+impl Decode for TraceState {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let limits = u64::try_from(TRACESTATE_MIN_LENGTH_LIMIT).ok()?..=u64::try_from(TRACESTATE_MAX_LENGTH).ok()?;
+        let mut fields = place.fields(findings)?;
+        let member = fields.maybe("member", findings, Leaf::decode);
+        let max_length = fields.maybe("max_length", findings, |place, findings| usize::try_from(place.integer(limits, findings)?).ok());
+        fields.finish(findings);
+        Some(Self { member: member?, max_length: max_length?.unwrap_or(TRACESTATE_MAX_LENGTH) })
+    }
+}
+
+impl Default for TraceState {
+    fn default() -> Self {
+        Self { member: None, max_length: TRACESTATE_MAX_LENGTH }
+    }
+}
+
+impl Decode for SignedHop {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let active = fields.required("active", findings).and_then(|place| HopKey::decode(place, findings));
+        let other = fields.maybe("other", findings, HopKey::decode);
+        let expires_after = fields.maybe("expires_after", findings, |place, findings| {
+            let leaf: Leaf<Duration> = Leaf::decode(place.clone(), findings)?;
+            let seconds = leaf.value.whole_seconds();
+            let sound = seconds.is_some_and(|seconds| (1..=MAX_EXPIRY).contains(&seconds));
+            if sound { Some(leaf) } else { place.expected("whole seconds from 1s to 1h", findings) }
+        });
+        fields.finish(findings);
+        let (active, other) = (active?, other?);
+        if other.as_ref().is_some_and(|other| other.id.value == active.id.value) {
+            return place.report(Problem::Invalid("expected two keys with ids of their own, found one id".to_owned()), findings);
+        }
+        Some(Self { active, other, expires_after: expires_after?.or_else(|| Leaf::of(DEFAULT_EXPIRY))? })
+    }
+}
+
+impl Decode for HopKey {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let id = fields.required("id", findings).and_then(|place| Leaf::decode(place, findings));
+        let key = fields.required("key", findings).and_then(|place| SecretName::decode(place, findings));
+        fields.finish(findings);
+        Some(Self { id: id?, key: key? })
+    }
+}
+
+impl Decode for SecretName {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let secret = fields.required("secret", findings).and_then(|place| place.name(findings));
+        fields.finish(findings);
+        Some(Self { secret: secret? })
+    }
+}
+
+fn trust(place: Place<'_>, findings: &mut Findings) -> Option<Vec<TrustRule>> {
+    let (rules, unique) = (place.list::<TrustRule>(findings), place.unique("name", findings));
+    let rules = unique.and(rules)?;
+    if rules.len() > usize::try_from(MAX_TRUST_RULES).unwrap_or(usize::MAX) {
+        return place.report(Problem::Invalid(format!("expected at most {MAX_TRUST_RULES} rules, found {}", rules.len())), findings);
+    }
+    let last = rules.len().saturating_sub(1);
+    let mut sound = Some(());
+    for (index, rule) in rules.iter().enumerate() {
+        let problem = match (index == last, rule.when.is_some()) {
+            (true, true) => "expected the last rule without `when`, so that every caller has a rule",
+            (false, false) => "expected a `when`: without one this rule matches everybody, and the rules after it nobody",
+            _ => continue,
+        };
+        sound = place.item(index).report(Problem::Invalid(problem.to_owned()), findings);
+    }
+    sound.map(|()| rules)
+}
+
+impl Decode for TrustRule {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let name = fields.required("name", findings).and_then(|place| {
+            let name = place.text(findings)?;
+            let tail = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+            let sound = matches!(name.len(), 1..=64) && tail && !name.starts_with(['_', '-']);
+            if sound {
+                Some(name.to_owned())
+            } else {
+                place.expected("1 to 64 of a-z, 0-9, '_', '-', the first a letter or digit", findings)
+            }
+        });
+        let when = fields.maybe("when", findings, Condition::decode);
+        let treatments =
+            [("continue", Treatment::Continue), ("link", Treatment::Link), ("restart", Treatment::Restart), ("reject", Treatment::Reject)];
+        let context = fields.required("context", findings).and_then(|place| place.word(&treatments, findings));
+        let sampled = [("honor", Sampled::Honor), ("ignore", Sampled::Ignore)];
+        let sampled = fields.maybe("sampled", findings, |place, findings| place.word(&sampled, findings));
+        let traceresponse = fields.maybe("traceresponse", findings, |place, findings| place.bool(findings));
+        fields.finish(findings);
+        let context = context?;
+        let default = if context == Treatment::Continue { Sampled::Honor } else { Sampled::Ignore };
+        let (sampled, traceresponse) = (sampled?.unwrap_or(default), traceresponse?.unwrap_or_default());
+        Some(Self { name: name?, when: when?, context, sampled, traceresponse })
+    }
+}
+
+impl Decode for Sampling {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let root = fields.maybe("root", findings, Root::decode);
+        let max_per_second =
+            fields.maybe("max_per_second", findings, |place, findings| u32::try_from(place.integer(1..=MAX_PER_SECOND, findings)?).ok());
+        let always_record = fields.maybe("always_record", findings, |place, findings| {
+            let items = place.list(findings)?;
+            each_once(&place, items, findings)
+        });
+        fields.finish(findings);
+        let default = Self::default();
+        let (root, always_record) = (root?.unwrap_or(default.root), always_record?.unwrap_or(default.always_record));
+        Some(Self { root, max_per_second: max_per_second?, always_record })
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        let root = Root { probability: Probability::ONE };
+        Self { root, max_per_second: None, always_record: vec![AlwaysRecord::Refused, AlwaysRecord::Error] }
+    }
+}
+
+impl Decode for RouteSampling {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let root = fields.required("root", findings).and_then(|place| Root::decode(place, findings));
+        fields.finish(findings);
+        Some(Self { root: root? })
+    }
+}
+
+impl Decode for Root {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let probability = fields.required("probability", findings).and_then(|place| Probability::decode(place, findings));
+        fields.finish(findings);
+        Some(Self { probability: probability? })
+    }
+}
+
+impl Decode for AlwaysRecord {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        place.word(&[("refused", Self::Refused), ("error", Self::Error)], findings)
+    }
+}
+
+#[cfg(feature = "schema")]
+fn default_expiry() -> String {
+    DEFAULT_EXPIRY.to_owned()
+}
+
+/// Each has metrics of its own.
+const MAX_TRUST_RULES: u64 = 64;
+/// More than any gateway serves.
+const MAX_PER_SECOND: u64 = 1_000_000;
+/// Longer than any chain of calls.
+const DEFAULT_EXPIRY: &str = "30s";
+/// Seconds: what is presented again for longer than that is no hop.
+const MAX_EXPIRY: u64 = 3600;

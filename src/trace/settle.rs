@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Stage `settle`: which trace a request belongs to, now that its caller is known.
+
+use std::hash::{Hash as _, Hasher as _};
+
+use super::carrier::{Context, Sampling};
+use super::id::{SpanId, TraceId};
+use super::pairs::SeenPairs;
+use super::parent::{TraceFlags, TraceParent};
+use super::read::{Carried, CarriedState};
+use super::sampling::{Decided, DecidedBy, OtMember, Randomness, Sampler, Threshold};
+use super::signature::{CallerDigest, HopKeys, SignedHop};
+use super::trust::Treatment;
+use super::write::{self, OwnMembers};
+use super::{TracePolicy, TrustRule};
+use crate::condition::Facts;
+use crate::edits::HeaderEdits;
+use crate::entropy::EntropyBlock;
+use crate::inputs::{Entropy, EntropyUnavailable, Inputs};
+
+/// What became of a request's trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// What the upstream is told; `None` where the host gave no randomness, so that no id could be minted.
+    pub sent: Option<TraceParent>,
+    /// What became of the caller's trace.
+    pub outcome: Outcome,
+    /// Whether it is recorded, and who decided so.
+    pub sampling: Decided,
+    /// The caller's context, where it doesn't go on but a span of ours is to be linked to it.
+    pub link: Option<Context>,
+    /// What a valid signature of a gateway before says.
+    pub signed_hop: Option<SignedHop>,
+    /// Signs of a spoofed context.
+    pub indicators: Indicators,
+    /// The place of the trust rule that decided, if the policy has any.
+    pub rule: Option<usize>,
+    /// The caller's `tracestate` was malformed and is dropped.
+    pub state_dropped: bool,
+    /// Baggage members that were dropped.
+    pub baggage_dropped: usize,
+    /// Whether the response is to tell the caller our trace and span.
+    pub trace_response: bool,
+}
+
+/// What became of the caller's trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It goes on, under a new parent-id.
+    Continued,
+    /// A fresh trace begins, linked to it.
+    Linked,
+    /// A fresh trace begins.
+    Restarted(RestartCause),
+    /// The request may not have trace context, and has.
+    Rejected,
+    /// The host gave no randomness, so no id could be minted: a believed context passes as it came, any other is removed.
+    Unminted,
+}
+
+/// Why a fresh trace begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartCause {
+    /// No trace context.
+    Absent,
+    /// Trace context that breaks its format's rules, and none that keeps them.
+    Malformed,
+    /// Several lines of a header that may stand once, and no other valid context.
+    Several,
+    /// The policy doesn't believe the caller.
+    Untrusted,
+}
+
+/// Signs of a spoofed context: each may have an innocent cause, so none decides anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Indicators {
+    /// A carrier that is read breaks its format's rules, or stands in several lines.
+    pub malformed: bool,
+    /// Two valid carriers name different traces.
+    pub conflicting: bool,
+    /// The same (trace-id, parent-id) pair came from somebody else within a minute.
+    pub foreign_pair: bool,
+}
+
+/// What `settle` goes by beside the trace context itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Circumstances<'a> {
+    /// The route that the request matched.
+    pub(crate) route: Option<&'a str>,
+    /// That route's own probability.
+    pub(crate) root: Option<Threshold>,
+    /// Another stage has refused the request.
+    pub(crate) refused: bool,
+    /// Proxies of ours before the listener.
+    pub(crate) trusted_hops: usize,
+}
+
+/// What settling needs from one request to the next.
+#[derive(Debug)]
+pub(crate) struct Settler {
+    ids: EntropyBlock,
+    keys: Option<HopKeys>,
+    sampler: Sampler,
+    /// `None` until a pair is first worth noting.
+    pairs: Option<SeenPairs>,
+}
+
+impl Settler {
+    pub(crate) const fn new() -> Self {
+        Self { ids: EntropyBlock::new(), keys: None, sampler: Sampler::new(), pairs: None }
+    }
+
+    /// Signs and verifies with these keys from now on.
+    pub(crate) fn provide(&mut self, keys: HopKeys) {
+        self.keys = Some(keys);
+    }
+
+    /// Decides which trace the request belongs to, and records the header changes that tell the upstream.
+    pub(crate) fn settle(
+        &mut self,
+        carried: &Carried<'_>,
+        circumstances: Circumstances<'_>,
+        policy: &TracePolicy,
+        inputs: &mut Inputs<'_>,
+        edits: &mut HeaderEdits,
+    ) -> Settled {
+        let signed_hop = self.verify(carried, policy, inputs.now);
+        let mut facts = Facts::new(carried.headers, circumstances.trusted_hops, &mut *inputs.peer);
+        (facts.route, facts.signed_hop) = (circumstances.route, signed_hop.is_some());
+        let decided = policy.trust.decide(&mut facts);
+        let rule = decided.map(|(_, rule)| rule);
+        let mut settled = Settled {
+            sent: None,
+            outcome: outcome(carried, rule.map_or(Treatment::Continue, |rule| rule.context)),
+            sampling: Decided { sampled: false, threshold: None, by: DecidedBy::Parent },
+            link: None,
+            signed_hop,
+            indicators: Indicators {
+                malformed: carried.malformed || carried.several,
+                conflicting: carried.conflicting,
+                foreign_pair: self.is_foreign(carried, &mut facts, policy, &mut *inputs.entropy, inputs.monotonic),
+            },
+            rule: decided.map(|(place, _)| place),
+            state_dropped: false,
+            baggage_dropped: 0,
+            trace_response: rule.is_some_and(|rule| rule.trace_response),
+        };
+        let caller = self.caller(rule, &mut facts, policy);
+        let believed = rule.is_none_or(|rule| rule.context == Treatment::Continue);
+        let Ok(ids) = self.mint(carried, settled.outcome, inputs.entropy) else {
+            if settled.outcome != Outcome::Rejected {
+                settled.outcome = Outcome::Unminted;
+            }
+            write::leave(carried, believed, policy, edits);
+            return settled;
+        };
+        let honored = if rule.is_none_or(|rule| rule.honor_sampled) { carried.sampling } else { Sampling::Deferred };
+        settled.link = carried.context.map(|(_, context)| context).filter(|_| settled.outcome == Outcome::Linked);
+        settled.state_dropped = settled.outcome == Outcome::Continued && matches!(carried.state, CarriedState::Malformed(_));
+        let goes_on = settled.outcome == Outcome::Continued;
+        let ot = if goes_on { ot_member(carried) } else { None };
+        let refused = circumstances.refused || settled.outcome == Outcome::Rejected;
+        settled.sampling =
+            self.sample(ids.trace_id, honored, ot.as_ref(), Circumstances { refused, ..circumstances }, policy, inputs.monotonic);
+        let sent = ids.sent(settled.sampling.sampled);
+        settled.sent = Some(sent);
+        let own = OwnMembers {
+            ours: policy.member.as_ref().map(|_| self.our_member(sent, caller, policy, inputs.now)),
+            ot: ot_value(ot.as_ref(), carried, settled.sampling, policy),
+        };
+        settled.baggage_dropped =
+            write::write(carried, sent, honored == Sampling::Debug, Keeps { context: goes_on, baggage: believed }, &own, policy, edits);
+        settled
+    }
+
+    /// What the signature in our member says, where there is a valid one.
+    fn verify(&self, carried: &Carried<'_>, policy: &TracePolicy, now: i64) -> Option<SignedHop> {
+        let (keys, key) = self.keys.as_ref().zip(policy.member.as_ref())?;
+        let CarriedState::Valid { state, .. } = &carried.state else { return None };
+        let (_, context) = carried.context?;
+        keys.verify(state, key.as_bytes(), context.trace_id, seconds(now))
+    }
+
+    /// Whether somebody else sent this pair a short while ago. Asks for every fact that tells callers apart under this policy, whatever rule
+    /// decided, lest the same caller look like another on another route.
+    fn is_foreign(
+        &mut self,
+        carried: &Carried<'_>,
+        facts: &mut Facts<'_, '_>,
+        policy: &TracePolicy,
+        entropy: &mut dyn Entropy,
+        monotonic: u64,
+    ) -> bool {
+        let (Some((_, context)), [_, ..]) = (carried.context, policy.trust.asks()) else { return false };
+        if self.pairs.is_none() {
+            let Ok(seed) = self.ids.draw(entropy) else { return false };
+            self.pairs = Some(SeenPairs::new(u64::from_be_bytes(seed)));
+        }
+        let Some(pairs) = &mut self.pairs else { return false };
+        let mut sender = pairs.sender();
+        for part in caller_parts(facts, policy) {
+            part.hash(&mut sender);
+        }
+        pairs.observe(&context, sender.finish(), monotonic)
+    }
+
+    /// Tells this caller from others in what we sign.
+    fn caller(&self, rule: Option<&TrustRule>, facts: &mut Facts<'_, '_>, policy: &TracePolicy) -> Option<CallerDigest> {
+        let keys = self.keys.as_ref()?;
+        let mut parts = caller_parts(facts, policy);
+        parts.insert(0, rule.map(|rule| rule.name.clone().into_bytes()).unwrap_or_default());
+        Some(keys.caller(parts.iter().map(Vec::as_slice)))
+    }
+
+    fn mint(&mut self, carried: &Carried<'_>, outcome: Outcome, entropy: &mut dyn Entropy) -> Result<Minted, EntropyUnavailable> {
+        let (trace_id, random) = match carried.context {
+            Some((_, context)) if outcome == Outcome::Continued => (context.trace_id, carried.random),
+            _ => (TraceId::from_bytes(self.ids.draw(entropy)?).ok_or(EntropyUnavailable)?, true),
+        };
+        // A source that gives only zeros has no randomness.
+        let span_id = SpanId::from_bytes(self.ids.draw(entropy)?).ok_or(EntropyUnavailable)?;
+        Ok(Minted { trace_id, span_id, random })
+    }
+
+    fn sample(
+        &mut self,
+        trace_id: TraceId,
+        honored: Sampling,
+        ot: Option<&OtMember<'_>>,
+        circumstances: Circumstances<'_>,
+        policy: &TracePolicy,
+        monotonic: u64,
+    ) -> Decided {
+        let randomness = ot.map_or(Randomness::of(trace_id), |ot| ot.randomness(trace_id));
+        let sampling = policy.sampling;
+        let decided = match honored.sampled() {
+            Some(sampled) => {
+                let threshold = ot.and_then(OtMember::threshold).filter(|threshold| threshold.admits(randomness) == sampled);
+                Decided { sampled, threshold, by: DecidedBy::Parent }
+            }
+            None => match sampling {
+                // OpenTelemetry's default sampler, `parentbased_always_on`, records every trace that begins here.
+                None => Decided { sampled: true, threshold: None, by: DecidedBy::Probability },
+                // A refused request is recorded anyhow, and doesn't use up what is meant for others.
+                Some(sampling) if circumstances.refused && sampling.record_refused => return RECORDED_REFUSAL,
+                Some(sampling) => {
+                    self.sampler.decide(circumstances.root.unwrap_or(sampling.root), sampling.max_per_second, randomness, monotonic)
+                }
+            },
+        };
+        let recorded_anyhow = circumstances.refused && sampling.is_some_and(|sampling| sampling.record_refused) && !decided.sampled;
+        if recorded_anyhow { RECORDED_REFUSAL } else { decided }
+    }
+
+    fn our_member(&self, sent: TraceParent, caller: Option<CallerDigest>, policy: &TracePolicy, now: i64) -> Vec<u8> {
+        match (&self.keys, caller, &policy.signed_hop) {
+            (Some(keys), Some(caller), Some(hop)) => {
+                keys.sign(sent.trace_id(), sent.parent_id(), caller, seconds(now).saturating_add(hop.expires_after))
+            }
+            _ => sent.parent_id().encode().to_vec(),
+        }
+    }
+}
+
+/// What of the caller's goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keeps {
+    /// Its trace context.
+    pub(super) context: bool,
+    /// Its baggage, and whatever headers of formats that aren't read.
+    pub(super) baggage: bool,
+}
+
+struct Minted {
+    trace_id: TraceId,
+    span_id: SpanId,
+    random: bool,
+}
+
+impl Minted {
+    fn sent(&self, sampled: bool) -> TraceParent {
+        let flag = |set, flag| if set { flag } else { TraceFlags::default() };
+        let flags = flag(sampled, TraceFlags::SAMPLED).union(flag(self.random, TraceFlags::RANDOM));
+        TraceParent::new(self.trace_id, self.span_id, flags)
+    }
+}
+
+fn outcome(carried: &Carried<'_>, treatment: Treatment) -> Outcome {
+    let invalid = if carried.several {
+        RestartCause::Several
+    } else if carried.malformed {
+        RestartCause::Malformed
+    } else {
+        RestartCause::Absent
+    };
+    match (treatment, carried.context) {
+        (Treatment::Reject, _) if carried.is_any() => Outcome::Rejected,
+        (_, None) => Outcome::Restarted(invalid),
+        (Treatment::Continue, Some(_)) => Outcome::Continued,
+        (Treatment::Link, Some(_)) => Outcome::Linked,
+        (Treatment::Restart | Treatment::Reject, Some(_)) => Outcome::Restarted(RestartCause::Untrusted),
+    }
+}
+
+/// What is known of the caller, of that which the policy's rules ask about; addresses without their ports.
+fn caller_parts(facts: &mut Facts<'_, '_>, policy: &TracePolicy) -> Vec<Vec<u8>> {
+    let part = |&fact| match fact {
+        crate::inputs::PeerFact::SourceAddress => facts.source().map(|address| address.to_string().into_bytes()).unwrap_or_default(),
+        fact => facts.get(fact).unwrap_or_default().to_vec(),
+    };
+    policy.trust.asks().iter().map(part).collect()
+}
+
+fn ot_member<'a>(carried: &Carried<'a>) -> Option<OtMember<'a>> {
+    match &carried.state {
+        CarriedState::Valid { state, .. } => OtMember::find(state),
+        CarriedState::Absent | CarriedState::Unread | CarriedState::Malformed(_) => None,
+    }
+}
+
+/// What OpenTelemetry's member is to say, so that it agrees with the flag; `None` where it stays as it is.
+fn ot_value(ot: Option<&OtMember<'_>>, carried: &Carried<'_>, decided: Decided, policy: &TracePolicy) -> Option<Vec<u8>> {
+    let unchanged = carried.sampling.sampled() == Some(decided.sampled) && policy.sampling.is_none();
+    match ot {
+        Some(_) if unchanged => None,
+        Some(ot) if ot.threshold() == decided.threshold => None,
+        Some(ot) => Some(ot.encode_with(decided.threshold)),
+        None => decided.threshold.map(|threshold| OtMember::default().encode_with(Some(threshold))),
+    }
+}
+
+/// Wall-clock seconds since 1970; 0 before.
+fn seconds(now: i64) -> u64 {
+    u64::try_from(now).unwrap_or(0) / 1_000_000_000
+}
+
+/// Recorded for what became of it: it says nothing of how many others there are, so no threshold goes with it.
+const RECORDED_REFUSAL: Decided = Decided { sampled: true, threshold: None, by: DecidedBy::Refusal };
