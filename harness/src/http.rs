@@ -46,8 +46,8 @@ impl Response {
 
 /// One side of a connection that is kept alive.
 #[derive(Debug)]
-pub struct Connection {
-    stream: TcpStream,
+pub struct Connection<S = TcpStream> {
+    stream: S,
     /// Read and not yet used.
     buffer: Vec<u8>,
 }
@@ -71,7 +71,23 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(Self::on(stream))
+    }
+
+    /// The address of this side.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is gone.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    /// Talks over any stream, whose time limits are its maker's.
+    pub const fn on(stream: S) -> Self {
+        Self { stream, buffer: Vec::new() }
     }
 
     /// Sends bytes.
