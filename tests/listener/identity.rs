@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Certificates for tests: an authority, and whom it vouches for or doesn't.
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+
+/// Signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate and its key.
+pub struct Identity {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Its private key.
+    pub key: KeyPair,
+}
+
+impl Authority {
+    /// A new one that goes by this name.
+    pub fn new(subject: &str) -> Self {
+        let mut params = named(subject, None);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, key()).expect("an authority signs itself"))
+    }
+
+    /// Its own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        self.0.as_ref()
+    }
+
+    /// Vouches for somebody who goes by this name.
+    pub fn vouch_for(&self, name: SanType) -> Identity {
+        let key = key();
+        Identity { certificate: named("leaf", Some(name)).signed_by(&key, &self.0).expect("an authority signs"), key }
+    }
+}
+
+impl Identity {
+    /// Somebody who says so of itself, and nobody else does.
+    pub fn self_signed(name: SanType) -> Self {
+        let key = key();
+        Self { certificate: named("leaf", Some(name)).self_signed(&key).expect("a key signs"), key }
+    }
+}
+
+/// A URI as a name.
+pub fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().expect("a URI is ASCII"))
+}
+
+/// A host as a name.
+pub fn host(text: &str) -> SanType {
+    SanType::DnsName(text.try_into().expect("a host is ASCII"))
+}
+
+fn named(subject: &str, name: Option<SanType>) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, subject);
+    params.subject_alt_names.extend(name);
+    params
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("there is randomness")
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What every shipped configuration promises.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tracegate_harness::envoy::Shipped;
+use tracegate_harness::workspace;
+
+use super::gateway::manager;
+
+#[test]
+fn every_configuration_that_ships_is_one_that_is_tested() {
+    let listed = fs::read_dir(workspace::root().join("envoy-config")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut files: Vec<String> = listed.map(|name| format!("envoy-config/{}", name.to_str().unwrap())).collect();
+    // Others are for what configures Envoys.
+    files.retain(|path| path.starts_with("envoy-config/envoy"));
+    let mut known = Shipped::ALL.map(Shipped::path);
+    files.sort_unstable();
+    known.sort_unstable();
+    assert_eq!(files, known);
+}
+
+#[test]
+fn every_listener_takes_addresses_from_connections_normalises_paths_and_traces_nothing_itself() {
+    for shipped in Shipped::ALL {
+        let mut tree = shipped.read().unwrap();
+        let manager = manager(&mut tree);
+        for (setting, value) in [
+            ("use_remote_address", json!(true)),
+            ("xff_num_trusted_hops", Value::Null),
+            ("original_ip_detection_extensions", Value::Null),
+            ("normalize_path", json!(true)),
+            ("merge_slashes", json!(true)),
+            ("path_with_escaped_slashes_action", json!("REJECT_REQUEST")),
+            ("tracing", Value::Null),
+        ] {
+            assert_eq!(manager[setting], value, "{}: {setting}", shipped.path());
+        }
+    }
+}
+
+#[test]
+fn the_listener_with_tls_differs_by_nothing_else_and_verifies() {
+    let (mut plain, mut tls) = (Shipped::Plain.read().unwrap(), Shipped::MutualTls.read().unwrap());
+    let [plain, tls] = [&mut plain, &mut tls].map(|tree| tree["static_resources"]["listeners"][0].take());
+    let [mut plain, mut tls] = [plain, tls];
+    let context = tls["filter_chains"][0].as_object_mut().unwrap().remove("transport_socket").unwrap();
+    for listener in [&mut plain, &mut tls] {
+        assert!(listener["address"]["socket_address"]["port_value"].take().is_u64());
+    }
+    assert_eq!(plain, tls);
+    let context = &context["typed_config"];
+    assert_eq!(context["require_client_certificate"], json!(true));
+    let validation = &context["common_tls_context"]["validation_context"];
+    assert_eq!(*validation, json!({"trusted_ca": {"filename": "certificates/clients-ca.pem"}}), "and nothing that weakens it");
+}

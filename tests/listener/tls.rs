@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A client that talks TLS, and a gateway to talk to.
+
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+use tracegate_harness::envoy::Shipped;
+use tracegate_harness::http::Connection;
+
+use super::gateway::Gateway;
+use super::identity::{Authority, Identity, host};
+
+/// A gateway that asks for certificates, and the authority whose word it takes.
+pub struct Guarded {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Vouches for the gateway, and for its clients.
+    pub authority: Authority,
+    /// Where its files are.
+    _directory: tempfile::TempDir,
+}
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+impl Guarded {
+    /// Starts one as it ships, with what `change` makes of its TLS context.
+    pub fn start(change: impl FnOnce(&mut Value)) -> Option<Self> {
+        let (authority, directory) = (Authority::new("shop"), tempfile::tempdir().expect("there is room"));
+        let server = authority.vouch_for(host("localhost"));
+        let files = [
+            ("server.pem", server.certificate.pem()),
+            ("server-key.pem", server.key.serialize_pem()),
+            ("clients-ca.pem", authority.certificate().pem()),
+        ];
+        for (name, text) in files {
+            std::fs::write(directory.path().join(name), text).expect("there is room");
+        }
+        let gateway = Gateway::start(Shipped::MutualTls, |tree| {
+            let context = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"];
+            assert_eq!(move_files(context, directory.path()), 3, "{context}");
+            change(context);
+        })?;
+        Some(Self { gateway, authority, _directory: directory })
+    }
+
+    /// Connects, perhaps with a certificate. What the gateway thinks of that one it may say only later.
+    pub fn connect(&self, client: Option<&Identity>) -> io::Result<Connection<Stream>> {
+        let mut stream = stream(self.gateway.envoy.listener(), &self.authority, client)?;
+        stream.conn.complete_io(&mut stream.sock)?;
+        Ok(Connection::on(stream))
+    }
+
+    /// Connects and waits for the alert that the gateway answers with.
+    pub fn refusal(&self, client: Option<&Identity>) -> AlertDescription {
+        let mut stream = stream(self.gateway.envoy.listener(), &self.authority, client).expect("Envoy listens");
+        let error = stream.read(&mut [0]).expect_err("nothing is sent before a request");
+        match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(rustls::Error::AlertReceived(alert)) => *alert,
+            _ => panic!("expected an alert, found {error:?}"),
+        }
+    }
+}
+
+/// Has the files of a TLS context, `certificates/…`, looked for elsewhere; returns how many there are.
+fn move_files(value: &mut Value, directory: &Path) -> usize {
+    match value {
+        Value::Object(fields) => {
+            let mut moved = 0;
+            for (name, value) in fields {
+                match value.as_str().and_then(|path| path.strip_prefix("certificates/")) {
+                    Some(file) if name == "filename" => {
+                        *value = json!(directory.join(file));
+                        moved += 1;
+                    }
+                    _ => moved += move_files(value, directory),
+                }
+            }
+            moved
+        }
+        Value::Array(values) => values.iter_mut().map(|value| move_files(value, directory)).sum(),
+        _ => 0,
+    }
+}
+
+fn stream(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Stream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().der().clone()).expect("an authority's certificate is one");
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
+    let config = config.expect("there are versions").with_root_certificates(roots);
+    let config = match client {
+        None => config.with_no_client_auth(),
+        Some(client) => {
+            let key = PrivateKeyDer::try_from(client.key.serialize_der()).expect("a key is PKCS #8");
+            config.with_client_auth_cert(vec![client.certificate.der().clone()], key).expect("the key is the certificate's")
+        }
+    };
+    let name = ServerName::try_from("localhost").expect("it is a name");
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
+    socket.set_write_timeout(Some(TIMEOUT))?;
+    Ok(StreamOwned::new(connection, socket))
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
