@@ -11,4 +11,5 @@ mod listener {
     mod source;
     mod tls;
     mod tracer;
+    mod trust;
 }

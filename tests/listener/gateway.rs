@@ -38,8 +38,7 @@ impl Gateway {
         let echo = Echo::start().expect("there is a free port");
         let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
         let mut tree = shipped.read().expect("what ships can be read");
-        let policy = manager(&mut tree)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"].as_str();
-        let configuration = policy.expect("what ships has a policy").to_owned();
+        let configuration = policy(&mut tree).as_str().expect("what ships has a policy").to_owned();
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration };
         let options = Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: None };
         let mut tree = shipped.bootstrap(&options).unwrap_or_else(|error| panic!("{error}"));
@@ -91,6 +90,11 @@ pub fn version() -> String {
 /// The HTTP connection manager's settings.
 pub fn manager(tree: &mut Value) -> &mut Value {
     &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+}
+
+/// The policy that the module gets.
+pub fn policy(tree: &mut Value) -> &mut Value {
+    &mut manager(tree)["http_filters"][0]["typed_config"]["config"]["configuration"]["value"]
 }
 
 fn add_probe(tree: &mut Value) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tracegate_harness::envoy::Shipped;
 use tracegate_harness::workspace;
 
-use super::gateway::manager;
+use super::gateway::{manager, policy};
 
 #[test]
 fn every_configuration_that_ships_is_one_that_is_tested() {
@@ -43,6 +43,10 @@ fn every_listener_takes_addresses_from_connections_normalises_paths_and_traces_n
 #[test]
 fn the_listener_with_tls_differs_by_nothing_else_and_verifies() {
     let (mut plain, mut tls) = (Shipped::Plain.read().unwrap(), Shipped::MutualTls.read().unwrap());
+    // Certificates are what its policy goes by.
+    let [_, policy] = [&mut plain, &mut tls].map(|tree| policy(tree).take());
+    let policy: Value = serde_json::from_str(policy.as_str().unwrap()).unwrap();
+    assert_eq!(policy["listener"], json!({"trusted_hops": 0, "client_certificates": "verified"}));
     let [plain, tls] = [&mut plain, &mut tls].map(|tree| tree["static_resources"]["listeners"][0].take());
     let [mut plain, mut tls] = [plain, tls];
     let context = tls["filter_chains"][0].as_object_mut().unwrap().remove("transport_socket").unwrap();
