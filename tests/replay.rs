@@ -11,6 +11,8 @@ mod find;
 mod html;
 #[path = "replay/secrets.rs"]
 mod secrets;
+#[path = "replay/survival.rs"]
+mod survival;
 
 use std::fs;
 use std::path::PathBuf;

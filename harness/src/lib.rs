@@ -6,6 +6,7 @@
 //! | [`module`] | builds the module that ships |
 //! | [`policy`] | reads policies, JSON or YAML |
 //! | [`host`] | runs the module natively |
+//! | [`carrier`] | knows the headers that carry trace context, and what becomes of them |
 //! | [`recording`] | reads recorded traffic |
 //! | [`replay`] | sends it through the module and compares |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
@@ -14,10 +15,12 @@
 //! | [`command`] | the command line |
 
 pub mod bench;
+pub mod carrier;
 pub mod command;
 pub mod echo;
 pub mod envoy;
 pub mod error;
+mod grid;
 pub mod host;
 pub mod http;
 pub mod look;

@@ -39,6 +39,7 @@ pub use order::{InOrder, Ordered, WINDOW};
 pub use records::Records;
 pub use stream::in_order;
 
+use crate::carrier::Carried;
 use crate::host::HeaderMap;
 
 /// One recorded exchange, whatever layout it was read from.
@@ -141,6 +142,8 @@ impl Certificate {
 pub struct Apim {
     /// The API's name.
     pub api: Option<String>,
+    /// The operation's name.
+    pub operation: Option<String>,
     /// What the client got.
     pub response_code: Option<u16>,
     /// What the backend answered; `None` or 0 where the request was not forwarded.
@@ -151,6 +154,8 @@ pub struct Apim {
     pub backend_url: Option<String>,
     /// The trace that the backend was called in, where that was logged.
     pub trace_id: Option<TraceId>,
+    /// The trace headers that the backend was called with; `None` where no header of that request was logged.
+    pub backend_request: Option<Carried>,
     /// The last error, if there was one.
     pub last_error: Option<LastError>,
     /// Whether a last error would have been recorded: where not, its absence says nothing.

@@ -20,6 +20,7 @@ mod query;
 mod render;
 mod report;
 mod summary;
+mod survival;
 mod table;
 mod text;
 mod totals;

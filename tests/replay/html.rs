@@ -12,7 +12,7 @@ use super::{file, record, replay, rows, text};
 
 /// What a page holds: tables by heading, with the texts of their cells and the widths of their bars. Python reads it, and
 /// strictly: what is no well-formed XML is an error.
-fn read(page: &str) -> Value {
+pub(crate) fn read(page: &str) -> Value {
     let script = r#"
 import json, sys, xml.etree.ElementTree as xml
 page = sys.stdin.read()

@@ -55,6 +55,8 @@ struct Properties {
     method: Option<String>,
     url: Option<String>,
     api_id: Option<String>,
+    #[serde(default)]
+    operation_id: Told,
     response_code: Option<u16>,
     backend_response_code: Option<u16>,
     #[serde(default)]
@@ -128,6 +130,7 @@ impl From<Properties> for Logged {
         let says = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         let last_error = properties.last_error.filter(|error| says(&error.source) || says(&error.reason));
         let last_error = last_error.map(|LoggedError { source, reason, message }| LastError { source, reason, message });
+        let backend_request = properties.backend_request_headers.unwrap_or_default();
         Self {
             time: None,
             method: properties.method,
@@ -144,11 +147,13 @@ impl From<Properties> for Logged {
             ids: Vec::new(),
             apim: Apim {
                 api: properties.api_id,
+                operation: properties.operation_id.0,
                 response_code: properties.response_code.filter(|&code| code != 0),
                 backend_response_code: properties.backend_response_code,
                 backend_id: properties.backend_id.0,
                 backend_url: properties.backend_url.0,
-                trace_id: properties.backend_request_headers.and_then(|headers| headers.trace_id()),
+                trace_id: backend_request.trace_id(),
+                backend_request: backend_request.carried(),
                 last_error,
                 errors_recorded: true,
             },

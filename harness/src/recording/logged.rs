@@ -10,6 +10,7 @@ use tracegate::trace::{TraceId, TraceParent};
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
 use super::{Apim, Caller, Certificate, LastError, Place, Recorded, Request, Response};
+use crate::carrier::Carried;
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -38,7 +39,8 @@ impl Apim {
         let text = |text: Option<String>| text.map(|text| redactor.text(text));
         let last_error =
             self.last_error.map(|error| LastError { source: text(error.source), reason: text(error.reason), message: text(error.message) });
-        Self { api: text(self.api), backend_id: text(self.backend_id), backend_url: text(self.backend_url), last_error, ..self }
+        let (api, operation) = (text(self.api), text(self.operation));
+        Self { api, operation, backend_id: text(self.backend_id), backend_url: text(self.backend_url), last_error, ..self }
     }
 }
 
@@ -112,6 +114,11 @@ impl LoggedHeaders {
         let mut lines = self.0.iter().filter(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
         let (_, line) = lines.next().filter(|_| lines.next().is_none())?;
         TraceParent::try_from(line.as_bytes()).ok().map(|parent| parent.trace_id())
+    }
+
+    /// The trace headers among them; `None` where there is no header at all.
+    pub(super) fn carried(&self) -> Option<Carried> {
+        (!self.0.is_empty()).then(|| Carried::of(self.0.iter().map(|(name, value)| (name, value))))
     }
 
     /// The first value of a name.

@@ -13,6 +13,7 @@ use super::{Apim, Caller, LastError};
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
     let (source, reason) = (fields.text("LastErrorSource")?, fields.text("LastErrorReason")?);
     let message = fields.text("LastErrorMessage")?;
+    let backend_request = fields.pairs("BackendRequestHeaders").unwrap_or_default();
     let last_error = (source.is_some() || reason.is_some()).then_some(LastError { source, reason, message });
     Ok(Logged {
         time: None,
@@ -30,11 +31,13 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         ids: fields.told("CorrelationId").into_iter().collect(),
         apim: Apim {
             api: fields.text("ApiId")?,
+            operation: fields.told("OperationId"),
             response_code: fields.code("ResponseCode")?.filter(|&code| code != 0),
             backend_response_code: fields.code("BackendResponseCode")?,
             backend_id: fields.told("BackendId"),
             backend_url: fields.told("BackendUrl"),
-            trace_id: fields.pairs("BackendRequestHeaders").ok().and_then(|headers| headers.trace_id()),
+            trace_id: backend_request.trace_id(),
+            backend_request: backend_request.carried(),
             last_error,
             errors_recorded: true,
         },

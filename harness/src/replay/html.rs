@@ -8,7 +8,8 @@ use super::columns::Columns;
 use super::found::Found;
 use super::report::{Report, Rows};
 use super::summary::Summary;
-use super::text::{KINDS, SHADOWED, differed, found};
+use super::survival::Survivals;
+use super::text::{KINDS, SHADOWED, SURVIVAL, UNSAID, differed, found};
 use super::trust;
 use super::{Replayed, Totals};
 use crate::Redactor;
@@ -69,6 +70,34 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         writeln!(out, "<h2 class=\"alarm\">{}</h2>\n<ul>", escaped(&differed(report, usize::MAX)))?;
         report.differences.iter().try_for_each(|difference| writeln!(out, "<li>{}</li>", escaped(difference)))?;
         writeln!(out, "</ul>")?;
+    }
+    report.survivals().map_or(Ok(()), |survivals| write_survivals(out, survivals))
+}
+
+fn write_survivals(out: &mut impl Write, survivals: &Survivals) -> fmt::Result {
+    writeln!(out, "<h2>{}</h2>", escaped(&survivals.heading()))?;
+    if survivals.lost().next().is_some() {
+        write!(out, "<table><thead><tr>")?;
+        SURVIVAL.iter().try_for_each(|heading| write!(out, "<th scope=\"col\">{heading}</th>"))?;
+        writeln!(out, "</tr></thead><tbody>")?;
+        for lost in survivals.lost() {
+            let (operation, explanation) = (escaped(lost.operation.unwrap_or("-")), escaped(lost.explanation));
+            write!(out, "<tr><th scope=\"row\">{}</th><td>{operation}</td><td>{}</td>", escaped(lost.api), lost.header)?;
+            writeln!(
+                out,
+                "<td class=\"alarm\">{}</td><td class=\"number\">{}</td><td>{explanation}</td></tr>",
+                lost.outcome, lost.exchanges
+            )?;
+        }
+        writeln!(out, "</tbody></table>")?;
+    }
+    survivals.more(usize::MAX).map_or(Ok(()), |more| writeln!(out, "<p>{}</p>", escaped(&more)))?;
+    if survivals.unsaid().next().is_some() {
+        writeln!(out, "<h2>{UNSAID}</h2>\n<table><tbody>")?;
+        for (count, code, explanation) in survivals.unsaid() {
+            writeln!(out, "<tr><td class=\"number\">{count}</td><th scope=\"row\">{code}</th><td>{}</td></tr>", escaped(explanation))?;
+        }
+        writeln!(out, "</tbody></table>")?;
     }
     Ok(())
 }

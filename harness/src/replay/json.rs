@@ -7,8 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::found::Found;
+use super::report::Report;
 use super::summary::Summary;
-use super::{Agreement, Decided, Replayed, Report, Totals, Trust};
+use super::survival::{Compared, Lost, Survivals};
+use super::{Agreement, Decided, Replayed, Totals, Trust};
 use crate::Redactor;
 use crate::host::HeaderMap;
 
@@ -80,6 +82,9 @@ struct SummaryLine<'a> {
     searched: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<&'a Trust>,
+    survival: Option<Vec<Lost<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    survival_exchanges: Option<Compared<'a>>,
 }
 
 #[derive(Serialize)]
@@ -131,6 +136,7 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
 ///
 /// When `out` can't be written.
 pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Summary<'_>) -> io::Result<()> {
+    let survivals = report.survivals().filter(|_| summary.searched.is_none());
     let &Totals { exchanges, admitted, refused, agreed, differed, undecidable, .. } = report.totals();
     let &Summary { malformed, fingerprint, version, against, searched, seed } = summary;
     let summary = SummaryLine {
@@ -147,6 +153,8 @@ pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Sum
         against: against.map(|(policy_fingerprint, module_version)| AgainstEdge { policy_fingerprint, module_version }),
         searched,
         trust: report.trust.as_ref(),
+        survival: survivals.map(|survivals| survivals.lost().collect()),
+        survival_exchanges: survivals.map(Survivals::compared),
     };
     serde_json::to_writer(&mut *out, &LastLine { summary })?;
     out.write_all(b"\n")

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use clap::ValueEnum;
 use tracegate::Policy;
 
+use super::survival::Survivals;
 use super::{Agreement, Decided, Difference, Replayed, Totals, Trust, Undecidable};
 use crate::Redactor;
 use crate::look::printable;
@@ -41,6 +42,8 @@ pub struct Report {
     pub(super) shadowed: BTreeMap<String, u64>,
     /// What became of trace context by principal, where the policy has trust rules.
     pub(super) trust: Option<Trust>,
+    /// Which trace headers survived from the gateway to the backend, as recorded.
+    pub(super) survivals: Survivals,
 }
 
 /// Exchanges, told apart.
@@ -96,6 +99,7 @@ impl Report {
     pub fn add(&mut self, replayed: &Replayed, files: &Files, redactor: &Redactor) {
         self.tables.iter_mut().for_each(|table| table.add(replayed));
         self.all.add(replayed);
+        self.survivals.add(&replayed.recorded);
         self.with_headers += u64::from(!replayed.recorded.request.headers.is_empty());
         if let Some(reason) = replayed.decided.reason() {
             *self.by_reason.entry(reason.to_owned()).or_default() += 1;
@@ -122,6 +126,11 @@ impl Report {
     pub(super) fn rows<'a>(&self, table: &'a Rows) -> impl Iterator<Item = (&'a str, &'a Totals)> {
         let all = self.against.is_none();
         table.rows.iter().filter(move |(_, totals)| all || totals.differed > 0).map(|(name, totals)| (name.as_str(), totals))
+    }
+
+    /// What became of trace headers, where there is anything to say: where two edges are compared, the record doesn't count.
+    pub(super) fn survivals(&self) -> Option<&Survivals> {
+        Some(&self.survivals).filter(|survivals| self.against.is_none() && survivals.any())
     }
 
     /// How many requests rules in shadow mode would have refused.

@@ -7,9 +7,11 @@ use std::fmt::{self, Write};
 use super::columns::Columns;
 use super::report::{By, Report, Rows};
 use super::summary::Summary;
+use super::survival::Survivals;
 use super::table::Table;
 use super::totals::Totals;
 use super::trust::{self, Trust};
+use crate::grid::{Cell, Grid};
 use crate::look::{Look, Style, printable};
 
 /// Writes what stands behind the exchanges: the report, or how many were found; then what it was made with.
@@ -50,7 +52,30 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
         writeln!(out, "\n{}", look.styled(Style::Alarm, &differed(report, SHOWN_DIFFERENCES)))?;
         report.differences.iter().take(SHOWN_DIFFERENCES).try_for_each(|difference| writeln!(out, "  {difference}"))?;
     }
-    Ok(())
+    report.survivals().map_or(Ok(()), |survivals| write_survivals(out, survivals, look))
+}
+
+fn write_survivals(out: &mut impl Write, survivals: &Survivals, look: Look) -> fmt::Result {
+    writeln!(out, "\n{}", look.styled(Style::Bold, &survivals.heading()))?;
+    let mut grid = Grid::new(SURVIVAL);
+    for lost in survivals.lost().take(SHOWN_LOST) {
+        grid.add(vec![
+            Cell::text(lost.api),
+            Cell::text(lost.operation.unwrap_or("-")),
+            Cell::text(lost.header),
+            Cell::text(lost.outcome).styled(Style::Alarm),
+            Cell::number(lost.exchanges),
+            Cell::text(lost.explanation),
+        ]);
+    }
+    if survivals.lost().next().is_some() {
+        grid.write(out, look)?;
+    }
+    survivals.more(SHOWN_LOST).map_or(Ok(()), |more| writeln!(out, "{more}"))?;
+    if survivals.unsaid().next().is_some() {
+        writeln!(out, "\n{}", look.styled(Style::Bold, UNSAID))?;
+    }
+    survivals.unsaid().try_for_each(|(count, code, explanation)| writeln!(out, "  {count:>8}  {code}: {explanation}"))
 }
 
 fn write_table(out: &mut impl Write, report: &Report, rows: &Rows, look: Look) -> fmt::Result {
@@ -96,4 +121,9 @@ pub(super) fn found(report: &Report, searched: u64) -> String {
 pub(super) const KINDS: &str = "differed";
 /// What stands over what shadow rules would have refused.
 pub(super) const SHADOWED: &str = "admitted, though rules in `mode: shadow` would have refused";
+/// What stands over trace headers that didn't come through.
+pub(super) const SURVIVAL: &[&str] = &["API", "operation", "header", "outcome", "exchanges", "likely cause"];
+/// What stands over the exchanges of which that can't be told.
+pub(super) const UNSAID: &str = "exchanges of which nothing can be said about trace headers at the backend";
 const SHOWN_DIFFERENCES: usize = 10;
+const SHOWN_LOST: usize = 50;
