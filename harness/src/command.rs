@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod envoy;
 mod plugin;
+mod probe;
 mod replay;
 mod schema;
 mod test;
@@ -27,6 +28,7 @@ enum Command {
     Check(check::Check),
     Schema(schema::Schema),
     Envoy(envoy::RunEnvoy),
+    Probe(probe::RunProbe),
     Plugin(plugin::Plugin),
     Bench(bench::Bench),
     Test(test::Test),
@@ -55,6 +57,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Envoy(command) => command.run(),
+            Command::Probe(command) => command.run(),
             Command::Plugin(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Test(command) => command.run(),

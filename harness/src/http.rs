@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A header line as received.
 pub type Field = (Vec<u8>, Vec<u8>);
@@ -50,6 +50,8 @@ pub struct Connection<S = TcpStream> {
     stream: S,
     /// Read and not yet used.
     buffer: Vec<u8>,
+    /// Until when bytes may come and how many, and the socket that waits for them.
+    limits: Option<(Instant, usize, TcpStream)>,
 }
 
 impl Connection {
@@ -82,12 +84,22 @@ impl Connection {
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()
     }
+
+    /// Bounds what comes from now on: until when, and how many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the socket takes no options.
+    pub fn limit(&mut self, until: Instant, bytes: usize) -> io::Result<()> {
+        self.limits = Some((until, bytes, self.stream.try_clone()?));
+        self.stream.set_write_timeout(Some(left(until)?))
+    }
 }
 
 impl<S: Read + Write> Connection<S> {
     /// Talks over any stream, whose time limits are its maker's.
     pub const fn on(stream: S) -> Self {
-        Self { stream, buffer: Vec::new() }
+        Self { stream, buffer: Vec::new(), limits: None }
     }
 
     /// Sends bytes.
@@ -267,10 +279,27 @@ impl<S: Read + Write> Connection<S> {
 
     fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 16 * 1024];
-        let read = self.stream.read(&mut chunk)?;
+        let room = match &self.limits {
+            None => chunk.len(),
+            Some((_, 0, _)) => return Err(invalid("the message is too large")),
+            Some((until, bytes, socket)) => {
+                socket.set_read_timeout(Some(left(*until)?))?;
+                chunk.len().min(*bytes)
+            }
+        };
+        let read = self.stream.read(chunk.get_mut(..room).unwrap_or_default())?;
+        if let Some((_, bytes, _)) = &mut self.limits {
+            *bytes = bytes.saturating_sub(read);
+        }
         self.buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
         Ok(read)
     }
+}
+
+/// How long it is until then; no time is an error.
+fn left(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 fn owned(fields: &[httparse::Header<'_>]) -> Vec<Field> {

@@ -10,6 +10,7 @@
 //! | [`recording`] | reads recorded traffic |
 //! | [`replay`] | sends it through the module and compares |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
+//! | [`probe`] | sends marked requests through a live gateway |
 //! | [`bench`] | measures |
 //! | [`look`], [`output`] | how results look, and where they go |
 //! | [`command`] | the command line |
@@ -28,6 +29,7 @@ pub mod module;
 pub mod output;
 mod parallel;
 pub mod policy;
+pub mod probe;
 pub mod recording;
 mod redact;
 pub mod replay;
