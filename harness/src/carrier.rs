@@ -6,12 +6,10 @@ mod fate;
 
 use std::collections::HashSet;
 
-use tracegate::trace::{TraceParent, TraceState};
+use tracegate::trace::{B3, OtSpanContext, TraceId, TraceParent, TraceState, UberTraceId, XRayTraceId};
 
 pub use carried::Carried;
 pub use fate::Fate;
-
-use crate::redact::percent_decoded;
 
 /// A header that carries trace context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,9 +33,11 @@ enum Form {
     Trace,
     /// A span id in hexadecimal digits: every hop writes its own.
     Span,
-    /// `{trace-id}:{span-id}:{parent-span-id}:{flags}`, as Jaeger writes it, perhaps with escaped colons.
+    /// As Jaeger writes it.
     Jaeger,
-    /// `Root=1-{time}-{id};Parent=…;Sampled=…`, as AWS X-Ray writes it.
+    /// As Lightstep's binary carrier has it.
+    OtSpanContext,
+    /// As AWS X-Ray writes it.
     XRay,
     /// `|{root}.{…}.`, as .NET and API Management's correlation protocol Legacy write it.
     RequestId,
@@ -88,17 +88,22 @@ impl Carrier {
     }
 
     fn read(self, value: &[u8]) -> Read<'_> {
-        let trace = |id: Option<Vec<u8>>| id.map_or(Read::Malformed, Read::Trace);
+        let digits = |id: Option<Vec<u8>>| id.map_or(Read::Malformed, Read::Trace);
+        let trace = |id: Option<TraceId>| digits(id.map(|id| id.to_bytes().to_vec()));
         match self.form {
-            Form::TraceParent => trace(TraceParent::try_from(value).ok().map(|parent| parent.trace_id().to_bytes().to_vec())),
+            Form::TraceParent => trace(TraceParent::try_from(value).ok().map(|parent| parent.trace_id())),
             Form::TraceState if TraceState::try_from(value).is_err() => Read::Malformed,
             Form::TraceState | Form::Baggage => Read::Members(members(value)),
-            Form::B3 if matches!(value, b"0" | b"1" | b"d") => Read::Opaque,
-            Form::B3 => trace(b3(value)),
-            Form::Trace => trace(id(value)),
+            Form::B3 => match B3::try_from(value) {
+                Ok(B3::Context(context)) => trace(Some(context.trace_id)),
+                Ok(B3::Decision(_)) => Read::Opaque,
+                Err(_) => Read::Malformed,
+            },
+            Form::Trace => digits(id(value)),
             Form::Span => id(value).map_or(Read::Malformed, |_| Read::Hop),
-            Form::Jaeger => trace(jaeger(value)),
-            Form::XRay => trace(x_ray(value)),
+            Form::Jaeger => trace(UberTraceId::try_from(value).ok().map(|UberTraceId(context)| context.trace_id)),
+            Form::OtSpanContext => trace(OtSpanContext::try_from(value).ok().map(|OtSpanContext(context)| context.trace_id)),
+            Form::XRay => trace(XRayTraceId::try_from(value).ok().map(|XRayTraceId(context)| context.trace_id)),
             Form::RequestId => Read::Trace(root(value).to_ascii_lowercase()),
             Form::Sender => Read::Hop,
             Form::Opaque => Read::Opaque,
@@ -135,7 +140,7 @@ impl Carrier {
         Self::new("ot-tracer-traceid", Form::Trace),
         Self::new("ot-tracer-spanid", Form::Span),
         Self::new("ot-tracer-sampled", Form::Opaque),
-        Self::new("x-ot-span-context", Form::Opaque),
+        Self::new("x-ot-span-context", Form::OtSpanContext),
         Self::new("x-amzn-trace-id", Form::XRay),
         Self::REQUEST_ID,
         Self::REQUEST_CONTEXT,
@@ -161,32 +166,6 @@ fn id(digits: &[u8]) -> Option<Vec<u8>> {
     let is_id = digits.len() <= 32 && digits.iter().all(u8::is_ascii_hexdigit);
     let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
     digits.get(zeros..).filter(|digits| is_id && !digits.is_empty()).map(<[u8]>::to_ascii_lowercase)
-}
-
-fn b3(value: &[u8]) -> Option<Vec<u8>> {
-    let mut parts = value.split(|&byte| byte == b'-');
-    let (trace, span) = (id(parts.next()?)?, parts.next()?);
-    id(span)?;
-    let is_sound = parts.next().is_none_or(|sampled| matches!(sampled, b"0" | b"1" | b"d"))
-        && parts.next().is_none_or(|parent| id(parent).is_some())
-        && parts.next().is_none();
-    is_sound.then_some(trace)
-}
-
-fn jaeger(value: &[u8]) -> Option<Vec<u8>> {
-    let value = percent_decoded(std::str::from_utf8(value).ok()?);
-    let parts: Vec<&str> = value.splitn(5, ':').collect();
-    let [trace, span, _, flags] = parts.as_slice() else { return None };
-    id(span.as_bytes())?;
-    flags.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| id(trace.as_bytes())).flatten()
-}
-
-fn x_ray(value: &[u8]) -> Option<Vec<u8>> {
-    let root = value.split(|&byte| byte == b';').find_map(|field| field.trim_ascii().strip_prefix(b"Root="))?;
-    let mut parts = root.split(|&byte| byte == b'-');
-    let (version, time, number) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_sound = version == b"1" && parts.next().is_none() && time.len() == 8 && number.len() == 24;
-    id(&[time, number].concat()).filter(|_| is_sound)
 }
 
 /// The first node of a hierarchical id.

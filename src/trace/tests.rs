@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::condition::{Condition, PeerMatch, TextMatch};
 use crate::edits::{HeaderEdit, HeaderEdits};
 use crate::head::{Header, Headers};
 use crate::inputs::{Entropy, EntropyUnavailable, Inputs, PeerFact};
@@ -168,4 +169,278 @@ fn without_randomness_a_valid_context_passes_as_it_came_and_nothing_malformed_do
         assert!(passed(&[("tracestate", "a=1")]).is_empty());
         assert!(passed(&[]).is_empty());
     }
+}
+
+const SPAN: &str = "b7ad6b7169203331";
+
+/// A policy that reads and writes these.
+fn formats(extract: &[Format], inject: &[Format]) -> TracePolicy {
+    TracePolicy { extract: extract.to_vec(), inject: inject.to_vec(), ..policy(None) }
+}
+
+fn trusting(rules: &[(&str, Option<Condition>, Treatment, bool)]) -> TrustPolicy {
+    let rule = |&(name, ref when, context, honor_sampled): &(&str, Option<Condition>, Treatment, bool)| TrustRule {
+        name: name.to_owned(),
+        when: when.clone(),
+        context,
+        honor_sampled,
+        trace_response: false,
+    };
+    TrustPolicy::new(rules.iter().map(rule).collect())
+}
+
+fn shown(upstream: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    upstream.iter().map(|(name, lines)| format!("{name}: {}", lines.join(" | "))).collect()
+}
+
+/// What every format is told of a trace that goes on under the span 0102030405060708.
+fn told(format: Format, sampled: bool) -> Vec<String> {
+    let (span, flag) = ("0102030405060708", u8::from(sampled));
+    match format {
+        Format::TraceContext => vec![format!("traceparent: 00-{TRACE}-{span}-0{flag}")],
+        Format::B3 => vec![format!("b3: {TRACE}-{span}-{flag}")],
+        Format::B3Multi => vec![format!("x-b3-sampled: {flag}"), format!("x-b3-spanid: {span}"), format!("x-b3-traceid: {TRACE}")],
+        Format::Jaeger => vec![format!("uber-trace-id: {TRACE}:{span}:0:{flag}")],
+        Format::OtTrace => {
+            vec![
+                format!("ot-tracer-sampled: {sampled}"),
+                format!("ot-tracer-spanid: {span}"),
+                format!("ot-tracer-traceid: {}", &TRACE[16..]),
+            ]
+        }
+        Format::OtSpanContext => vec![format!(
+            "x-ot-span-context: {}",
+            if sampled { "EhQJnDGAHCHrSIQRCAcGBQQDAgEYAQ==" } else { "EhIJnDGAHCHrSIQRCAcGBQQDAgE=" }
+        )],
+        Format::XRay => vec![format!("x-amzn-trace-id: Root=1-{}-{};Parent={span};Sampled={flag}", &TRACE[..8], &TRACE[8..])],
+        Format::RequestId => vec![format!("request-id: |{TRACE}.{span}.")],
+    }
+}
+
+/// A valid carrier in every format, all of the same trace; sampled, where the format says so.
+fn carrier(format: Format) -> Vec<(&'static str, String)> {
+    match format {
+        Format::TraceContext => vec![("traceparent", PARENT.to_owned())],
+        Format::B3 => vec![("b3", format!("{TRACE}-{SPAN}-1"))],
+        Format::B3Multi => vec![("x-b3-traceid", TRACE.to_owned()), ("x-b3-spanid", SPAN.to_owned()), ("x-b3-sampled", "1".to_owned())],
+        Format::Jaeger => vec![("uber-trace-id", format!("{TRACE}:{SPAN}:0:1"))],
+        Format::OtTrace => {
+            vec![("ot-tracer-traceid", TRACE.to_owned()), ("ot-tracer-spanid", SPAN.to_owned()), ("ot-tracer-sampled", "true".to_owned())]
+        }
+        Format::OtSpanContext => vec![("x-ot-span-context", "EhQJnDGAHCHrSIQRMTMgaXFrrbcYAQ==".to_owned())],
+        Format::XRay => vec![("x-amzn-trace-id", format!("Root=1-{}-{};Parent={SPAN};Sampled=1", &TRACE[..8], &TRACE[8..]))],
+        Format::RequestId => vec![("request-id", format!("|{TRACE}.{SPAN}."))],
+    }
+}
+
+fn lent<'a>(lines: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    lines.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+#[test]
+fn every_format_goes_on_in_every_other_and_in_no_third() {
+    for from in Format::ALL {
+        for to in Format::ALL {
+            let (settled, upstream) = upstream(&lent(&carrier(from)), &formats(&[from], &[to]), &mut counting);
+            assert_eq!(settled.outcome, Outcome::Continued, "{from:?} to {to:?}");
+            let mut expected = told(to, true);
+            if from == Format::OtSpanContext {
+                expected = expected
+                    .into_iter()
+                    .map(|line| line.replace(&TRACE[..16], &"0".repeat(16)).replace("Root=1-0af76519-16cd43dd", "Root=1-00000000-00000000"))
+                    .collect();
+            }
+            assert_eq!(shown(&upstream), expected, "{from:?} to {to:?}");
+        }
+    }
+    let all = formats(&[Format::TraceContext], &Format::ALL);
+    let mut expected: Vec<String> = Format::ALL.into_iter().flat_map(|format| told(format, true)).collect();
+    expected.sort();
+    assert_eq!(shown(&upstream(&[("traceparent", PARENT)], &all, &mut counting).1), expected, "all at once");
+}
+
+#[test]
+fn the_first_valid_carrier_wins_and_ids_are_never_mixed() {
+    let other = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let b3 = format!("{other}-00f067aa0ba902b7-0");
+    let lines = [("traceparent", PARENT), ("tracestate", "a=1"), ("b3", b3.as_str())];
+    let goes_on = |extract: &[Format], lines: &[(&str, &str)]| {
+        let (settled, upstream) = upstream(lines, &formats(extract, &[Format::TraceContext]), &mut counting);
+        (settled.sent.unwrap().trace_id().to_string(), shown(&upstream), settled.indicators)
+    };
+    let (trace, sent, indicators) = goes_on(&[Format::TraceContext, Format::B3], &lines);
+    assert_eq!((trace.as_str(), sent), (TRACE, vec![format!("traceparent: {CONTINUED}"), "tracestate: a=1".to_owned()]));
+    assert_eq!(indicators, Indicators { conflicting: true, ..Indicators::default() });
+    // The other order: the tracestate of another trace goes too.
+    let (trace, sent, _) = goes_on(&[Format::B3, Format::TraceContext], &lines);
+    assert_eq!((trace.as_str(), sent), (other, vec![format!("traceparent: 00-{other}-0102030405060708-00")]));
+    // A malformed first one leaves the field to the second.
+    let (trace, _, indicators) = goes_on(&[Format::TraceContext, Format::B3], &[("traceparent", "00-x"), ("b3", &b3)]);
+    assert_eq!((trace.as_str(), indicators), (other, Indicators { malformed: true, ..Indicators::default() }));
+    // 64 bits of the same trace are no conflict.
+    let short = format!("{}-{SPAN}-1", &TRACE[16..]);
+    assert_eq!(goes_on(&[Format::TraceContext, Format::B3], &[("traceparent", PARENT), ("b3", &short)]).2, Indicators::default());
+    // What isn't read passes, where the caller is believed.
+    assert_eq!(
+        goes_on(&[Format::TraceContext], &lines).1,
+        [format!("b3: {b3}"), format!("traceparent: {CONTINUED}"), "tracestate: a=1".to_owned()]
+    );
+}
+
+#[test]
+fn what_is_read_and_not_written_is_removed_with_everything_of_its_format() {
+    let lines = [
+        ("x-b3-traceid", TRACE),
+        ("x-b3-spanid", SPAN),
+        ("x-b3-parentspanid", SPAN),
+        ("x-b3-flags", "1"),
+        ("ot-baggage-k", "v"),
+        ("OT-Baggage-K", "w"),
+        ("uber-trace-id", "malformed"),
+        ("uberctx-a", "b"),
+        ("accept", "*/*"),
+    ];
+    let read = [Format::B3Multi, Format::OtTrace, Format::Jaeger];
+    let (settled, upstream) = upstream(&lines, &formats(&read, &[Format::TraceContext]), &mut counting);
+    assert_eq!(settled.outcome, Outcome::Continued);
+    assert_eq!(shown(&upstream), ["accept: */*".to_owned(), format!("traceparent: {CONTINUED}")]);
+    // Written, it is written anew, with debug as it came and nothing left over.
+    let (_, upstream) = self::upstream(&lines, &formats(&read, &[Format::B3Multi]), &mut counting);
+    let expected = ["accept: */*", "x-b3-flags: 1", "x-b3-spanid: 0102030405060708", &format!("x-b3-traceid: {TRACE}")];
+    assert_eq!(shown(&upstream), expected);
+}
+
+#[test]
+fn a_decision_without_a_trace_is_honored_in_a_fresh_one() {
+    for (value, flags) in [("0", 2), ("1", 3), ("d", 3)] {
+        let (settled, upstream) = upstream(&[("b3", value)], &formats(&[Format::B3], &[Format::B3]), &mut counting);
+        assert_eq!(settled.outcome, Outcome::Restarted(RestartCause::Absent));
+        assert_eq!(settled.sent.unwrap().flags().bits(), flags, "{value}");
+        assert!(upstream["b3"][0].ends_with(value), "{upstream:?}");
+    }
+}
+
+#[test]
+fn principals_are_treated_as_the_first_rule_that_matches_says() {
+    let network = |text: &str| Some(Condition::Source(vec![text.parse().unwrap()]));
+    let mesh = Condition::Peer(PeerMatch::UriSan(TextMatch::Prefix("spiffe://shop.example/".into())));
+    let trust = trusting(&[
+        ("mesh", Some(mesh), Treatment::Continue, true),
+        ("noisy", network("198.51.100.0/24"), Treatment::Continue, false),
+        ("partner", network("203.0.113.0/24"), Treatment::Link, false),
+        ("banned", Some(Condition::Route(vec!["public".into()])), Treatment::Reject, false),
+        ("internet", None, Treatment::Restart, false),
+    ]);
+    let mut edge = Edge::new(TracePolicy { trust, ..policy(Some("tgate")) });
+    let not_sampled = PARENT.replace("-01", "-00");
+    let carried = [("traceparent", not_sampled.as_str()), ("tracestate", "a=1"), ("baggage", "k=v"), ("b3", "0"), ("uberctx-a", "b")];
+    let unread = ["b3: 0", "baggage: k=v"].map(str::to_owned).to_vec();
+    let mut check = |peer: &[(PeerFact, &str)], route, outcome, goes_on: bool, flags: u8| {
+        edge.peer = peer.iter().map(|(fact, value)| (*fact, (*value).to_owned())).collect();
+        edge.route = route;
+        let (settled, upstream) = edge.send(&carried, &mut counting);
+        assert_eq!(settled.outcome, outcome, "{peer:?}");
+        let sent = settled.sent.unwrap();
+        assert_eq!((sent.trace_id().to_string() == TRACE, sent.flags().bits()), (goes_on, flags), "{peer:?}");
+        let state = format!("tracestate: tgate={}{}", sent.parent_id(), if goes_on { ",a=1" } else { "" });
+        let kept = if goes_on { unread.clone() } else { Vec::new() };
+        let expected =
+            [kept, vec![format!("traceparent: {sent}"), state], if goes_on { vec!["uberctx-a: b".to_owned()] } else { vec![] }].concat();
+        if outcome != Outcome::Rejected {
+            assert_eq!(shown(&upstream), expected, "{peer:?}");
+        }
+        settled
+    };
+    let source = |address: &'static str| [(PeerFact::SourceAddress, address)];
+    let mesh = [(PeerFact::UriSan, "spiffe://shop.example/a"), (PeerFact::SourceAddress, "10.0.0.1:1")];
+    assert_eq!(check(&mesh, None, Outcome::Continued, true, 0).rule, Some(0));
+    assert_eq!(check(&source("198.51.100.7:1"), None, Outcome::Continued, true, 1).rule, Some(1), "its flag doesn't count");
+    let linked = check(&source("203.0.113.9:1"), None, Outcome::Linked, false, 3);
+    let link = linked.link.unwrap();
+    assert_eq!((link.trace_id.to_string().as_str(), link.span_id.unwrap().to_string().as_str()), (TRACE, SPAN));
+    check(&source("192.0.2.1:1"), Some("public"), Outcome::Rejected, false, 3);
+    assert_eq!(check(&source("192.0.2.1:1"), None, Outcome::Restarted(RestartCause::Untrusted), false, 3).link, None);
+    check(&[], None, Outcome::Restarted(RestartCause::Untrusted), false, 3);
+    // Without context there is nothing to reject; with any carrier's header there is, read or not, valid or not.
+    edge.peer.clear();
+    edge.route = Some("public");
+    for (lines, outcome) in [
+        (vec![], Outcome::Restarted(RestartCause::Absent)),
+        (vec![("baggage", "k=v"), ("x-request-id", "7")], Outcome::Restarted(RestartCause::Absent)),
+        (vec![("traceparent", "x")], Outcome::Rejected),
+        (vec![("tracestate", "a=1")], Outcome::Rejected),
+        (vec![("b3", "0")], Outcome::Rejected),
+        (vec![("request-id", "|a.")], Outcome::Rejected),
+    ] {
+        assert_eq!(edge.send(&lines, &mut counting).0.outcome, outcome, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_context_that_somebody_else_sent_before_is_noticed_whatever_the_route() {
+    let trust = trusting(&[
+        (
+            "orders",
+            Some(Condition::All(vec![Condition::Route(vec!["orders".into()]), Condition::Source(vec!["10.0.0.0/8".parse().unwrap()])])),
+            Treatment::Continue,
+            true,
+        ),
+        ("rest", None, Treatment::Continue, true),
+    ]);
+    let mut edge = Edge::new(TracePolicy { trust, ..policy(None) });
+    let mut foreign = |address: &str, route, seconds: i64| {
+        edge.peer = vec![(PeerFact::SourceAddress, address.to_owned())];
+        (edge.route, edge.now) = (route, seconds * 1_000_000_000);
+        edge.send(&[("traceparent", PARENT)], &mut counting).0.indicators.foreign_pair
+    };
+    assert!(!foreign("10.0.0.1:1000", Some("orders"), 100));
+    assert!(!foreign("10.0.0.1:2000", None, 101), "the same caller by another port on another route");
+    assert!(foreign("10.0.0.2:1000", Some("orders"), 102));
+    assert!(!foreign("10.0.0.2:1000", Some("orders"), 103));
+    assert!(!foreign("10.0.0.1:1000", Some("orders"), 200), "long ago");
+}
+
+#[test]
+fn flag_threshold_and_decision_agree() {
+    let half = SamplingPolicy { root: "0.5".parse().unwrap(), max_per_second: None, record_refused: true, record_errors: true };
+    let sampling = TracePolicy { sampling: Some(half), ..policy(None) };
+    // Randomness below and above one half.
+    let (low, high) = ("0af7651916cd43dd8408eb211c80319c", "0af7651916cd43dd84c8eb211c80319c");
+    let parent = |trace: &str, flags: &str| format!("00-{trace}-{SPAN}-{flags}");
+    let ignoring = TracePolicy { trust: trusting(&[("all", None, Treatment::Continue, false)]), ..sampling.clone() };
+    for (policy, trace, flags, state, sent_flags, sent_state) in [
+        // The caller decides, and its threshold goes on where it says the same.
+        (&sampling, high, "01", Some("ot=th:8,a=1"), "01", Some("ot=th:8,a=1")),
+        (&sampling, low, "01", Some("ot=th:8,a=1"), "01", Some("a=1")),
+        (&sampling, low, "00", Some("ot=th:8"), "00", Some("ot=th:8")),
+        (&sampling, high, "00", Some("ot=th:8;rv:f0000000000000"), "00", Some("ot=rv:f0000000000000")),
+        (&sampling, low, "01", Some("ot=th:8;rv:f0000000000000"), "01", Some("ot=th:8;rv:f0000000000000")),
+        (&sampling, low, "01", None, "01", None),
+        // The policy decides, by the trace's own randomness.
+        (&ignoring, high, "00", None, "01", Some("ot=th:8")),
+        (&ignoring, low, "01", Some("ot=th:0;p:1"), "00", Some("ot=p:1")),
+        (&ignoring, low, "01", Some("a=1,ot=rv:80000000000000"), "01", Some("ot=th:8;rv:80000000000000,a=1")),
+        (&ignoring, high, "01", Some("ot=th:c"), "01", Some("ot=th:8")),
+    ] {
+        let parent = parent(trace, flags);
+        let lines: Vec<(&str, &str)> =
+            std::iter::once(("traceparent", parent.as_str())).chain(state.map(|state| ("tracestate", state))).collect();
+        let (settled, upstream) = upstream(&lines, policy, &mut counting);
+        assert!(upstream["traceparent"][0].ends_with(sent_flags), "{lines:?} {upstream:?}");
+        assert_eq!(upstream.get("tracestate").map(|lines| lines.join("|")).as_deref(), sent_state, "{lines:?}");
+        assert_eq!(settled.sampling.sampled, sent_flags == "01");
+    }
+    // Fresh traces: those of the test's entropy draw 0a0b…, below one half.
+    let (_, fresh) = upstream(&[], &sampling, &mut counting);
+    assert!(fresh["traceparent"][0].ends_with("-02") && !fresh.contains_key("tracestate"), "{fresh:?}");
+    let mut falling = |bytes: &mut [u8]| {
+        bytes.fill(0xf0);
+        Ok(())
+    };
+    let (_, fresh) = upstream(&[], &sampling, &mut falling);
+    assert!(fresh["traceparent"][0].ends_with("-03"), "{fresh:?}");
+    assert_eq!(fresh["tracestate"], ["ot=th:8"]);
+    // Without a sampling policy nothing is said of probabilities, and the caller's word stays.
+    let (_, plain) = upstream(&[("traceparent", &parent(low, "01")), ("tracestate", "ot=th:8")], &policy(None), &mut counting);
+    assert_eq!(plain["tracestate"], ["ot=th:8"]);
 }

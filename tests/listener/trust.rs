@@ -44,7 +44,8 @@ fn behind_a_trusted_proxy_only_the_entry_that_the_proxy_wrote_counts() {
         (&["10.1.2.3", "203.0.113.9"], false),
         (&["10.1.2.3, garbage"], false),
         (&["10.1.2.3,"], false),
-        (&["10.1.2.3:80"], false),
+        // Unlike Envoy itself: some proxies write ports.
+        (&["203.0.113.9, 10.1.2.3:80"], true),
         (&[], false),
     ] {
         assert_eq!(goes_on(&gateway, gateway.connect(), forwarded), expected, "{forwarded:?}");
