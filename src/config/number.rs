@@ -83,7 +83,8 @@ impl Decode for Probability {
         };
         match text.parse() {
             Ok(threshold) => {
-                let short = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+                let short =
+                    if text.contains('.') && !text.contains(['e', 'E']) { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
                 Some(Self { text: short.to_owned(), threshold })
             }
             Err(error) => place.report(Problem::Invalid(format!("{error} ({})", place.value())), findings),

@@ -167,3 +167,121 @@ proptest! {
         fuzz_policy(text.as_bytes());
     }
 }
+
+/// What is wrong with a policy that has this beside the least of fields.
+fn wrong_with(sections: &str) -> Vec<String> {
+    findings(&LEAST.replace("\"default\"", &format!("{sections}, \"default\"")))
+}
+
+#[test]
+fn a_whole_trace_section_reads_and_its_canonical_form_is_the_same_policy() {
+    let text = LEAST.replace(
+        "\"default\"",
+        r#""listener": {"trusted_hops": 1, "client_certificates": "verified"},
+        "secrets": {"hop-key": {"environment": {"name": "TRACEGATE_HOP_KEY"}}, "old": {"environment": {"name": "OLD"}}},
+        "routes": [{"name": "health", "sampling": {"root": {"probability": 0}}}],
+        "trace": {
+          "propagation": {"extract": ["tracecontext", "b3", "b3multi", "jaeger", "ottrace", "ot_span_context", "xray", "request_id"],
+            "inject": ["tracecontext", "ottrace"], "baggage": {"allow": ["tenant"]}},
+          "tracestate": {"member": "tgate"},
+          "signed_hop": {"active": {"id": "k2", "key": {"secret": "hop-key"}}, "other": {"id": "k1", "key": {"secret": "old"}}, "expires_after": "1m30s"},
+          "trust": [
+            {"name": "mesh", "when": {"peer": {"uri_san": {"prefix": "spiffe://shop.example/"}}}, "context": "continue", "traceresponse": true},
+            {"name": "pinned", "when": {"peer": {"sha256": "AB00000000000000000000000000000000000000000000000000000000000000"}}, "context": "continue"},
+            {"name": "gateways", "when": {"all": [{"signed_hop": "valid"}, {"not": {"route": ["health"]}}]}, "context": "continue"},
+            {"name": "partners", "when": {"any": [{"source": {"cidr": ["203.0.113.0/24", "2001:db8::/32"]}}]}, "context": "link", "sampled": "honor"},
+            {"name": "rest", "context": "reject"}],
+          "sampling": {"root": {"probability": 0.10}, "max_per_second": 200, "always_record": ["error"]}},
+        "default""#,
+    );
+    let Loaded { policy, canonical, warnings } = Policy::from_json(text.as_bytes()).unwrap();
+    assert_eq!(warnings.iter().count(), 0, "{warnings}");
+    let again = Policy::from_json(canonical.as_bytes()).unwrap();
+    assert_eq!((again.policy.fingerprint, &again.canonical), (policy.fingerprint, &canonical));
+    assert!(
+        canonical.contains(r#""probability":0.1}"#) && canonical.contains(r#""sampled":"ignore","traceresponse":false}],"#),
+        "{canonical}"
+    );
+    let trace = policy.trace;
+    assert_eq!((trace.extract.len(), trace.inject.len(), trace.baggage.allow.as_deref()), (8, 2, Some(&["tenant".to_owned()][..])));
+    let hop = trace.signed_hop.unwrap();
+    assert_eq!(
+        (hop.expires_after, hop.active.key.variable.as_str(), hop.other.unwrap().key.variable.as_str()),
+        (90, "TRACEGATE_HOP_KEY", "OLD")
+    );
+    let honored: Vec<bool> = trace.trust.rules().iter().map(|rule| rule.honor_sampled).collect();
+    assert_eq!(honored, [true, true, true, true, false], "by default where the context goes on");
+    let sampling = trace.sampling.unwrap();
+    assert_eq!((sampling.root, sampling.max_per_second), ("0.1".parse().unwrap(), Some(200)));
+    assert_eq!((sampling.record_refused, sampling.record_errors), (false, true));
+    assert_eq!((policy.listener.trusted_hops, policy.routes.routes[0].root), (1, Some(crate::trace::Threshold::NEVER)));
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&canonical).unwrap()["trace"]["signed_hop"]["expires_after"], "1m30s");
+}
+
+#[test]
+fn rules_that_prove_nothing_or_match_nobody_are_no_policy() {
+    let trust = |rules: &str| format!(r#""trace": {{"trust": [{rules}]}}"#);
+    let rest = r#"{"name": "rest", "context": "restart"}"#;
+    for (sections, expected) in [
+        (
+            trust(&format!(r#"{{"name": "mesh", "when": {{"any": [{{"peer": {{"subject": {{"exact": "CN=a"}}}}}}]}}, "context": "continue"}}, {rest}"#)),
+            "trace.trust[0].when: expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing",
+        ),
+        (
+            trust(&format!(r#"{{"name": "ours", "when": {{"not": {{"signed_hop": "valid"}}}}, "context": "continue"}}, {rest}"#)),
+            "trace.trust[0].when: expected `trace.signed_hop` beside a `signed_hop` to match, found none",
+        ),
+        (
+            trust(&format!(r#"{{"name": "a", "when": {{"route": ["x"]}}, "context": "link"}}, {rest}"#)),
+            "trace.trust[0].when: expected the name of a route, found \"x\"",
+        ),
+        (trust(&format!("{rest}, {}", rest.replace("rest\"", "b\""))), "trace.trust[0]: expected a `when`: without one this rule matches everybody, and the rules after it nobody"),
+        (
+            trust(r#"{"name": "a", "when": {"source": {"cidr": ["10.0.0.0/8"]}}, "context": "link"}"#),
+            "trace.trust[0]: expected the last rule without `when`, so that every caller has a rule",
+        ),
+        (trust(&rest.replace("rest\"", "Rest.1\"")), "trace.trust[0].name: expected 1 to 64 of a-z, 0-9, '_', '-', the first a letter or digit, found \"Rest.1\""),
+        (
+            trust(&format!(r#"{{"name": "a", "when": {{"source": {{"cidr": ["10.0.0.1/8"]}}}}, "context": "link"}}, {rest}"#)),
+            "trace.trust[0].when.source.cidr[0]: expected a network without host bits, which is 10.0.0.0/8 (\"10.0.0.1/8\")",
+        ),
+        (
+            trust(&format!(r#"{{"name": "a", "when": {{"all": []}}, "context": "link"}}, {rest}"#)),
+            "trace.trust[0].when.all: expected a list of at least one, found an empty one",
+        ),
+        (
+            trust(&format!("{}{rest}", r#"{"name": "a", "when": {"route": ["b"]}, "context": "link"}, "#.repeat(64).replace("\"a\"", "\"a\""))),
+            "trace.trust[1].name: expected a name of its own, found \"a\"",
+        ),
+        (
+            r#""trace": {"signed_hop": {"active": {"id": "k", "key": {"secret": "s"}}}}"#.to_owned(),
+            "trace.signed_hop: expected `trace.tracestate.member` beside `signed_hop`, found none",
+        ),
+        (
+            r#""trace": {"tracestate": {"member": "t"}, "signed_hop": {"active": {"id": "k", "key": {"secret": "s"}}}}"#.to_owned(),
+            "trace.signed_hop.active.key.secret: expected a name in `secrets`, found \"s\"",
+        ),
+        (
+            r#""trace": {"tracestate": {"member": "t"}, "signed_hop": {"active": {"id": "k", "key": {"secret": "s"}}, "expires_after": "2h"}}"#.to_owned(),
+            "trace.signed_hop.expires_after: expected whole seconds from 1s to 1h, found \"2h\"",
+        ),
+        (
+            r#""trace": {"tracestate": {"member": "t"}, "signed_hop": {"active": {"id": "k", "key": {"secret": "s"}}, "other": {"id": "k", "key": {"secret": "s"}}}}"#.to_owned(),
+            "trace.signed_hop: expected two keys with ids of their own, found one id",
+        ),
+        (r#""trace": {"propagation": {"inject": ["b3", "b3"]}}"#.to_owned(), "trace.propagation.inject[1]: expected each of the list once, found \"b3\""),
+        (
+            r#""trace": {"sampling": {"root": {"probability": 1.5}}}"#.to_owned(),
+            "trace.sampling.root.probability: expected a probability from 0 to 1 with at most 18 decimals, such as 0.1 (1.5)",
+        ),
+        (
+            r#""trace": {"sampling": {"root": {"probability": "0.5"}}}"#.to_owned(),
+            "trace.sampling.root.probability: expected a probability from 0 to 1, such as 0.1, found \"0.5\"",
+        ),
+        (r#""secrets": {"k": {"environment": {"name": "1A"}}}"#.to_owned(), "secrets.k.environment.name: expected the name of an environment variable, found \"1A\""),
+        (r#""listener": {"trusted_hops": 11}"#.to_owned(), "listener.trusted_hops: expected a whole number from 0 to 10, found 11"),
+    ] {
+        let found: Vec<String> = wrong_with(&sections).into_iter().map(|line| line.splitn(3, ':').nth(2).unwrap().trim().to_owned()).collect();
+        assert_eq!(found.first().map(String::as_str), Some(expected), "{sections}: {found:?}");
+    }
+}

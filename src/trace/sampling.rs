@@ -71,14 +71,21 @@ impl Threshold {
 impl FromStr for Threshold {
     type Err = InvalidProbability;
 
-    /// Reads a probability in decimal, from 0 to 1, and rounds it to 56 bits.
+    /// Reads a probability as JSON writes numbers, from 0 to 1, and rounds it to 56 bits.
     fn from_str(text: &str) -> Result<Self, InvalidProbability> {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let sound = matches!(whole, "0" | "1") && fraction.len() <= MAX_DECIMALS && (text == whole || !fraction.is_empty());
-        let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+        let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, Some(0)), |(mantissa, exponent)| {
+            (mantissa, exponent.strip_prefix('-').and_then(|digits| digits.parse::<u8>().ok()).map(usize::from))
+        });
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let decimals = fraction.len().saturating_add(exponent.ok_or(InvalidProbability)?);
+        let digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+        let plain = whole.len() == 1 && (mantissa == whole || !fraction.is_empty());
+        if !digits || !plain || decimals > MAX_DECIMALS {
+            return Err(InvalidProbability);
+        }
         let numerator: u128 = format!("{whole}{fraction}").parse().map_err(|_| InvalidProbability)?;
-        let denominator = 10_u128.saturating_pow(u32::try_from(fraction.len()).map_err(|_| InvalidProbability)?);
-        if !sound || !digits || numerator > denominator {
+        let denominator = 10_u128.saturating_pow(u32::try_from(decimals).map_err(|_| InvalidProbability)?);
+        if numerator > denominator {
             return Err(InvalidProbability);
         }
         let half = denominator.checked_div(2).unwrap_or(0);
@@ -268,12 +275,35 @@ mod tests {
             ("0.1", Some("e6666666666666")),
             ("0.01", Some("fd70a3d70a3d71")),
             ("0.000000000000000001", Some("ffffffffffffff")),
+            ("5e-1", Some("8")),
+            ("2.5E-1", Some("c")),
             ("0", None),
             ("0.0", None),
+            ("0e-5", None),
         ] {
             assert_eq!(threshold(text).encode().as_deref(), expected, "{text}");
         }
-        for text in ["", "2", "1.1", "-0.1", "+1", "0.", ".5", "1e-3", "0.1 ", "01", "0.0000000000000000001", "0.x", "NaN", "0.-1"] {
+        for text in [
+            "",
+            "2",
+            "1.1",
+            "-0.1",
+            "+1",
+            "0.",
+            ".5",
+            "1e3",
+            "1e",
+            "1e-",
+            "1e-19",
+            "1.5e-18",
+            "1e-+1",
+            "0.1 ",
+            "01",
+            "0.0000000000000000001",
+            "0.x",
+            "NaN",
+            "0.-1",
+        ] {
             assert_eq!(text.parse::<Threshold>(), Err(InvalidProbability), "{text}");
         }
     }

@@ -25,7 +25,7 @@ pub(in crate::config) enum Condition {
     /// Where the request comes from.
     Source(Source),
     /// The request matched any of these routes, by name.
-    Route(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] Vec<String>),
+    Route(#[cfg_attr(feature = "schema", schemars(length(min = 1), inner(length(min = 1))))] Vec<String>),
     /// Our `tracestate` member bears a valid signature of a gateway of ours; the policy must have `trace.signed_hop`.
     SignedHop(Signature),
 }

@@ -131,6 +131,7 @@ pub(in crate::config) struct HopKey {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(in crate::config) struct SecretName {
     /// Required: a name in `secrets`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(in crate::config) secret: String,
 }
 
