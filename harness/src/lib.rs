@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`module`] | builds the module that ships |
 //! | [`policy`] | reads policies, JSON or YAML |
+//! | [`keys`] | finds the keys that a policy's secrets stand for |
 //! | [`host`] | runs the module natively |
 //! | [`carrier`] | knows the headers that carry trace context, and what becomes of them |
 //! | [`recording`] | reads recorded traffic |
@@ -24,6 +25,7 @@ pub mod error;
 mod grid;
 pub mod host;
 pub mod http;
+pub mod keys;
 pub mod look;
 pub mod module;
 pub mod output;

@@ -29,6 +29,19 @@ pub struct Policy {
     pub fingerprint: Fingerprint,
 }
 
+impl Policy {
+    /// The environment variables that hold the secrets in use, each once.
+    #[must_use]
+    pub fn variables(&self) -> Vec<&str> {
+        let hop = self.trace.signed_hop.iter();
+        let keys = hop.flat_map(|hop| std::iter::once(&hop.active).chain(&hop.other));
+        let mut variables: Vec<&str> = keys.map(|key| key.key.variable.as_str()).collect();
+        variables.sort_unstable();
+        variables.dedup();
+        variables
+    }
+}
+
 /// OpenTelemetry resource attributes of an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {

@@ -64,7 +64,9 @@ impl<'a> Baggage<'a> {
             if text.is_empty() {
                 continue;
             }
-            match Member::read(text) {
+            // Beyond the last that fits nothing is worth reading.
+            let read = if self.members.len() < MAX_MEMBERS { Member::read(text) } else { None };
+            match read {
                 Some(member) => self.push(member, policy),
                 None => self.dropped = self.dropped.saturating_add(1),
             }

@@ -74,7 +74,14 @@ impl FromStr for Threshold {
     /// Reads a probability as JSON writes numbers, from 0 to 1, and rounds it to 56 bits.
     fn from_str(text: &str) -> Result<Self, InvalidProbability> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, Some(0)), |(mantissa, exponent)| {
-            (mantissa, exponent.strip_prefix('-').and_then(|digits| digits.parse::<u8>().ok()).map(usize::from))
+            (
+                mantissa,
+                exponent
+                    .strip_prefix('-')
+                    .filter(|digits| !digits.starts_with('+'))
+                    .and_then(|digits| digits.parse::<u8>().ok())
+                    .map(usize::from),
+            )
         });
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let decimals = fraction.len().saturating_add(exponent.ok_or(InvalidProbability)?);

@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use tracegate::PeerFact;
 use tracegate_tests::world::{World, answers, get, ms, secs};
 use tracegate_tests::{OPEN, WITH_MEMBER};
 
-use crate::{ADMITTED, CONTINUED, MALFORMED, MALFORMED_CARRIER, PARENT, POLICY, RESTARTED, SEVERAL, STATE_DROPPED, TRACE, UNMINTED};
+use crate::{
+    ADMITTED, CONTINUED, MALFORMED, MALFORMED_CARRIER, PARENT, POLICY, REJECTED, RESTARTED, SEVERAL, STATE_DROPPED, TRACE, UNMINTED,
+    UNTRUSTED,
+};
 
 #[test]
 fn a_callers_trace_goes_on_to_the_upstream_and_the_answer_comes_back() {
@@ -116,4 +120,72 @@ fn a_head_of_thousands_of_lines_is_read_to_its_end() {
     assert_eq!(world.upstream(states).one("tracestate"), format!("tgate={}", world.upstream(states).trace().parent_id()));
     let expected = BTreeMap::from([(ADMITTED, 3), (CONTINUED, 2), (STATE_DROPPED, 1), (SEVERAL, 1), (MALFORMED_CARRIER, 1)]);
     assert_eq!(world.counts(world.newest()), expected);
+}
+
+/// Our own network goes on and is told, a partner restarts, anybody else may send no context.
+const TRUST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}, "trace": {"trust": [
+    {"name": "ours", "when": {"source": {"cidr": ["10.0.0.0/8"]}}, "context": "continue", "traceresponse": true},
+    {"name": "partner", "when": {"source": {"cidr": ["203.0.113.0/24"]}}, "context": "restart"},
+    {"name": "rest", "context": "reject", "traceresponse": true}]}}"#;
+
+#[test]
+fn whose_trace_goes_on_is_a_matter_of_who_calls() {
+    let mut world = World::new(TRUST);
+    let mut send = |address: &str, parent: Option<&str>| {
+        world.know_of_peers(&[(PeerFact::SourceAddress, address)]);
+        let request = parent.map_or_else(|| get("/"), |parent| get("/").with("traceparent", parent));
+        let exchange = world.send(request);
+        world.run_until_idle();
+        exchange
+    };
+    let ours = send("10.1.2.3:4711", Some(PARENT));
+    let partner = send("203.0.113.9:4711", Some(PARENT));
+    let [stranger, without] = [send("198.51.100.7:4711", Some(PARENT)), send("198.51.100.7:4711", None)];
+    world.finish();
+    assert_eq!(world.upstream(ours).trace().trace_id().to_string(), TRACE);
+    assert_eq!(world.client(ours).one("traceresponse"), world.upstream(ours).trace().to_string(), "the span that was called");
+    assert_ne!(world.upstream(partner).trace().trace_id().to_string(), TRACE);
+    assert!(world.client(partner).values("traceresponse").is_empty());
+    assert_eq!((world.client(stranger).status(), world.client(stranger).one("tracegate-reason").as_str()), (400, "TraceContextRejected"));
+    assert_eq!(world.outcome(stranger).upstream(), None);
+    assert_eq!(world.client(without).one("traceresponse"), world.upstream(without).trace().to_string());
+    let mut expected = BTreeMap::from([(ADMITTED, 3), (REJECTED, 1), (CONTINUED, 1), (UNTRUSTED, 1), (RESTARTED, 1)]);
+    // All four present one context; the last to send it is told from those before.
+    expected.insert("tracegate.indicators.spoofing.foreign_pair", 2);
+    for (fate, rule) in [("continued", "ours"), ("restarted", "partner"), ("rejected", "rest"), ("restarted", "rest")] {
+        expected.insert(Box::leak(format!("tracegate.principals.{fate}.{rule}").into_boxed_str()), 1);
+    }
+    assert_eq!(world.counts(world.newest()), expected);
+}
+
+/// Two gateways with one key and a service between them, in virtual time.
+#[test]
+fn a_signed_hop_is_known_again_until_it_expires() {
+    const SIGNS: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"},
+        "secrets": {"hop": {"environment": {"name": "HOP_1"}}},
+        "trace": {"tracestate": {"member": "tgate"}, "signed_hop": {"active": {"id": "k1", "key": {"secret": "hop"}}, "expires_after": "30s"},
+            "trust": [{"name": "ours", "when": {"signed_hop": "valid"}, "context": "continue"}, {"name": "rest", "context": "restart"}]}}"#;
+    let mut world = World::new(SIGNS);
+    let first = world.send(get("/").with("traceparent", PARENT));
+    world.run_until_idle();
+    let sent = world.upstream(first).clone();
+    assert_ne!(sent.trace().trace_id().to_string(), TRACE, "the first caller bears no signature");
+    // The service begins a span of its own, changes the flag and puts its member first.
+    let child = |trace: &str| {
+        let parent = format!("00-{trace}-00f067aa0ba902b7-00");
+        get("/next").with("traceparent", parent).with("tracestate", format!("svc=1,{}", sent.one("tracestate")))
+    };
+    let trace = sent.trace().trace_id().to_string();
+    let second = world.send(child(&trace));
+    let stolen = world.send(child(TRACE));
+    world.run_until_idle();
+    assert_eq!(world.upstream(second).trace().trace_id().to_string(), trace);
+    assert_eq!(world.upstream(second).trace().flags().bits(), 0, "the service's own decision");
+    assert!(world.upstream(second).one("tracestate").ends_with(",svc=1"));
+    assert_ne!(world.upstream(second).one("tracestate"), world.upstream(first).one("tracestate"), "signed anew");
+    assert_ne!(world.upstream(stolen).trace().trace_id().to_string(), TRACE, "a signature is for its trace alone");
+    world.advance(secs(31));
+    let late = world.send(child(&trace));
+    world.run_until_idle();
+    assert_ne!(world.upstream(late).trace().trace_id().to_string(), trace, "expired");
 }

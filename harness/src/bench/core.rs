@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::trace::{TraceParent, TraceState};
-use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, UnknownPeer};
+use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, PeerFact, Policy, UnknownPeer, Verdict};
 
 use super::median;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// Tells nanoseconds an operation, and the ratio to a step that begins a fresh trace.
 ///
@@ -24,6 +24,9 @@ pub fn run() -> Result<String> {
         r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
     let routes = routes(100);
     let longest: Vec<u8> = (0..32).map(|index| format!("k{index:0255}={}", "v".repeat(256))).collect::<Vec<_>>().join(",").into_bytes();
+    let reading = format!(r#"{{{HEAD} "trace": {{"propagation": {{"extract": {ALL_FORMATS}}}}}}}"#);
+    let writing = format!(r#"{{{HEAD} "trace": {{"propagation": {{"inject": {ALL_FORMATS}}}}}}}"#);
+    let baggage = b"k=v,".repeat(15 * 1024);
     let commas = vec![b','; 60 * 1024];
     let state = b"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
     let fresh = measure_step(open, &[])?;
@@ -39,13 +42,28 @@ pub fn run() -> Result<String> {
         ("step: fresh trace, last of 100 routes", measure_step(&routes, &[])?),
         ("step: longest tracestate of the grammar", measure_step(open, &[("traceparent", PARENT), ("tracestate", &longest)])?),
         ("step: tracestate of 60 KiB of commas", measure_step(open, &[("traceparent", PARENT), ("tracestate", &commas)])?),
+        ("step: the same, our member signed and verified", measure_step(SIGNED, &[("traceparent", PARENT), ("tracestate", &signed()?)])?),
+        ("step: trust by network, the last of 3 rules", measure_step(TRUST, &[("traceparent", PARENT)])?),
+        ("step: fresh trace, sampled by probability", measure_step(SAMPLING, &[])?),
+        ("step: 8 formats read, none there", measure_step(&reading, &[])?),
+        ("step: 8 formats read, traceparent", measure_step(&reading, &[("traceparent", PARENT)])?),
+        ("step: 8 formats read, b3", measure_step(&reading, &[("b3", B3)])?),
+        ("step: 8 formats read, x-b3-*", measure_step(&reading, B3_MULTI)?),
+        ("step: 8 formats read, uber-trace-id", measure_step(&reading, &[("uber-trace-id", JAEGER)])?),
+        ("step: 8 formats read, ot-tracer-*", measure_step(&reading, OT_TRACER)?),
+        ("step: 8 formats read, x-ot-span-context", measure_step(&reading, &[("x-ot-span-context", OT_SPAN_CONTEXT)])?),
+        ("step: 8 formats read, x-amzn-trace-id", measure_step(&reading, &[("x-amzn-trace-id", XRAY)])?),
+        ("step: 8 formats read, request-id", measure_step(&reading, &[("request-id", REQUEST_ID)])?),
+        ("step: trace goes on, 8 formats written", measure_step(&writing, &[("traceparent", PARENT)])?),
+        ("step: trace goes on, baggage of 2", measure_step(open, &[("traceparent", PARENT), ("baggage", b"tenant=7,role=admin;p")])?),
+        ("step: baggage of 60 KiB", measure_step(open, &[("traceparent", PARENT), ("baggage", &baggage)])?),
         ("parse: traceparent", measure(|| _ = black_box(TraceParent::try_from(black_box(PARENT))))),
         ("parse: tracestate of 2", measure(|| drop(black_box(TraceState::try_from(black_box(&state[..])))))),
     ];
     let mut shown = String::new();
-    let _ = writeln!(shown, "{:<42} {:>10} {:>8}", "operation", "ns", "ratio");
+    let _ = writeln!(shown, "{:<50} {:>10} {:>8}", "operation", "ns", "ratio");
     for (name, nanoseconds) in rows {
-        let _ = writeln!(shown, "{name:<42} {nanoseconds:>10.1} {:>8.2}", nanoseconds / fresh);
+        let _ = writeln!(shown, "{name:<50} {nanoseconds:>10.1} {:>8.2}", nanoseconds / fresh);
     }
     Ok(shown)
 }
@@ -63,6 +81,7 @@ fn routes(count: usize) -> String {
 fn measure_step(policy: &str, trace: &[(&str, &[u8])]) -> Result<f64> {
     let loaded = Policy::from_json(policy.as_bytes()).context(|| "the benchmark's policy")?;
     let mut gateway = Gateway::new(GatewayId(1), loaded.policy);
+    gateway.provide(&mut key).context(|| "the benchmark's key")?;
     let mut randomness = ChaCha8Rng::seed_from_u64(0);
     let mut entropy = move |bytes: &mut [u8]| {
         randomness.fill_bytes(bytes);
@@ -72,10 +91,41 @@ fn measure_step(policy: &str, trace: &[(&str, &[u8])]) -> Result<f64> {
     let lines: Vec<Header<'_>> =
         browser.chain(trace.iter().copied()).map(|(name, value)| Header { name: name.as_bytes(), value }).collect();
     Ok(measure(|| {
-        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
+        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut peer };
         let mut exchange = gateway.open(ExchangeId(1));
         drop(black_box(exchange.step(&mut gateway, Event::Request(Headers::new(black_box(&lines))), &mut inputs)));
     }))
+}
+
+/// The `tracestate` that a gateway with the benchmark's key writes for the benchmark's trace.
+fn signed() -> Result<Vec<u8>> {
+    let loaded = Policy::from_json(SIGNED.as_bytes()).context(|| "the benchmark's policy")?;
+    let mut gateway = Gateway::new(GatewayId(1), loaded.policy);
+    gateway.provide(&mut key).context(|| "the benchmark's key")?;
+    let lines = [Header { name: b":method", value: b"GET" }, Header { name: b"traceparent", value: PARENT }];
+    let mut entropy = |bytes: &mut [u8]| {
+        bytes.fill(7);
+        Ok(())
+    };
+    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
+    let step = gateway.open(ExchangeId(1)).step(&mut gateway, Event::Request(Headers::new(&lines)), &mut inputs);
+    let Verdict::Continue(edits) = step.verdict else { return Err(Error::new("the benchmark's request is refused")) };
+    let state = edits.iter().find_map(|edit| match edit {
+        HeaderEdit::Replace { name, value } if name == "tracestate" => Some(value.clone()),
+        _ => None,
+    });
+    state.ok_or_else(|| Error::new("the benchmark's request isn't signed"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "what a host without it would answer")]
+fn key(_: &str) -> Option<String> {
+    Some(format!("{}=", "A".repeat(43)))
+}
+
+/// What Envoy tells of a client.
+#[expect(clippy::unnecessary_wraps, reason = "what a host without it would answer")]
+fn peer(_: PeerFact) -> Option<Vec<u8>> {
+    Some(b"198.51.100.7:46906".to_vec())
 }
 
 /// Nanoseconds a call: the median of rounds that last long enough for the clock.
@@ -99,6 +149,27 @@ fn measure(mut operation: impl FnMut()) -> f64 {
     median(rounds) * 1e9 / f64::from(calls)
 }
 
+/// All that a policy must have.
+const HEAD: &str = r#""schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"},"#;
+const ALL_FORMATS: &str = r#"["tracecontext", "b3", "b3multi", "jaeger", "ottrace", "ot_span_context", "xray", "request_id"]"#;
+const SIGNED: &str = r#"{"schema": 1, "service": {"name": "edge"}, "secrets": {"hop": {"environment": {"name": "HOP"}}},
+    "trace": {"tracestate": {"member": "tgate"}, "signed_hop": {"active": {"id": "k1", "key": {"secret": "hop"}}}},
+    "default": {"action": "admit"}}"#;
+const TRUST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"trust": [
+    {"name": "ours", "when": {"source": {"cidr": ["10.0.0.0/8", "fd00::/8"]}}, "context": "continue"},
+    {"name": "partners", "when": {"source": {"cidr": ["203.0.113.0/24"]}}, "context": "link"},
+    {"name": "internet", "context": "restart"}]}, "default": {"action": "admit"}}"#;
+const SAMPLING: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"sampling": {"root": {"probability": 0.1}, "max_per_second": 200}},
+    "default": {"action": "admit"}}"#;
+const B3: &[u8] = b"0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1";
+const B3_MULTI: &[(&str, &[u8])] =
+    &[("x-b3-traceid", b"0af7651916cd43dd8448eb211c80319c"), ("x-b3-spanid", b"b7ad6b7169203331"), ("x-b3-sampled", b"1")];
+const JAEGER: &[u8] = b"0af7651916cd43dd8448eb211c80319c:b7ad6b7169203331:0:1";
+const OT_TRACER: &[(&str, &[u8])] =
+    &[("ot-tracer-traceid", b"8448eb211c80319c"), ("ot-tracer-spanid", b"b7ad6b7169203331"), ("ot-tracer-sampled", b"true")];
+const OT_SPAN_CONTEXT: &[u8] = b"EhQJNkcODp2SzqMRtwKpC6pn8AAYAQ==";
+const XRAY: &[u8] = b"Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
+const REQUEST_ID: &[u8] = b"|0af7651916cd43dd8448eb211c80319c.b7ad6b7169203331.";
 const PARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const BROWSER: &[(&str, &str)] = &[
     (":authority", "api.example.com"),

@@ -37,6 +37,8 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         ("plugin that does nothing", wasm(&noop, "")),
         ("tracegate: trace goes on", wasm(&module, POLICY)),
         ("tracegate: our tracestate member too", wasm(&module, POLICY_WITH_MEMBER)),
+        ("tracegate: 8 formats read", wasm(&module, POLICY_READING)),
+        ("tracegate: trust by network, sampling", wasm(&module, POLICY_TRUST)),
     ];
     let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, _)| (*name, Vec::new())).collect();
     let progress = indicatif::ProgressBar::new(u64::from(rounds));
@@ -137,5 +139,11 @@ const CONNECTIONS: usize = 32;
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 const POLICY_WITH_MEMBER: &str =
     r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
+const POLICY_READING: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"propagation":
+    {"extract": ["tracecontext", "b3", "b3multi", "jaeger", "ottrace", "ot_span_context", "xray", "request_id"]}}, "default": {"action": "admit"}}"#;
+const POLICY_TRUST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"trust": [
+    {"name": "partners", "when": {"source": {"cidr": ["203.0.113.0/24"]}}, "context": "link"},
+    {"name": "ours", "when": {"source": {"cidr": ["127.0.0.0/8", "fd00::/8"]}}, "context": "continue", "sampled": "ignore"},
+    {"name": "internet", "context": "restart"}], "sampling": {"root": {"probability": 0.1}, "max_per_second": 200}}, "default": {"action": "admit"}}"#;
 const REQUEST: &[u8] = b"GET /orders/7?expand=lines HTTP/1.1\r\nhost: api.example.com\r\nuser-agent: bench\r\naccept: application/json\r\n\
     traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: rojo=00f067aa0ba902b7\r\n\r\n";

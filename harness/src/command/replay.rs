@@ -16,7 +16,7 @@ use crate::output::OutputFile;
 use crate::policy::{self, PolicyError};
 use crate::recording::Files;
 use crate::replay::{By, Edge, Edges, Format, Pass, Passed, Progress, Query, Renderer, Report, Summary};
-use crate::{Redactor, module, workspace};
+use crate::{Redactor, keys, module, workspace};
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
 #[derive(Debug, Args)]
@@ -194,6 +194,9 @@ impl Replay {
     }
 
     fn replay(&self, (side, against): &(Side<'_>, Option<Side<'_>>), out: &mut impl Write) -> Result<Outcome> {
+        for variable in keys::missing(&side.policy.policy) {
+            eprintln!("{variable} is not set: a stand-in signs, and no recorded signature is valid");
+        }
         let against_edge = against.as_ref().map(|other| other.start(self.seed)).transpose()?;
         let mut edges = Edges { edge: side.start(self.seed)?, against: against_edge };
         let files = Files::named(&self.recordings);

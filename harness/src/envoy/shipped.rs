@@ -4,6 +4,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use tracegate::Policy;
 
 use super::{Options, Plugin};
 use crate::error::{Context, Error, Result};
@@ -72,6 +73,13 @@ impl Shipped {
             let wasm = format!("{MANAGER}/http_filters/0/typed_config/config");
             set(&format!("{wasm}/vm_config/code/local/filename"), json!(module))?;
             set(&format!("{wasm}/configuration/value"), json!(configuration))?;
+            let policy = Policy::from_json(configuration.as_bytes()).ok();
+            let variables = policy.as_ref().map(|loaded| loaded.policy.variables()).unwrap_or_default();
+            if !variables.is_empty() {
+                let machine = bootstrap.pointer_mut(&format!("{wasm}/vm_config")).and_then(Value::as_object_mut);
+                let machine = machine.ok_or_else(|| Error::new(format!("{} has no VM", self.path())))?;
+                machine.insert("environment_variables".to_owned(), json!({ "host_env_keys": variables }));
+            }
         }
         let manager = bootstrap.pointer_mut(MANAGER).and_then(Value::as_object_mut);
         let manager = manager.ok_or_else(|| Error::new(format!("{} has no {MANAGER}", self.path())))?;

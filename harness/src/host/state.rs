@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) randomness: ChaCha8Rng,
     pub(super) vm_id: String,
     pub(super) configuration: Vec<u8>,
+    /// Each variable as `name=value` with a zero byte behind it.
+    pub(super) environment: Vec<Vec<u8>>,
     pub(super) shared: SharedData,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
@@ -293,6 +295,7 @@ impl State {
             randomness: ChaCha8Rng::seed_from_u64(seed),
             vm_id: String::new(),
             configuration: Vec::new(),
+            environment: Vec::new(),
             shared: SharedData::default(),
             metrics: Metrics::default(),
             log: Log::default(),

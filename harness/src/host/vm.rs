@@ -40,6 +40,8 @@ pub struct VmOptions {
     pub vm_id: String,
     /// What `proxy_on_vm_start` reads.
     pub configuration: Vec<u8>,
+    /// The environment variables that it sees, by name.
+    pub environment: Vec<(String, String)>,
     /// Its shared data.
     pub shared: SharedData,
     /// The metrics that it adds to.
@@ -91,6 +93,7 @@ impl Vm {
         let mut state = State::new(options.seed);
         state.vm_id = options.vm_id;
         state.configuration = options.configuration;
+        state.environment = options.environment.iter().map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect();
         state.shared = options.shared;
         state.metrics = Metrics::of(options.stats);
         state.faults = options.faults;

@@ -5,11 +5,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use tracegate::network;
+use tracegate::{Policy, network};
 
 use super::decided::{ClientResponse, Decided};
 use crate::error::{Error, Result};
 use crate::host::{Callout, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World};
+use crate::keys;
 use crate::recording::{Caller, Recorded};
 
 /// A policy at work in a proxy of its own.
@@ -35,13 +36,17 @@ impl World for Recording {
 }
 
 impl<'m> Edge<'m> {
-    /// Starts a VM and configures it with a policy in JSON.
+    /// Starts a VM and configures it with a policy in JSON; its secrets are the environment's, or stand-ins.
     ///
     /// # Errors
     ///
     /// When the module traps or refuses the policy.
     pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
-        Ok(Self { proxy: Proxy::start(module, Options::new(policy, seed), Recording::default())? })
+        let mut options = Options::new(policy, seed);
+        if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
+            options.vm.environment = keys::environment(&loaded.policy, seed);
+        }
+        Ok(Self { proxy: Proxy::start(module, options, Recording::default())? })
     }
 
     /// Sends a recorded request through.

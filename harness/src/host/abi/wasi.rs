@@ -18,8 +18,8 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         "fd_write" => fd_write, (descriptor: u32, vectors: u32, count: u32, return_written: u32);
         "fd_fdstat_get" => fd_fdstat_get, (descriptor: u32, place: u32);
         "clock_time_get" => clock_time_get, (clock: u32, precision: u64, return_time: u32);
-        "environ_sizes_get" => no_list, (return_count: u32, return_size: u32);
-        "environ_get" => nothing, (places: u32, buffer: u32);
+        "environ_sizes_get" => environ_sizes_get, (return_count: u32, return_size: u32);
+        "environ_get" => environ_get, (places: u32, buffer: u32);
         "args_sizes_get" => no_list, (return_count: u32, return_size: u32);
         "args_get" => nothing, (places: u32, buffer: u32);
         "fd_close" => fd_close, (descriptor: u32);
@@ -114,6 +114,24 @@ fn clock_time_get(host: &mut Host<'_>, clock: u32, _precision: u64, return_time:
     let state = host.data();
     let time = if clock == REALTIME { state.now.to_le_bytes() } else { state.elapsed.to_le_bytes() };
     memory::write(host, return_time, &time).map_err(fault)
+}
+
+fn environ_sizes_get(host: &mut Host<'_>, return_count: u32, return_size: u32) -> Result<(), Errno> {
+    let environment = &host.data().environment;
+    let (count, size) = (memory::length(environment.len()), memory::length(environment.iter().map(Vec::len).sum()));
+    memory::write_word(host, return_count, count).and_then(|()| memory::write_word(host, return_size, size)).map_err(fault)
+}
+
+/// Each variable as `name=value` with a zero byte behind it.
+fn environ_get(host: &mut Host<'_>, places: u32, buffer: u32) -> Result<(), Errno> {
+    let environment = host.data().environment.clone();
+    let (mut place, mut at) = (places, buffer);
+    for variable in environment {
+        memory::write_word(host, place, at).and_then(|()| memory::write(host, at, &variable)).map_err(fault)?;
+        place = place.saturating_add(4);
+        at = at.saturating_add(memory::length(variable.len()));
+    }
+    Ok(())
 }
 
 fn no_list(host: &mut Host<'_>, return_count: u32, return_size: u32) -> Result<(), Errno> {
