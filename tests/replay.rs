@@ -376,3 +376,41 @@ fn results_go_to_a_file_whole() {
     let output = replay(&["--out", text(&scratch.path().join("nowhere/out.ndjson"))]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_policy_with_secrets_is_replayed_with_them_or_with_stand_ins() {
+    let scratch = TempDir::new().unwrap();
+    let policy = file(
+        &scratch,
+        "edge.yaml",
+        "schema: 1\nservice: {name: edge}\nsecrets: {hop-key: {environment: {name: TRACEGATE_TEST_HOP}}}\n\
+         trace: {tracestate: {member: tgate}, signed_hop: {active: {id: k1, key: {secret: hop-key}}}}\ndefault: {action: admit}\n",
+    );
+    let log = file(&scratch, "log.json", &record(json!({})).to_string());
+    let with = |value: Option<&str>| {
+        let mut command = tracegate_tests::tracegate();
+        command.args(["replay", text(&log), "--policy", text(&policy), "--format", "json"]);
+        match value {
+            Some(value) => command.env("TRACEGATE_TEST_HOP", value),
+            None => command.env_remove("TRACEGATE_TEST_HOP"),
+        };
+        command.output().unwrap()
+    };
+    let member = |output: &std::process::Output| {
+        let headers = lines(output)[0]["upstream_request"]["headers"].clone();
+        let state = headers.as_array().unwrap().iter().find(|line| line[0] == "tracestate").unwrap()[1].as_str().unwrap().to_owned();
+        assert!(state.starts_with("tgate=1.k1.") && state.len() == 86, "{state}");
+        state
+    };
+    let without = with(None);
+    assert_eq!(without.status.code(), Some(0), "{}", stderr(&without));
+    assert_eq!(stderr(&without), "TRACEGATE_TEST_HOP is not set: a stand-in signs, and no recorded signature is valid\n");
+    let secret = with(Some("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI="));
+    assert_eq!((secret.status.code(), stderr(&secret).as_str()), (Some(0), ""));
+    let mac = |state: String| state.rsplit_once('.').unwrap().1.to_owned();
+    assert_ne!(mac(member(&without)), mac(member(&secret)));
+    let short = with(Some("aHVudGVyMg=="));
+    assert_eq!((short.status.code(), stdout(&short).as_str()), (Some(2), ""));
+    let expected = "secrets.hop-key: expected at least 32 bytes in base64 in the environment variable TRACEGATE_TEST_HOP, found fewer";
+    assert!(stderr(&short).contains(expected) && !stderr(&short).contains("hunter"), "{}", stderr(&short));
+}

@@ -6,7 +6,7 @@ mod fate;
 
 use std::collections::HashSet;
 
-use tracegate::trace::{B3, OtSpanContext, TraceId, TraceParent, TraceState, UberTraceId, XRayTraceId};
+use tracegate::trace::{B3, OtSpanContext, TraceId, TraceParent, TraceState, UberTraceId};
 
 pub use carried::Carried;
 pub use fate::Fate;
@@ -103,7 +103,7 @@ impl Carrier {
             Form::Span => id(value).map_or(Read::Malformed, |_| Read::Hop),
             Form::Jaeger => trace(UberTraceId::try_from(value).ok().map(|UberTraceId(context)| context.trace_id)),
             Form::OtSpanContext => trace(OtSpanContext::try_from(value).ok().map(|OtSpanContext(context)| context.trace_id)),
-            Form::XRay => trace(XRayTraceId::try_from(value).ok().map(|XRayTraceId(context)| context.trace_id)),
+            Form::XRay => digits(x_ray(value)),
             Form::RequestId => Read::Trace(root(value).to_ascii_lowercase()),
             Form::Sender => Read::Hop,
             Form::Opaque => Read::Opaque,
@@ -166,6 +166,15 @@ fn id(digits: &[u8]) -> Option<Vec<u8>> {
     let is_id = digits.len() <= 32 && digits.iter().all(u8::is_ascii_hexdigit);
     let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
     digits.get(zeros..).filter(|digits| is_id && !digits.is_empty()).map(<[u8]>::to_ascii_lowercase)
+}
+
+/// Load balancers of AWS write a root alone, which names no span, and so no context that could go on; but a trace.
+fn x_ray(value: &[u8]) -> Option<Vec<u8>> {
+    let root = value.split(|&byte| byte == b';').find_map(|field| field.trim_ascii().strip_prefix(b"Root="))?;
+    let mut parts = root.split(|&byte| byte == b'-');
+    let (version, time, number) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_sound = version == b"1" && parts.next().is_none() && time.len() == 8 && number.len() == 24;
+    id(&[time, number].concat()).filter(|_| is_sound)
 }
 
 /// The first node of a hierarchical id.

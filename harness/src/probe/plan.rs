@@ -2,6 +2,8 @@
 //! Which requests a probe sends: each with ids of its own, drawn at random.
 
 use super::{Carrier, Fate};
+use tracegate::trace::{Context, OtSpanContext, Sampling, TraceParent};
+
 use crate::carrier::Carried;
 
 /// A request of a probe.
@@ -118,8 +120,17 @@ impl Ids {
             "x-amzn-trace-id" => format!("Root=1-{time}-{number};Parent={span};Sampled=1"),
             "request-id" => format!("|{trace}.{span}."),
             "request-context" => format!("appId=cid-v1:{trace}"),
+            "x-ot-span-context" => self.binary(),
             _ => trace.clone(),
         }
+    }
+
+    /// The ids as Lightstep's binary carrier has them.
+    fn binary(&self) -> String {
+        let parent: Result<TraceParent, _> = format!("00-{}-{}-01", self.trace, self.span).parse();
+        let context =
+            |parent: TraceParent| Context { trace_id: parent.trace_id(), span_id: Some(parent.parent_id()), sampling: Sampling::Accepted };
+        parent.map(|parent| String::from_utf8_lossy(&OtSpanContext(context(parent)).encode()).into_owned()).unwrap_or_default()
     }
 }
 

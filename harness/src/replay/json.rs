@@ -82,6 +82,7 @@ struct SummaryLine<'a> {
     searched: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<&'a Trust>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     survival: Option<Vec<Lost<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     survival_exchanges: Option<Compared<'a>>,
