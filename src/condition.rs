@@ -120,6 +120,8 @@ pub(crate) struct Facts<'a, 'i> {
     trusted_hops: usize,
     peer: &'i mut dyn Peer,
     known: [Known; PeerFact::COUNT],
+    /// Once it has been read.
+    source: Option<Option<IpAddr>>,
 }
 
 #[derive(Default)]
@@ -133,7 +135,7 @@ enum Known {
 impl<'a, 'i> Facts<'a, 'i> {
     /// Facts about the request with these headers, which passed `trusted_hops` proxies of ours on its way here.
     pub(crate) fn new(headers: Headers<'a>, trusted_hops: usize, peer: &'i mut dyn Peer) -> Self {
-        Self { route: None, signed_hop: false, headers, trusted_hops, peer, known: Default::default() }
+        Self { route: None, signed_hop: false, headers, trusted_hops, peer, known: Default::default(), source: None }
     }
 
     /// The host's answer; an empty one is none.
@@ -159,9 +161,15 @@ impl<'a, 'i> Facts<'a, 'i> {
     /// Envoy gives an address that it read from `x-forwarded-for` the port 0. Where the policy trusts no proxy, that is whatever the client wrote,
     /// believed by a listener without `use_remote_address`: it is nobody's address then.
     pub(crate) fn source(&mut self) -> Option<IpAddr> {
-        if let Some(forwarded) = self.forwarded() {
-            return Some(forwarded);
+        if let Some(known) = self.source {
+            return known;
         }
+        let source = self.forwarded().or_else(|| self.connection());
+        self.source = Some(source);
+        source
+    }
+
+    fn connection(&mut self) -> Option<IpAddr> {
         let trusts_nobody = self.trusted_hops == 0;
         let peer = self.get(PeerFact::SourceAddress)?;
         if trusts_nobody && peer.ends_with(b":0") { None } else { network::address(peer) }

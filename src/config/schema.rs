@@ -34,7 +34,7 @@ pub(super) fn status_beside_refuse(schema: &mut Schema) {
 }
 
 pub(super) fn member_key(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_*/@-]*$", "maxLength": MEMBER_KEY_MAX_LENGTH})
+    schema!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_*/@-]*$", "maxLength": MEMBER_KEY_MAX_LENGTH, "not": {"const": "ot"}})
 }
 
 pub(super) fn key_id(_: &mut SchemaGenerator) -> Schema {

@@ -2,6 +2,7 @@
 //! Stage `settle`: which trace a request belongs to, now that its caller is known.
 
 use std::hash::{Hash as _, Hasher as _};
+use std::net::IpAddr;
 
 use super::carrier::{Context, Sampling};
 use super::id::{SpanId, TraceId};
@@ -16,7 +17,7 @@ use super::{TracePolicy, TrustRule};
 use crate::condition::Facts;
 use crate::edits::HeaderEdits;
 use crate::entropy::EntropyBlock;
-use crate::inputs::{Entropy, EntropyUnavailable, Inputs};
+use crate::inputs::{Entropy, EntropyUnavailable, Inputs, PeerFact};
 
 /// What became of a request's trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,18 +199,16 @@ impl Settler {
         }
         let Some(pairs) = &mut self.pairs else { return false };
         let mut sender = pairs.sender();
-        for part in caller_parts(facts, policy) {
-            part.hash(&mut sender);
-        }
+        tell_caller(facts, policy, |part| part.hash(&mut sender));
         pairs.observe(&context, sender.finish(), monotonic)
     }
 
     /// Tells this caller from others in what we sign.
     fn caller(&self, rule: Option<&TrustRule>, facts: &mut Facts<'_, '_>, policy: &TracePolicy) -> Option<CallerDigest> {
-        let keys = self.keys.as_ref()?;
-        let mut parts = caller_parts(facts, policy);
-        parts.insert(0, rule.map(|rule| rule.name.clone().into_bytes()).unwrap_or_default());
-        Some(keys.caller(parts.iter().map(Vec::as_slice)))
+        let mut digest = self.keys.as_ref()?.caller();
+        digest.part(rule.map(|rule| rule.name.as_bytes()).unwrap_or_default());
+        tell_caller(facts, policy, |part| digest.part(part));
+        Some(digest.finish())
     }
 
     fn mint(&mut self, carried: &Carried<'_>, outcome: Outcome, entropy: &mut dyn Entropy) -> Result<Minted, EntropyUnavailable> {
@@ -302,13 +301,19 @@ fn outcome(carried: &Carried<'_>, treatment: Treatment) -> Outcome {
     }
 }
 
-/// What is known of the caller, of that which the policy's rules ask about; addresses without their ports.
-fn caller_parts(facts: &mut Facts<'_, '_>, policy: &TracePolicy) -> Vec<Vec<u8>> {
-    let part = |&fact| match fact {
-        crate::inputs::PeerFact::SourceAddress => facts.source().map(|address| address.to_string().into_bytes()).unwrap_or_default(),
-        fact => facts.get(fact).unwrap_or_default().to_vec(),
-    };
-    policy.trust.asks().iter().map(part).collect()
+/// Tells what is known of the caller, of that which the policy's rules ask about; addresses without their ports.
+fn tell_caller(facts: &mut Facts<'_, '_>, policy: &TracePolicy, mut tell: impl FnMut(&[u8])) {
+    for &fact in policy.trust.asks() {
+        if fact != PeerFact::SourceAddress {
+            tell(facts.get(fact).unwrap_or_default());
+            continue;
+        }
+        match facts.source() {
+            Some(IpAddr::V4(address)) => tell(&address.octets()),
+            Some(IpAddr::V6(address)) => tell(&address.octets()),
+            None => tell(b""),
+        }
+    }
 }
 
 fn ot_member<'a>(carried: &Carried<'a>) -> Option<OtMember<'a>> {

@@ -111,17 +111,11 @@ impl HopKeys {
         Ok(Self { active, other: policy.other.as_ref().map(fetch).transpose()? })
     }
 
-    /// The digest of what tells a caller, as parts.
-    pub(super) fn caller<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> CallerDigest {
+    /// A digest of what tells a caller, which comes in parts.
+    pub(super) fn caller(&self) -> DigestInParts {
         let mut mac = self.active.mac.clone();
         mac.update(CALLER);
-        for part in parts {
-            // With its length, so that no two lists of parts read alike.
-            mac.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(part);
-        }
-        let digest = mac.finalize().into_bytes();
-        CallerDigest(digest.first_chunk().copied().unwrap_or_default())
+        DigestInParts(mac)
     }
 
     /// The value of our member for a span of a trace, good until `expiry` in seconds since 1970.
@@ -144,6 +138,21 @@ impl HopKeys {
         let key = [Some(&self.active), self.other.as_ref()].into_iter().flatten().find(|key| key.id.0.as_bytes() == key_id)?;
         key.over(trace_id, hop.parent_id, hop.caller, expiry).verify_truncated_left(&mac).ok()?;
         (now < expiry).then_some(hop)
+    }
+}
+
+/// A [`CallerDigest`] under way.
+pub(super) struct DigestInParts(Hmac<Sha256>);
+
+impl DigestInParts {
+    /// Adds a part: with its length, so that no two lists of parts read alike.
+    pub(super) fn part(&mut self, part: &[u8]) {
+        self.0.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(part);
+    }
+
+    pub(super) fn finish(self) -> CallerDigest {
+        CallerDigest(self.0.finalize().into_bytes().first_chunk().copied().unwrap_or_default())
     }
 }
 
@@ -293,7 +302,11 @@ mod tests {
     #[test]
     fn callers_are_told_apart() {
         let keys = keys(("k1", 1), None);
-        let digest = |parts: &[&[u8]]| keys.caller(parts.iter().copied()).0;
+        let digest = |parts: &[&[u8]]| {
+            let mut digest = keys.caller();
+            parts.iter().for_each(|part| digest.part(part));
+            digest.finish()
+        };
         assert_eq!(digest(&[b"a", b"b"]), digest(&[b"a", b"b"]));
         assert_ne!(digest(&[b"a", b"b"]), digest(&[b"ab", b""]));
         assert_ne!(digest(&[b"a"]), digest(&[b"a", b""]));

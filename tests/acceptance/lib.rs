@@ -268,7 +268,7 @@ fn refused_by_both() -> Vec<(&'static str, Option<Value>)> {
         ("/listener/client_certificates", vec![json!("yes"), json!(true), json!(null)]),
         ("/secrets/hop-key", vec![json!({}), json!("TRACEGATE_HOP_KEY"), json!({"inline": "a"}), json!(null)]),
         ("/secrets/hop-key/environment/name", vec![json!(""), json!("1A"), json!("A-B"), json!("A=B"), json!(1)]),
-        ("/trace/tracestate/member", ["", "Tgate", "_a", "a=", "é", "a b", &"k".repeat(257)].map(Value::from).to_vec()),
+        ("/trace/tracestate/member", ["", "ot", "Tgate", "_a", "a=", "é", "a b", &"k".repeat(257)].map(Value::from).to_vec()),
         ("/trace/tracestate/max_length", vec![json!(511), json!(16448), json!(-512), json!(512.5), json!("512"), json!(null)]),
         ("/routes/0/rules/0/require", vec![json!("maybe"), json!("Deny"), json!(""), json!(null), json!(true)]),
         ("/routes/0/rules/0/mode", vec![json!("off"), json!("Shadow"), json!(null), json!(0)]),

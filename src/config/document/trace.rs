@@ -346,7 +346,11 @@ impl Decode for TraceState {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let limits = u64::try_from(TRACESTATE_MIN_LENGTH_LIMIT).ok()?..=u64::try_from(TRACESTATE_MAX_LENGTH).ok()?;
         let mut fields = place.fields(findings)?;
-        let member = fields.maybe("member", findings, Leaf::decode);
+        let member = fields.maybe("member", findings, |place, findings| {
+            let member: Leaf<MemberKey> = Leaf::decode(place.clone(), findings)?;
+            let taken = member.value.as_bytes() == b"ot";
+            if taken { place.expected("a key other than `ot`, which is OpenTelemetry's", findings) } else { Some(member) }
+        });
         let max_length = fields.maybe("max_length", findings, |place, findings| usize::try_from(place.integer(limits, findings)?).ok());
         fields.finish(findings);
         Some(Self { member: member?, max_length: max_length?.unwrap_or(TRACESTATE_MAX_LENGTH) })
