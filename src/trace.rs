@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Stages `read` and `settle`: which trace a request belongs to, and what the upstream is told.
 //!
-//! [`read`] parses what the caller sent, in whichever of eight formats; [`Settler::settle`] decides, once the caller is known, whether its
+//! `read` parses what the caller sent, in whichever of eight formats; `settle` decides, once the caller is known, whether its
 //! trace goes on, and writes what the upstream is told. Invalid context never fails a request: it is dropped, a fresh trace begins and
 //! nothing malformed is forwarded. Ids are never mixed: they come from one carrier, the first valid one in the policy's order. The rules of
 //! `traceparent` and `tracestate` are those of
