@@ -40,13 +40,15 @@ struct Edge {
     policy: TracePolicy,
     settler: Settler,
     route: Option<&'static str>,
+    root: Option<Threshold>,
+    refused: bool,
     peer: Vec<(PeerFact, String)>,
     now: i64,
 }
 
 impl Edge {
     fn new(policy: TracePolicy) -> Self {
-        Self { policy, settler: Settler::new(), route: None, peer: Vec::new(), now: 0 }
+        Self { policy, settler: Settler::new(), route: None, root: None, refused: false, peer: Vec::new(), now: 0 }
     }
 
     /// What became of the trace, and the upstream's headers after the edits, each with all its lines.
@@ -58,7 +60,7 @@ impl Edge {
         let mut peer = |fact: PeerFact| known.iter().find(|(one, _)| *one == fact).map(|(_, value)| value.as_bytes().to_vec());
         let mut inputs = Inputs { now: self.now, monotonic: self.now.unsigned_abs(), entropy, peer: &mut peer };
         let carried = read(Headers::new(&headers), &self.policy.extract);
-        let circumstances = Circumstances { route: self.route, ..Circumstances::default() };
+        let circumstances = Circumstances { route: self.route, root: self.root, refused: self.refused, ..Circumstances::default() };
         let settled = self.settler.settle(&carried, circumstances, &self.policy, &mut inputs, &mut edits);
         let mut upstream: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in lines {
@@ -443,4 +445,32 @@ fn flag_threshold_and_decision_agree() {
     // Without a sampling policy nothing is said of probabilities, and the caller's word stays.
     let (_, plain) = upstream(&[("traceparent", &parent(low, "01")), ("tracestate", "ot=th:8")], &policy(None), &mut counting);
     assert_eq!(plain["tracestate"], ["ot=th:8"]);
+}
+
+#[test]
+fn routes_bounds_and_refusals_have_their_say_about_recording() {
+    let sampling = SamplingPolicy { root: Threshold::ALWAYS, max_per_second: Some(2), record_refused: true, record_errors: true };
+    let mut edge = Edge::new(TracePolicy { sampling: Some(sampling), ..policy(None) });
+    let decided = |edge: &mut Edge, lines: &[(&str, &str)]| {
+        let (settled, upstream) = edge.send(lines, &mut counting);
+        let Decided { sampled, threshold, by } = settled.sampling;
+        assert_eq!(settled.sent.unwrap().flags().contains(TraceFlags::SAMPLED), sampled, "the flag is the decision");
+        assert_eq!(upstream.get("tracestate").is_some_and(|state| state[0].starts_with("ot=th:")), threshold.is_some());
+        (sampled, by)
+    };
+    let fresh: [(&str, &str); 0] = [];
+    edge.root = Some(Threshold::NEVER);
+    assert_eq!(decided(&mut edge, &fresh), (false, DecidedBy::Probability), "the route's own word");
+    edge.root = None;
+    assert_eq!(decided(&mut edge, &fresh), (true, DecidedBy::Probability));
+    edge.refused = true;
+    assert_eq!(decided(&mut edge, &fresh), (true, DecidedBy::Refusal), "it takes no place from others");
+    assert_eq!(decided(&mut edge, &[("traceparent", &PARENT.replace("-01", "-00"))]), (true, DecidedBy::Refusal));
+    assert_eq!(decided(&mut edge, &[("traceparent", PARENT)]), (true, DecidedBy::Parent));
+    edge.refused = false;
+    assert_eq!(decided(&mut edge, &fresh), (true, DecidedBy::Probability));
+    assert_eq!(decided(&mut edge, &fresh), (false, DecidedBy::Limit), "the third of this second");
+    assert_eq!(decided(&mut edge, &[("traceparent", PARENT)]), (true, DecidedBy::Parent), "whom we honor isn't bounded");
+    edge.now = 1_000_000_000;
+    assert_eq!(decided(&mut edge, &[("b3", "0")]), (true, DecidedBy::Probability), "b3 isn't read here");
 }
