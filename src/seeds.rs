@@ -12,7 +12,7 @@ fn each(target: &str, property: fn(&[u8])) {
         property(&seed);
         for at in 0..seed.len() {
             property(&seed[..at]);
-            for byte in [0, b' ', b'"', b'%', b',', b'-', b'=', b'0', b'A', b'g', b'{', 0x7f, 0xff] {
+            for byte in [0, b' ', b'"', b'%', b',', b'-', b'.', b':', b';', b'=', b'|', b'0', b'A', b'g', b'{', 0x7f, 0xff] {
                 let mut changed = seed.clone();
                 changed[at] = byte;
                 property(&changed);
@@ -31,6 +31,51 @@ fn traceparent() {
 #[test]
 fn tracestate() {
     each("tracestate", crate::trace::fuzz_tracestate);
+}
+
+#[test]
+fn b3() {
+    each("b3", crate::trace::fuzz_b3);
+}
+
+#[test]
+fn b3multi() {
+    each("b3multi", crate::trace::fuzz_b3multi);
+}
+
+#[test]
+fn jaeger() {
+    each("jaeger", crate::trace::fuzz_jaeger);
+}
+
+#[test]
+fn ottrace() {
+    each("ottrace", crate::trace::fuzz_ottrace);
+}
+
+#[test]
+fn ot_span_context() {
+    each("ot_span_context", crate::trace::fuzz_ot_span_context);
+}
+
+#[test]
+fn xray() {
+    each("xray", crate::trace::fuzz_xray);
+}
+
+#[test]
+fn request_id() {
+    each("request_id", crate::trace::fuzz_request_id);
+}
+
+#[test]
+fn baggage() {
+    each("baggage", crate::trace::fuzz_baggage);
+}
+
+#[test]
+fn signed_hop() {
+    each("signed_hop", crate::trace::fuzz_signed_hop);
 }
 
 #[test]

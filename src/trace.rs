@@ -50,10 +50,11 @@ pub(crate) use settle::{Circumstances, Settler};
 
 #[cfg(any(test, fuzzing))]
 pub use {
-    b3::accepted_reprints as fuzz_b3, baggage::accepted_reprints as fuzz_baggage, jaeger::accepted_reprints as fuzz_jaeger,
-    ot_span_context::accepted_reprints as fuzz_ot_span_context, ottrace::accepted_reprints as fuzz_ottrace,
-    parent::accepted_reprints as fuzz_traceparent, request_id::accepted_reprints as fuzz_request_id,
-    signature::forged_never_verifies as fuzz_signed_hop, state::accepted_reprints as fuzz_tracestate, xray::accepted_reprints as fuzz_xray,
+    b3::accepted_reprints as fuzz_b3, b3::lines_reprint as fuzz_b3multi, baggage::accepted_reprints as fuzz_baggage,
+    jaeger::accepted_reprints as fuzz_jaeger, ot_span_context::accepted_reprints as fuzz_ot_span_context,
+    ottrace::accepted_reprints as fuzz_ottrace, parent::accepted_reprints as fuzz_traceparent,
+    request_id::accepted_reprints as fuzz_request_id, signature::forged_never_verifies as fuzz_signed_hop,
+    state::accepted_reprints as fuzz_tracestate, xray::accepted_reprints as fuzz_xray,
 };
 
 /// What the policy says about traces.

@@ -172,6 +172,24 @@ pub fn accepted_reprints(bytes: &[u8]) {
     assert_eq!(B3::try_from(printed.as_slice()), Ok(b3), "what we print, we read");
 }
 
+/// The same for several headers, one input split at `|`: trace-id, span-id, `sampled`, `flags`; an empty one is no line.
+#[cfg(any(test, fuzzing))]
+pub fn lines_reprint(bytes: &[u8]) {
+    use crate::head::{Header, Headers};
+
+    let read = |lines: &[(&str, &[u8])]| {
+        let lines: Vec<Header<'_>> = lines.iter().map(|(name, value)| Header { name: name.as_bytes(), value }).collect();
+        B3Multi::read(&Lines::read(Headers::new(&lines)))
+    };
+    let names = ["x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags"];
+    let values = bytes.splitn(names.len(), |&byte| byte == b'|');
+    let received: Vec<(&str, &[u8])> = names.into_iter().zip(values).filter(|(_, value)| !value.is_empty()).collect();
+    let Reading::Valid(context) = read(&received) else { return };
+    let printed = B3Multi(context).encode();
+    let printed: Vec<(&str, &[u8])> = printed.iter().flatten().map(|(field, value)| (field.name(), value.as_slice())).collect();
+    assert_eq!(read(&printed), Reading::Valid(context), "what we print, we read");
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -274,6 +292,11 @@ mod tests {
         #[test]
         fn no_bytes_panic_and_what_is_accepted_reprints(text in "([0-9a-f]{16}|[0-9a-f]{32})-[0-9a-f]{15,17}(-[01dx])?(-[0-9a-f]{16})?-?|\\PC{0,9}") {
             accepted_reprints(text.as_bytes());
+        }
+
+        #[test]
+        fn nor_do_several_headers(text in "([0-9a-f]{16}|[0-9a-f]{32})?\\|[0-9a-f]{15,17}\\|(0|1|true|False|d)?(\\|[01])?|\\PC{0,9}") {
+            lines_reprint(text.as_bytes());
         }
     }
 }
