@@ -313,6 +313,16 @@ fn what_is_read_and_not_written_is_removed_with_everything_of_its_format() {
 }
 
 #[test]
+fn which_application_called_goes_on_with_a_request_id_and_without_baggage_too() {
+    let id = format!("|{TRACE}.{SPAN}.");
+    let lines = [("request-id", id.as_str()), ("request-context", "appId=cid-v1:7")];
+    let (_, upstream) = upstream(&lines, &formats(&[Format::RequestId], &[Format::RequestId]), &mut counting);
+    assert_eq!(shown(&upstream), ["request-context: appId=cid-v1:7".to_owned(), format!("request-id: |{TRACE}.0102030405060708.")]);
+    let (_, upstream) = self::upstream(&lines, &formats(&[Format::RequestId], &[Format::TraceContext]), &mut counting);
+    assert_eq!(upstream.into_keys().collect::<Vec<_>>(), ["traceparent"]);
+}
+
+#[test]
 fn a_decision_without_a_trace_is_honored_in_a_fresh_one() {
     for (value, flags) in [("0", 2), ("1", 3), ("d", 3)] {
         let (settled, upstream) = upstream(&[("b3", value)], &formats(&[Format::B3], &[Format::B3]), &mut counting);

@@ -118,6 +118,10 @@ fn write_state(carried: &Carried<'_>, keeps: bool, own: &OwnMembers, policy: &Tr
 
 /// Writes the baggage in its own header and in those of the formats that have one; the names of the latter, and how many members were dropped.
 fn write_baggage(carried: &Carried<'_>, policy: &TracePolicy, written: &mut FieldSet, edits: &mut HeaderEdits) -> (Vec<String>, usize) {
+    if policy.inject.contains(&Format::RequestId) {
+        // Which application called: as true as the caller.
+        written.insert(Field::RequestContext);
+    }
     let fields = [Field::Baggage, Field::OtBaggage, Field::UberContext, Field::CorrelationContext];
     if !fields.into_iter().any(|field| carried.lines.present().contains(field)) {
         return (Vec::new(), 0);
@@ -125,10 +129,6 @@ fn write_baggage(carried: &Carried<'_>, policy: &TracePolicy, written: &mut Fiel
     let baggage = Baggage::read(&carried.lines, carried.context.map(|(format, _)| format), &policy.baggage);
     baggage.write(&carried.lines, edits);
     written.insert(Field::Baggage);
-    if policy.inject.contains(&Format::RequestId) {
-        // Which application called: as true as the caller.
-        written.insert(Field::RequestContext);
-    }
     let names = policy.inject.iter().flat_map(|&format| baggage.write_as(format, edits)).collect();
     (names, baggage.dropped())
 }
