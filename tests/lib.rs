@@ -161,8 +161,15 @@ pub fn get(path: &str, fields: &[(&str, &[u8])]) -> Vec<u8> {
 /// What reached the upstream, as the echo tells: every line of a name.
 #[must_use]
 pub fn echoed(response: &Response, name: &str) -> Vec<String> {
+    lines_of(response).into_iter().filter(|(known, _)| known == name).map(|(_, value)| value).collect()
+}
+
+/// Every line that reached the upstream, as the echo tells.
+#[must_use]
+pub fn lines_of(response: &Response) -> Vec<(String, String)> {
     assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
     let body: Value = serde_json::from_slice(&response.body).expect("the echo answers in JSON");
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let headers = body["headers"].as_array().expect("the echo lists headers");
-    headers.iter().filter(|line| line[0] == name).map(|line| line[1].as_str().map_or_else(|| line[1].to_string(), str::to_owned)).collect()
+    headers.iter().map(|line| (text(&line[0]), text(&line[1]))).collect()
 }

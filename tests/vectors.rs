@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Trace Context Level 2, rule by rule: what the caller sends and what the upstream gets. The same table runs through the
-//! compiled module in the native host and in real Envoy.
+//! compiled module in the native host and in real Envoy. Beside it, tables for every other carrier and for baggage.
+
+mod vectors {
+    mod baggage;
+    mod carriers;
+    mod mixed;
+    mod table;
+}
 
 use tracegate::trace::TraceParent;
 use tracegate_harness::host::{self, Always, HeaderMap, Message, Metering, Options, Proxy, Reply, Request};
