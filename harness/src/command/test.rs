@@ -102,6 +102,8 @@ const IN_ENVOY: Step = Step {
         "--test",
         "envoy",
         "--test",
+        "hops",
+        "--test",
         "hostile",
         "--test",
         "listener",
