@@ -104,18 +104,18 @@ fn to_older_formats() -> Table {
 fn limits() -> Table {
     let mut table = Table::new(&["tracecontext"], &["tracecontext"]);
     let members = |count: usize| (0..count).map(|index| format!("k{index}=v")).collect::<Vec<_>>().join(",");
-    let mut case = |name, sent: &[String], told: Option<&str>| {
+    let mut case = |name, sent: &[&str], told: Option<&str>| {
         let sent: Vec<String> = sent.iter().map(|value| format!("baggage: {value}")).chain([PARENT.to_owned()]).collect();
         let told: Vec<String> = told.iter().map(|value| format!("baggage: {value}")).chain([PARENT.to_owned()]).collect();
         table.case(name, GoesOn, &sent, &told);
     };
-    case("64 members", &[members(64)], Some(&members(64)));
-    case("65 members", &[members(65)], Some(&members(64)));
-    case("65 members over two lines", &[members(60), members(5)], Some(&format!("{},{}", members(60), members(4))));
+    case("64 members", &[&members(64)], Some(&members(64)));
+    case("65 members", &[&members(65)], Some(&members(64)));
+    case("65 members over two lines", &[&members(60), &members(5)], Some(&format!("{},{}", members(60), members(4))));
     let longest = format!("a={}", "x".repeat(8190));
-    case("8192 bytes", &[longest.clone()], Some(&longest));
-    case("8193 bytes", &[format!("{longest}x")], None);
-    case("a member that doesn't fit, one that does", &["a=1".to_owned(), longest.clone(), "b=2".to_owned()], Some("a=1,b=2"));
-    case("no room for another", &[longest.clone(), "b=2".to_owned()], Some(&longest));
+    case("8192 bytes", &[&longest], Some(&longest));
+    case("8193 bytes", &[&format!("{longest}x")], None);
+    case("a member that doesn't fit, one that does", &["a=1", &longest, "b=2"], Some("a=1,b=2"));
+    case("no room for another", &[&longest, "b=2"], Some(&longest));
     table
 }
