@@ -7,7 +7,8 @@ use crate::head::Headers;
 use crate::inputs::{Peer, PeerFact};
 use crate::network::{self, Network};
 
-/// What must be so for a rule to apply. A fact that isn't known matches nothing.
+/// What must be so for a rule to apply. A certificate that isn't shown is known not to match; a source that can't be told is unknown, and so is
+/// whatever hangs on it, `not` included: a rule applies only where its condition is known to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// All of these.
@@ -33,8 +34,8 @@ pub enum PeerMatch {
     UriSan(TextMatch),
     /// Its first DNS subject alternative name, in any case.
     DnsSan(TextMatch),
-    /// Its subject, as RFC 4514 writes it.
-    Subject(TextMatch),
+    /// Its whole subject, as RFC 4514 writes it.
+    Subject(String),
     /// The SHA-256 digest of all of it, in 64 lower-case hexadecimal digits.
     Sha256(String),
 }
@@ -51,16 +52,21 @@ pub enum TextMatch {
 }
 
 impl Condition {
-    /// Whether it is so.
+    /// Whether it is known to be so.
     pub(crate) fn holds(&self, facts: &mut Facts<'_, '_>) -> bool {
+        self.known(facts) == Some(true)
+    }
+
+    /// Whether it is so, as far as that is known (Kleene's logic).
+    fn known(&self, facts: &mut Facts<'_, '_>) -> Option<bool> {
         match self {
-            Self::All(conditions) => conditions.iter().all(|condition| condition.holds(facts)),
-            Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(facts)),
-            Self::Not(condition) => !condition.holds(facts),
-            Self::Peer(wanted) => facts.get(wanted.fact()).is_some_and(|found| wanted.matches(found)),
-            Self::Source(networks) => facts.source().is_some_and(|source| networks.iter().any(|network| network.contains(source))),
-            Self::Route(names) => facts.route.is_some_and(|route| names.iter().any(|name| name == route)),
-            Self::SignedHop => facts.signed_hop,
+            Self::All(conditions) => decided_by(false, conditions, facts),
+            Self::Any(conditions) => decided_by(true, conditions, facts),
+            Self::Not(condition) => condition.known(facts).map(|known| !known),
+            Self::Peer(wanted) => Some(facts.get(wanted.fact()).is_some_and(|found| wanted.matches(found))),
+            Self::Source(networks) => facts.source().map(|source| networks.iter().any(|network| network.contains(source))),
+            Self::Route(names) => Some(facts.route.is_some_and(|route| names.iter().any(|name| name == route))),
+            Self::SignedHop => Some(facts.signed_hop),
         }
     }
 
@@ -79,6 +85,19 @@ impl Condition {
     }
 }
 
+/// One condition that comes to `decisive` decides; where none does, one that isn't known leaves it open.
+fn decided_by(decisive: bool, conditions: &[Condition], facts: &mut Facts<'_, '_>) -> Option<bool> {
+    let mut all = Some(!decisive);
+    for condition in conditions {
+        match condition.known(facts) {
+            Some(known) if known == decisive => return Some(decisive),
+            Some(_) => {}
+            None => all = None,
+        }
+    }
+    all
+}
+
 impl PeerMatch {
     const fn fact(&self) -> PeerFact {
         match self {
@@ -91,7 +110,8 @@ impl PeerMatch {
 
     fn matches(&self, found: &[u8]) -> bool {
         match self {
-            Self::UriSan(text) | Self::Subject(text) => text.matches(found, <[u8]>::eq),
+            Self::UriSan(text) => text.matches(found, <[u8]>::eq),
+            Self::Subject(subject) => subject.as_bytes() == found,
             Self::DnsSan(text) => text.matches(found, <[u8]>::eq_ignore_ascii_case),
             Self::Sha256(digits) => digits.as_bytes().eq_ignore_ascii_case(found),
         }
@@ -156,7 +176,8 @@ impl<'a, 'i> Facts<'a, 'i> {
     /// Where the request comes from: the peer, or what the outermost of the trusted proxies saw as its peer.
     ///
     /// The listener appends its own peer to `x-forwarded-for`, and each proxy before it did so too: counted from the right, one
-    /// entry for each trusted proxy is skipped. A list that is too short, or whose entry is no address, leaves the peer.
+    /// entry for each trusted proxy is skipped. Where the list is too short, its entry no address, or its last entry not the listener's peer, nobody
+    /// knows where the request comes from: least of all is it from the proxy itself.
     ///
     /// Envoy gives an address that it read from `x-forwarded-for` the port 0. Where the policy trusts no proxy, that is whatever the client wrote,
     /// believed by a listener without `use_remote_address`: it is nobody's address then.
@@ -164,23 +185,27 @@ impl<'a, 'i> Facts<'a, 'i> {
         if let Some(known) = self.source {
             return known;
         }
-        let source = self.forwarded().or_else(|| self.connection());
+        let source = if self.trusted_hops == 0 { self.connection() } else { self.forwarded() };
         self.source = Some(source);
         source
     }
 
     fn connection(&mut self) -> Option<IpAddr> {
-        let trusts_nobody = self.trusted_hops == 0;
         let peer = self.get(PeerFact::SourceAddress)?;
-        if trusts_nobody && peer.ends_with(b":0") { None } else { network::address(peer) }
+        if peer.ends_with(b":0") { None } else { network::address(peer) }
     }
 
-    fn forwarded(&self) -> Option<IpAddr> {
-        if self.trusted_hops == 0 {
-            return None;
-        }
-        let entries: Vec<&[u8]> = self.headers.values("x-forwarded-for").flat_map(|line| line.split(|&byte| byte == b',')).collect();
-        entries.iter().rev().nth(self.trusted_hops).and_then(|entry| network::address(entry))
+    fn forwarded(&mut self) -> Option<IpAddr> {
+        let lines: Vec<&[u8]> = self.headers.values("x-forwarded-for").collect();
+        let mut entries = lines.iter().rev().flat_map(|line| line.rsplit(|&byte| byte == b','));
+        let last = network::address(entries.next()?);
+        let forwarded = network::address(entries.nth(self.trusted_hops.saturating_sub(1))?)?;
+        let peer = self.get(PeerFact::SourceAddress)?;
+        let by_host = peer.ends_with(b":0");
+        let peer = network::address(peer)?;
+        // A host that counts itself says what it counted; any other says who the peer is, but Envoy appends another address for its own machine.
+        let agrees = if by_host { peer == forwarded } else { peer.is_loopback() || last == Some(peer) };
+        agrees.then_some(forwarded)
     }
 }
 
@@ -240,6 +265,15 @@ mod tests {
         let any = Condition::Any(vec![mesh.clone(), source("203.0.113.0/24")]);
         assert_eq!(holds(&any, &facts, None), (true, 2));
         assert_eq!(holds(&Condition::Not(Box::new(mesh)), &facts, None), (true, 1));
+        // What hangs on a source that can't be told is neither so nor not so.
+        let ours = source("203.0.113.0/24");
+        let not_ours = Condition::Not(Box::new(ours.clone()));
+        let unknown = [(PeerFact::SourceAddress, "203.0.113.9:0")];
+        assert!(!holds(&ours, &unknown, None).0 && !holds(&not_ours, &unknown, None).0);
+        assert!(holds(&not_ours, &[(PeerFact::SourceAddress, "192.0.2.1:1")], None).0);
+        assert!(holds(&Condition::Any(vec![ours.clone(), route.clone()]), &unknown, Some("orders")).0);
+        assert!(!holds(&Condition::Not(Box::new(Condition::All(vec![ours.clone(), route.clone()]))), &unknown, Some("orders")).0);
+        assert!(holds(&Condition::Not(Box::new(Condition::All(vec![ours, route.clone()]))), &unknown, None).0);
         assert_eq!(holds(&Condition::All(vec![]), &[], None), (true, 0));
         assert_eq!(holds(&Condition::Any(vec![]), &[], None), (false, 0));
         let mut asked = Vec::new();
@@ -262,8 +296,17 @@ mod tests {
         assert_eq!(source(2, &lines).as_deref(), Some("1.1.1.1"), "the policy's word counts");
         let mut forged = |_: PeerFact| Some(b"203.0.113.9:0".to_vec());
         assert_eq!(Facts::new(Headers::default(), 0, &mut forged).source(), None, "read from a header that nobody vouches for");
-        for short in [&["10.0.0.1"][..], &[], &["unknown, 10.0.0.1"]] {
-            assert_eq!(source(1, short).as_deref(), Some("10.0.0.1"), "{short:?}");
+        for unknown in [&["10.0.0.1"][..], &[], &["unknown, 10.0.0.1"], &["unix:, 10.0.0.1"], &["fe80::1%eth0,10.0.0.1"], &["203.0.113.9,"]]
+        {
+            assert_eq!(source(1, unknown), None, "{unknown:?}");
         }
+        assert_eq!(source(1, &["10.6.6.6, 203.0.113.9"]), None, "a listener that doesn't append says nothing of its peer");
+        let by_envoy = |line: &'static str| {
+            let lines = [Header { name: b"x-forwarded-for", value: line.as_bytes() }];
+            let mut peer = |_: PeerFact| Some(b"203.0.113.9:0".to_vec());
+            Facts::new(Headers::new(&lines), 1, &mut peer).source().map(|address| address.to_string())
+        };
+        assert_eq!(by_envoy("1.1.1.1, 203.0.113.9, 10.0.0.1").as_deref(), Some("203.0.113.9"), "Envoy counted the same");
+        assert_eq!(by_envoy("203.0.113.9, 198.51.100.1, 10.0.0.1"), None, "Envoy counted otherwise");
     }
 }

@@ -64,6 +64,13 @@ pub struct SecretUnavailable {
     found: &'static str,
 }
 
+impl SecretUnavailable {
+    /// What is there is no key for its purpose.
+    pub(crate) fn unfit(reference: &SecretReference) -> Self {
+        Self { reference: reference.clone(), found: "something else" }
+    }
+}
+
 impl fmt::Display for SecretUnavailable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reference: SecretReference { name, variable }, found } = self;

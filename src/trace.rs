@@ -27,7 +27,7 @@ mod write;
 mod xray;
 
 pub use b3::{B3, B3Multi};
-pub use baggage::{Baggage, BaggagePolicy};
+pub use baggage::{Baggage, BaggagePolicy, is_token as is_baggage_key};
 pub use carrier::{Context, Format, InvalidCarrier, Sampling};
 pub use id::{SpanId, TraceId};
 pub use jaeger::UberTraceId;
@@ -37,7 +37,9 @@ pub use parent::{InvalidTraceParent, TraceFlags, TraceParent};
 pub use request_id::RequestId;
 pub use sampling::{Decided, DecidedBy, InvalidProbability, OtMember, Randomness, Sampler, SamplingPolicy, Threshold};
 pub use settle::{Indicators, Outcome, RestartCause, Settled};
-pub use signature::{CallerDigest, HopKeyReference, HopKeys, HopPolicy, InvalidKeyId, KeyId, SignedHop};
+pub use signature::{
+    CallerDigest, HopKeyReference, HopKeys, HopPolicy, InvalidKeyId, KeyId, MAX_EXPIRY as SIGNED_HOP_MAX_EXPIRY, SignedHop,
+};
 pub use state::{
     InvalidTraceState, MAX_KEY as MEMBER_KEY_MAX_LENGTH, MAX_LENGTH as TRACESTATE_MAX_LENGTH,
     MIN_LENGTH_LIMIT as TRACESTATE_MIN_LENGTH_LIMIT, Member, MemberKey, TraceState,

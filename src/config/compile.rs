@@ -114,7 +114,7 @@ fn trace(trace: document::Trace, secrets: &BTreeMap<String, document::Secret>) -
     TracePolicy {
         extract: propagation.extract.into_iter().map(format).collect(),
         inject: propagation.inject.into_iter().map(format).collect(),
-        baggage: BaggagePolicy { allow: propagation.baggage.allow },
+        baggage: BaggagePolicy { allow: propagation.baggage.allow.map(|keys| keys.into_iter().collect()) },
         member: tracestate.member.map(|leaf| leaf.value),
         max_tracestate_length: tracestate.max_length,
         trust: TrustPolicy::new(trust.into_iter().map(trust_rule).collect()),
@@ -162,7 +162,7 @@ fn trust_rule(rule: document::TrustRule) -> TrustRule {
             document::Treatment::Restart => Treatment::Restart,
             document::Treatment::Reject => Treatment::Reject,
         },
-        honor_sampled: rule.sampled == document::Sampled::Honor,
+        honor_sampled: rule.sampled == Some(document::Sampled::Honor),
         trace_response: rule.traceresponse,
     }
 }
@@ -176,7 +176,7 @@ fn condition(condition: document::Condition) -> Condition {
         document::Condition::Peer(peer) => Condition::Peer(match peer {
             document::Peer::UriSan(matched) => PeerMatch::UriSan(text(matched)),
             document::Peer::DnsSan(matched) => PeerMatch::DnsSan(text(matched)),
-            document::Peer::Subject(matched) => PeerMatch::Subject(text(matched)),
+            document::Peer::Subject(document::Whole::Exact(subject)) => PeerMatch::Subject(subject),
             document::Peer::Sha256(digits) => PeerMatch::Sha256(digits),
         }),
         document::Condition::Source(document::Source { cidr }) => Condition::Source(cidr.into_iter().map(|leaf| leaf.value).collect()),

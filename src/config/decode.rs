@@ -35,9 +35,9 @@ impl<'n> Place<'n> {
         &self.node.value
     }
 
-    /// Whether there is a field of this name here.
-    pub(super) fn has(&self, name: &str) -> bool {
-        matches!(&self.node.value, Value::Mapping(entries) if entries.iter().any(|(key, _)| key.text == name))
+    /// Whether a list of at least one item is here.
+    pub(super) fn is_filled_list(&self) -> bool {
+        matches!(&self.node.value, Value::Sequence(items) if !items.is_empty())
     }
 
     /// The place that these names lead to from here; where one is missing, the last place that is there.

@@ -20,7 +20,7 @@ use super::finding::{Findings, Problem};
 use super::schema;
 use crate::route::{HostMatch, PathMatch};
 
-pub(super) use condition::{Condition, Peer, Source, Text};
+pub(super) use condition::{Condition, Peer, Source, Text, Whole};
 pub(super) use listener::{ClientCertificates, Listener};
 pub(super) use secret::Secret;
 pub(super) use trace::{AlwaysRecord, Format, HopKey, RouteSampling, Sampled, Trace, Treatment, TrustRule};
@@ -187,13 +187,14 @@ pub(super) enum Action {
 
 impl Decode for Document {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let root = place.clone();
         let mut fields = place.fields(findings)?;
         let schema = fields.required("schema", findings).and_then(|place| schema(&place, findings));
         let service = fields.required("service", findings).and_then(|place| Service::decode(place, findings));
         let listener = fields.maybe("listener", findings, Listener::decode);
         let secrets = fields.maybe("secrets", findings, |place, findings| place.map(findings));
         let trace_place = fields.optional("trace");
-        if !trace_place.as_ref().is_some_and(|place| place.has("trust")) {
+        if !trace_place.as_ref().is_some_and(|place| place.descend(&["trust"]).is_filled_list()) {
             place.warn("every caller's valid trace context is continued: `trace.trust` tells callers apart", findings);
         }
         let trace = trace_place.clone().map_or(Some(Trace::default()), |place| Trace::decode(place, findings));
@@ -211,6 +212,11 @@ impl Decode for Document {
         };
         if let Some(place) = trace_place {
             document.trace.check_against(&document, &place, findings);
+        }
+        let sampled = document.routes.iter().position(|route| route.sampling.is_some());
+        if let Some(index) = sampled.filter(|_| document.trace.sampling.is_none()) {
+            let at = root.descend(&["routes"]).item(index).descend(&["sampling"]);
+            at.report::<()>(Problem::Invalid("expected `trace.sampling` beside a route's, found none".to_owned()), findings);
         }
         Some(document)
     }

@@ -203,7 +203,7 @@ fn a_whole_trace_section_reads_and_its_canonical_form_is_the_same_policy() {
         "{canonical}"
     );
     let trace = policy.trace;
-    assert_eq!((trace.extract.len(), trace.inject.len(), trace.baggage.allow.as_deref()), (8, 2, Some(&["tenant".to_owned()][..])));
+    assert_eq!((trace.extract.len(), trace.inject.len(), trace.baggage.allow), (8, 2, Some(["tenant".to_owned()].into())));
     let hop = trace.signed_hop.unwrap();
     assert_eq!(
         (hop.expires_after, hop.active.key.variable.as_str(), hop.other.unwrap().key.variable.as_str()),
@@ -267,7 +267,7 @@ fn rules_that_prove_nothing_or_match_nobody_are_no_policy() {
         ),
         (
             r#""trace": {"tracestate": {"member": "t"}, "signed_hop": {"active": {"id": "k", "key": {"secret": "s"}}, "other": {"id": "k", "key": {"secret": "s"}}}}"#.to_owned(),
-            "trace.signed_hop: expected two keys with ids of their own, found one id",
+            "trace.signed_hop: expected two keys with ids and secrets of their own, found one id",
         ),
         (r#""trace": {"propagation": {"inject": ["b3", "b3"]}}"#.to_owned(), "trace.propagation.inject[1]: expected each of the list once, found \"b3\""),
         (
@@ -279,6 +279,24 @@ fn rules_that_prove_nothing_or_match_nobody_are_no_policy() {
             "trace.sampling.root.probability: expected a probability from 0 to 1, such as 0.1, found \"0.5\"",
         ),
         (r#""secrets": {"k": {"environment": {"name": "1A"}}}"#.to_owned(), "secrets.k.environment.name: expected the name of an environment variable, found \"1A\""),
+        (r#""routes": [{"name": "a", "sampling": {"root": {"probability": 0}}}]"#.to_owned(), "routes[0].sampling: expected `trace.sampling` beside a route's, found none"),
+        (
+            r#""trace": {"propagation": {"inject": ["b3"]}, "tracestate": {"member": "t"}}"#.to_owned(),
+            "trace.tracestate.member: expected `tracecontext` in `trace.propagation.inject` beside a `member`, which would never be written",
+        ),
+        (r#""trace": {"propagation": {"baggage": {"allow": ["a, b"]}}}"#.to_owned(), "trace.propagation.baggage.allow[0]: expected a key of baggage: letters, digits and !#$%&'*+-.^_`|~, found \"a, b\""),
+        (
+            format!(r#""listener": {{"client_certificates": "verified"}}, {}"#, trust(&format!(r#"{{"name": "a", "when": {{"peer": {{"dns_san": {{"suffix": "shop.example"}}}}}}, "context": "link"}}, {rest}"#))),
+            "trace.trust[0].when.peer.dns_san: expected a suffix with its leading dot, such as .shop.example, found a mapping",
+        ),
+        (
+            format!(r#""listener": {{"client_certificates": "verified"}}, {}"#, trust(&format!(r#"{{"name": "a", "when": {{"peer": {{"uri_san": {{"prefix": "spiffe://shop.example"}}}}}}, "context": "link"}}, {rest}"#))),
+            "trace.trust[0].when.peer.uri_san: expected a prefix that goes past the authority: with a `/` behind it, found a mapping",
+        ),
+        (
+            format!(r#""listener": {{"client_certificates": "verified"}}, {}"#, trust(&format!(r#"{{"name": "a", "when": {{"peer": {{"subject": {{"suffix": ",O=Shop"}}}}}}, "context": "link"}}, {rest}"#))),
+            "trace.trust[0].when.peer.subject: expected a mapping with `exact`, found `suffix`",
+        ),
         (r#""listener": {"trusted_hops": 11}"#.to_owned(), "listener.trusted_hops: expected a whole number from 0 to 10, found 11"),
     ] {
         let found: Vec<String> = wrong_with(&sections).into_iter().map(|line| line.splitn(3, ':').nth(2).unwrap().trim().to_owned()).collect();

@@ -2,6 +2,7 @@
 //! W3C Baggage, <https://www.w3.org/TR/baggage/>, and the baggage of OpenTracing, Jaeger and Application Insights, which is read as such.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::carrier::{Field, Format, Lines};
 use crate::edits::HeaderEdits;
@@ -11,7 +12,7 @@ use crate::head::Header;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BaggagePolicy {
     /// The only keys that go on, compared byte for byte; `None` lets every key go on.
-    pub allow: Option<Vec<String>>,
+    pub allow: Option<BTreeSet<String>>,
 }
 
 /// Names and values that callers hand along beside a trace.
@@ -25,8 +26,8 @@ pub struct BaggagePolicy {
 /// baggage-octet  = %x21 / %x23-2B / %x2D-3A / %x3C-5B / %x5D-7E
 /// ```
 ///
-/// At most 64 members and 8192 bytes, which is what everybody has to hand on (section 3.3.1); what is above goes from the end. A member that
-/// breaks the grammar goes, the others stay. No member is ever cut.
+/// At most 64 members and 8192 bytes, which is what everybody has to hand on (section 3.3.1): a member that doesn't fit beside those before it
+/// goes, and so does one that breaks the grammar. No member is ever cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Baggage<'a> {
     members: Vec<Member<'a>>,
@@ -88,7 +89,7 @@ impl<'a> Baggage<'a> {
     }
 
     fn push(&mut self, member: Member<'a>, policy: &BaggagePolicy) {
-        let allowed = policy.allow.as_ref().is_none_or(|keys| keys.iter().any(|key| key.as_bytes() == member.key.as_ref()));
+        let allowed = policy.allow.as_ref().is_none_or(|keys| std::str::from_utf8(&member.key).is_ok_and(|key| keys.contains(key)));
         let comma = usize::from(!self.members.is_empty());
         let length = self.length.saturating_add(comma).saturating_add(member.length());
         if allowed && self.members.len() < MAX_MEMBERS && length <= MAX_LENGTH {
@@ -238,7 +239,9 @@ fn decoded(value: &[u8]) -> Option<Vec<u8>> {
     (inner && plain.trim_ascii().len() == plain.len()).then_some(plain)
 }
 
-fn is_token(key: &[u8]) -> bool {
+/// Whether bytes are a key of baggage: a token (RFC 9110 section 5.6.2).
+#[must_use]
+pub fn is_token(key: &[u8]) -> bool {
     !key.is_empty() && key.iter().all(|&byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 

@@ -182,16 +182,22 @@ pub(super) enum Field {
     RequestId,
     RequestContext,
     CorrelationContext,
+    /// Forces Jaeger's sampling; never written.
+    JaegerDebugId,
+    /// Jaeger's baggage in one header; never written.
+    JaegerBaggage,
     /// W3C Baggage goes with no format: it comes with each.
     Baggage,
     /// Every `uberctx-*`.
     UberContext,
     /// Every `ot-baggage-*`.
     OtBaggage,
+    /// Every one of [`FOREIGN`].
+    Foreign,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::TraceParent,
         Self::TraceState,
         Self::B3,
@@ -209,9 +215,12 @@ impl Field {
         Self::RequestId,
         Self::RequestContext,
         Self::CorrelationContext,
+        Self::JaegerDebugId,
+        Self::JaegerBaggage,
         Self::Baggage,
         Self::UberContext,
         Self::OtBaggage,
+        Self::Foreign,
     ];
 
     /// The field that a name in whatever case stands for.
@@ -220,6 +229,7 @@ impl Field {
     fn of(name: &[u8]) -> Option<Self> {
         let first = name.first()?.to_ascii_lowercase();
         let candidates: &[Self] = match (name.len(), first) {
+            (14 | 15, b'j') => &[Self::JaegerDebugId, Self::JaegerBaggage],
             (2, b'b') => &[Self::B3],
             (7, b'b') => &[Self::Baggage],
             (10, b't') => &[Self::TraceState],
@@ -237,28 +247,33 @@ impl Field {
             (19, b'c') => &[Self::CorrelationContext],
             (_, b'o') => &[Self::OtBaggage],
             (_, b'u') => &[Self::UberContext],
-            _ => return None,
+            _ => &[],
         };
-        candidates.iter().copied().find(|field| field.is_called(name))
+        let own = candidates.iter().copied().find(|field| field.is_called(name));
+        own.or_else(|| (may_be_foreign(first) && Self::Foreign.is_called(name)).then_some(Self::Foreign))
     }
 
     fn is_called(self, name: &[u8]) -> bool {
         let own = self.name().as_bytes();
-        match self.prefix() {
-            None => name.eq_ignore_ascii_case(own),
-            Some(_) => name.len() > own.len() && name.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own)),
-        }
-    }
-
-    /// What the names of this field begin with, where there are many.
-    pub(super) const fn prefix(self) -> Option<&'static str> {
         match self {
-            Self::UberContext | Self::OtBaggage => Some(self.name()),
-            _ => None,
+            Self::Foreign => FOREIGN.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())),
+            // With an empty key too: nobody could write one, and clients read it.
+            Self::UberContext | Self::OtBaggage => name.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own)),
+            _ => name.eq_ignore_ascii_case(own),
         }
     }
 
-    /// The name in lower case, or what the names begin with.
+    /// Whether the field stands for many names.
+    pub(super) const fn has_many_names(self) -> bool {
+        matches!(self, Self::UberContext | Self::OtBaggage | Self::Foreign)
+    }
+
+    /// Whether it holds baggage in the way of a format of its own.
+    pub(super) const fn is_formats_baggage(self) -> bool {
+        matches!(self, Self::UberContext | Self::OtBaggage | Self::JaegerBaggage | Self::CorrelationContext)
+    }
+
+    /// The name in lower case, or what the names begin with; empty where they have nothing in common.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::TraceParent => "traceparent",
@@ -279,23 +294,26 @@ impl Field {
             Self::RequestContext => "request-context",
             Self::CorrelationContext => "correlation-context",
             Self::Baggage => "baggage",
+            Self::JaegerDebugId => "jaeger-debug-id",
+            Self::JaegerBaggage => "jaeger-baggage",
             Self::UberContext => "uberctx-",
             Self::OtBaggage => "ot-baggage-",
+            Self::Foreign => "",
         }
     }
 
-    /// The format that the field belongs to; `None` for baggage, which goes with each.
+    /// The format that the field belongs to; `None` for baggage, which goes with each, and for what is no format of ours.
     pub(super) const fn format(self) -> Option<Format> {
         Some(match self {
             Self::TraceParent | Self::TraceState => Format::TraceContext,
             Self::B3 => Format::B3,
             Self::B3TraceId | Self::B3SpanId | Self::B3ParentSpanId | Self::B3Sampled | Self::B3Flags => Format::B3Multi,
-            Self::UberTraceId | Self::UberContext => Format::Jaeger,
+            Self::UberTraceId | Self::UberContext | Self::JaegerDebugId | Self::JaegerBaggage => Format::Jaeger,
             Self::OtTraceId | Self::OtSpanId | Self::OtSampled | Self::OtBaggage => Format::OtTrace,
             Self::OtSpanContext => Format::OtSpanContext,
             Self::XRay => Format::XRay,
             Self::RequestId | Self::RequestContext | Self::CorrelationContext => Format::RequestId,
-            Self::Baggage => return None,
+            Self::Baggage | Self::Foreign => return None,
         })
     }
 
@@ -321,8 +339,38 @@ impl Field {
             Self::Baggage => 17,
             Self::UberContext => 18,
             Self::OtBaggage => 19,
+            Self::JaegerDebugId => 20,
+            Self::JaegerBaggage => 21,
+            Self::Foreign => 22,
         }
     }
+}
+
+/// Headers in which other tracing systems hand on their ids. Nothing is read from them or written to them; what isn't believed is removed.
+///
+/// Datadog, Google Cloud, gRPC's OpenCensus, Sentry, Elastic, New Relic, SkyWalking and Instana.
+pub(super) const FOREIGN: &[&str] = &[
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "x-datadog-sampling-priority",
+    "x-datadog-origin",
+    "x-datadog-tags",
+    "x-cloud-trace-context",
+    "grpc-trace-bin",
+    "sentry-trace",
+    "elastic-apm-traceparent",
+    "newrelic",
+    "sw8",
+    "sw8-correlation",
+    "sw8-x",
+    "x-instana-t",
+    "x-instana-s",
+    "x-instana-l",
+];
+
+/// Whether any of [`FOREIGN`] begins so.
+const fn may_be_foreign(first: u8) -> bool {
+    matches!(first, b'x' | b'g' | b's' | b'e' | b'n')
 }
 
 impl Field {
@@ -435,21 +483,25 @@ mod tests {
 
     #[test]
     fn every_field_is_found_by_its_name_in_any_case_and_nothing_else_is() {
-        for (index, field) in Field::ALL.into_iter().enumerate() {
-            assert_eq!(field.place(), index);
-            let name = if field.prefix().is_some() { format!("{}k", field.name()) } else { field.name().to_owned() };
+        let places: std::collections::BTreeSet<usize> = Field::ALL.into_iter().map(Field::place).collect();
+        assert_eq!(places.into_iter().collect::<Vec<_>>(), (0..Field::ALL.len()).collect::<Vec<_>>());
+        for name in FOREIGN {
+            assert_eq!(Field::of(name.to_ascii_uppercase().as_bytes()), Some(Field::Foreign), "{name}");
+        }
+        for field in Field::ALL.into_iter().filter(|field| *field != Field::Foreign) {
+            let name = if field.has_many_names() { format!("{}k", field.name()) } else { field.name().to_owned() };
             assert_eq!(Field::of(name.as_bytes()), Some(field), "{name}");
             assert_eq!(Field::of(name.to_ascii_uppercase().as_bytes()), Some(field), "{name}");
             for other in [format!("{name} "), name.replacen(['a', 'b', 'r'], "z", 1)] {
-                assert!(field.prefix().is_some() || Field::of(other.as_bytes()).is_none(), "{other}");
+                assert!(field.has_many_names() || Field::of(other.as_bytes()).is_none(), "{other}");
             }
             // As long as any other field's name, too.
             for length in 1..24 {
                 let prefixed = format!("{}{}", field.name(), "x".repeat(length));
-                assert_eq!(Field::of(prefixed.as_bytes()), field.prefix().map(|_| field), "{prefixed}");
+                assert_eq!(Field::of(prefixed.as_bytes()), field.has_many_names().then_some(field), "{prefixed}");
             }
         }
-        for name in ["", "b", "accept", "user-agent", "x-b3-spanix", "ot-baggage-", "uberctx-", "x-request-id"] {
+        for name in ["", "b", "accept", "user-agent", "x-b3-spanix", "ot-baggage", "uberctx", "x-request-id", "x-datadog"] {
             assert_eq!(Field::of(name.as_bytes()), None, "{name}");
         }
     }

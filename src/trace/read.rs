@@ -131,8 +131,9 @@ fn is_same_trace(one: &Context, other: &Context) -> bool {
 }
 
 impl Carried<'_> {
-    /// Whether the request has any header that carries trace context, in a format that is read or not.
+    /// Whether the request has any header that carries trace context, in a format that is read or not; baggage alone is none.
     pub(super) fn is_any(&self) -> bool {
-        Field::ALL.into_iter().any(|field| field.format().is_some() && self.lines.present().contains(field))
+        let is_baggage = |field: Field| field == Field::Baggage || field.is_formats_baggage();
+        Field::ALL.into_iter().any(|field| !is_baggage(field) && self.lines.present().contains(field))
     }
 }

@@ -143,21 +143,34 @@ pub struct OtMember<'a> {
     threshold: Option<Threshold>,
     randomness: Option<(Randomness, &'a [u8])>,
     others: Vec<&'a [u8]>,
+    /// A part breaks its grammar or stands twice.
+    unsound: bool,
 }
 
 impl<'a> OtMember<'a> {
     /// The member among those of a `tracestate`.
     #[must_use]
     pub fn find(state: &TraceState<'a>) -> Option<Self> {
-        state.members().find(|member| member.key() == OT).map(|member| Self::read(member.value()))
+        let mut members = state.members().filter(|member| member.key() == OT);
+        let mut member = Self::read(members.next()?.value());
+        member.unsound |= members.next().is_some();
+        Some(member)
     }
 
     fn read(value: &'a [u8]) -> Self {
         let mut member = Self::default();
         for part in value.split(|&byte| byte == b';') {
             match (part.strip_prefix(b"th:"), part.strip_prefix(b"rv:")) {
-                (Some(digits), _) => member.threshold = Threshold::decode(digits),
-                (_, Some(digits)) => member.randomness = Randomness::decode(digits).map(|randomness| (randomness, part)),
+                (Some(digits), _) => {
+                    member.unsound |= member.threshold.is_some();
+                    member.threshold = Threshold::decode(digits);
+                    member.unsound |= member.threshold.is_none();
+                }
+                (_, Some(digits)) => {
+                    member.unsound |= member.randomness.is_some();
+                    member.randomness = Randomness::decode(digits).map(|randomness| (randomness, part));
+                    member.unsound |= member.randomness.is_none();
+                }
                 _ if part.is_empty() => {}
                 _ => member.others.push(part),
             }
@@ -177,13 +190,22 @@ impl<'a> OtMember<'a> {
         self.threshold
     }
 
-    /// The member's value with this threshold, or without one; empty where nothing is left.
+    /// Whether every part keeps its grammar and stands once.
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        !self.unsound
+    }
+
+    /// The member's value with this threshold, or without one; empty where nothing is left. Where it would be longer than a value may be, parts
+    /// that nobody here knows go.
     #[must_use]
     pub fn encode_with(&self, threshold: Option<Threshold>) -> Vec<u8> {
         let threshold = threshold.and_then(Threshold::encode).map(|digits| format!("th:{digits}").into_bytes());
         let parts: Vec<&[u8]> =
             threshold.as_deref().into_iter().chain(self.randomness.map(|(_, part)| part)).chain(self.others.iter().copied()).collect();
-        parts.join(&b';')
+        let value = parts.join(&b';');
+        let known = parts.len().saturating_sub(self.others.len());
+        if value.len() <= MAX_VALUE { value } else { parts.get(..known).unwrap_or_default().join(&b';') }
     }
 }
 
@@ -240,7 +262,8 @@ impl Sampler {
         let recorded = |threshold| Decided { sampled: true, threshold: Some(threshold), by: DecidedBy::Probability };
         let Some(most) = max_per_second else { return recorded(root) };
         let second = monotonic / NANOSECONDS;
-        if second != self.second {
+        // A clock that steps back a little begins no second anew.
+        if second > self.second || self.second.saturating_sub(second) > STEP_BACK {
             let follows = second == self.second.saturating_add(1);
             *self = Self { second, candidates: 0, recorded: 0, expected: if follows { self.candidates } else { 0 } };
         }
@@ -256,6 +279,10 @@ impl Sampler {
 
 /// The key of OpenTelemetry's member.
 pub(super) const OT: &[u8] = b"ot";
+/// Bytes of a member's value (Trace Context section 3.3.1.3.2).
+const MAX_VALUE: usize = 256;
+/// Seconds.
+const STEP_BACK: u64 = 60;
 /// Randomness is below this.
 const RANGE: u64 = 1 << 56;
 /// More than 56 bits need.
@@ -334,6 +361,11 @@ mod tests {
             assert_eq!(member.randomness(trace_id).0, rv.unwrap_or(0xab_abab_abab_abab), "{value}");
             assert_eq!(String::from_utf8(member.encode_with(None)).unwrap(), without, "{value}");
         }
+        for (value, sound) in [("th:c;rv:0123456789abcd;p:1", true), ("", true), ("th:c;th:8", false), ("th:Z", false), ("rv:1", false)] {
+            assert_eq!(OtMember::read(value.as_bytes()).is_sound(), sound, "{value}");
+        }
+        let long = format!("rv:0123456789abcd;{}", "x".repeat(238));
+        assert_eq!(OtMember::read(long.as_bytes()).encode_with(Some(threshold("0.5"))), b"th:8;rv:0123456789abcd");
         let member = OtMember::read(b"p:8;rv:0123456789abcd");
         assert_eq!(member.encode_with(Some(threshold("0.5"))), b"th:8;rv:0123456789abcd;p:8");
         assert_eq!(OtMember::default().encode_with(Some(Threshold::NEVER)), b"");

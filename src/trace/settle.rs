@@ -146,13 +146,15 @@ impl Settler {
             baggage_dropped: 0,
             trace_response: rule.is_some_and(|rule| rule.trace_response),
         };
-        let caller = self.caller(rule, &mut facts, policy);
         let believed = rule.is_none_or(|rule| rule.context == Treatment::Continue);
+        // A policy that tells whom to believe vouches for what it reads, and for nothing else.
+        let unread = rule.is_none();
         let Ok(ids) = self.mint(carried, settled.outcome, inputs.entropy) else {
             if settled.outcome != Outcome::Rejected {
                 settled.outcome = Outcome::Unminted;
             }
-            write::leave(carried, believed, policy, edits);
+            let context = believed && carried.context.is_some();
+            write::leave(carried, Keeps { context, baggage: believed, unread }, policy, edits);
             return settled;
         };
         let honored = if rule.is_none_or(|rule| rule.honor_sampled) { carried.sampling } else { Sampling::Deferred };
@@ -166,11 +168,18 @@ impl Settler {
         let sent = ids.sent(settled.sampling.sampled);
         settled.sent = Some(sent);
         let own = OwnMembers {
-            ours: policy.member.as_ref().map(|_| self.our_member(sent, caller, policy, inputs.now)),
+            ours: policy.member.as_ref().map(|_| self.our_member(sent, rule, &mut facts, policy, inputs.now)),
             ot: ot_value(ot.as_ref(), carried, settled.sampling, policy),
         };
-        settled.baggage_dropped =
-            write::write(carried, sent, honored == Sampling::Debug, Keeps { context: goes_on, baggage: believed }, &own, policy, edits);
+        settled.baggage_dropped = write::write(
+            carried,
+            sent,
+            honored == Sampling::Debug,
+            Keeps { context: goes_on, baggage: believed, unread },
+            &own,
+            policy,
+            edits,
+        );
         settled
     }
 
@@ -203,12 +212,19 @@ impl Settler {
         pairs.observe(&context, sender.finish(), monotonic)
     }
 
-    /// Tells this caller from others in what we sign.
-    fn caller(&self, rule: Option<&TrustRule>, facts: &mut Facts<'_, '_>, policy: &TracePolicy) -> Option<CallerDigest> {
-        let mut digest = self.keys.as_ref()?.caller();
+    /// Tells this caller from others in what we sign: within this trace, lest its callers be followed from one trace to the next.
+    fn caller(
+        keys: &HopKeys,
+        trace_id: TraceId,
+        rule: Option<&TrustRule>,
+        facts: &mut Facts<'_, '_>,
+        policy: &TracePolicy,
+    ) -> CallerDigest {
+        let mut digest = keys.caller();
+        digest.part(&trace_id.to_bytes());
         digest.part(rule.map(|rule| rule.name.as_bytes()).unwrap_or_default());
         tell_caller(facts, policy, |part| digest.part(part));
-        Some(digest.finish())
+        digest.finish()
     }
 
     fn mint(&mut self, carried: &Carried<'_>, outcome: Outcome, entropy: &mut dyn Entropy) -> Result<Minted, EntropyUnavailable> {
@@ -251,9 +267,17 @@ impl Settler {
         if recorded_anyhow { RECORDED_REFUSAL } else { decided }
     }
 
-    fn our_member(&self, sent: TraceParent, caller: Option<CallerDigest>, policy: &TracePolicy, now: i64) -> Vec<u8> {
-        match (&self.keys, caller, &policy.signed_hop) {
-            (Some(keys), Some(caller), Some(hop)) => {
+    fn our_member(
+        &self,
+        sent: TraceParent,
+        rule: Option<&TrustRule>,
+        facts: &mut Facts<'_, '_>,
+        policy: &TracePolicy,
+        now: i64,
+    ) -> Vec<u8> {
+        match (&self.keys, &policy.signed_hop) {
+            (Some(keys), Some(hop)) => {
+                let caller = Self::caller(keys, sent.trace_id(), rule, facts, policy);
                 keys.sign(sent.trace_id(), sent.parent_id(), caller, seconds(now).saturating_add(hop.expires_after))
             }
             _ => sent.parent_id().encode().to_vec(),
@@ -266,8 +290,10 @@ impl Settler {
 pub(super) struct Keeps {
     /// Its trace context.
     pub(super) context: bool,
-    /// Its baggage, and whatever headers of formats that aren't read.
+    /// Its baggage.
     pub(super) baggage: bool,
+    /// Headers of formats that are neither read nor written.
+    pub(super) unread: bool,
 }
 
 struct Minted {
@@ -328,7 +354,7 @@ fn ot_value(ot: Option<&OtMember<'_>>, carried: &Carried<'_>, decided: Decided, 
     let unchanged = carried.sampling.sampled() == Some(decided.sampled) && policy.sampling.is_none();
     match ot {
         Some(_) if unchanged => None,
-        Some(ot) if ot.threshold() == decided.threshold => None,
+        Some(ot) if ot.threshold() == decided.threshold && ot.is_sound() => None,
         Some(ot) => Some(ot.encode_with(decided.threshold)),
         None => decided.threshold.map(|threshold| OtMember::default().encode_with(Some(threshold))),
     }

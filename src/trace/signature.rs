@@ -105,8 +105,10 @@ impl HopKeys {
     ///
     /// [`SecretUnavailable`] for the first that the host doesn't have.
     pub fn fetch(policy: &HopPolicy, secrets: &mut dyn Secrets) -> Result<Self, SecretUnavailable> {
-        let mut fetch =
-            |reference: &HopKeyReference| SecretKey::fetch(&reference.key, secrets).map(|key| HopKey::new(reference.id.clone(), &key));
+        let mut fetch = |reference: &HopKeyReference| {
+            let key = SecretKey::fetch(&reference.key, secrets)?;
+            HopKey::new(reference.id.clone(), &key).ok_or_else(|| SecretUnavailable::unfit(&reference.key))
+        };
         let active = fetch(&policy.active)?;
         Ok(Self { active, other: policy.other.as_ref().map(fetch).transpose()? })
     }
@@ -137,7 +139,8 @@ impl HopKeys {
         let (hop, key_id, expiry, mac) = parse(value.value())?;
         let key = [Some(&self.active), self.other.as_ref()].into_iter().flatten().find(|key| key.id.0.as_bytes() == key_id)?;
         key.over(trace_id, hop.parent_id, hop.caller, expiry).verify_truncated_left(&mac).ok()?;
-        (now < expiry).then_some(hop)
+        // A signature from the future is one that a clock gone back would let live on.
+        (now < expiry && expiry <= now.saturating_add(MAX_EXPIRY).saturating_add(CLOCK_SKEW)).then_some(hop)
     }
 }
 
@@ -157,10 +160,9 @@ impl DigestInParts {
 }
 
 impl HopKey {
-    fn new(id: KeyId, key: &SecretKey) -> Self {
-        // HMAC takes keys of any length, so this always keys it.
-        let mac = Hmac::new_from_slice(key.as_bytes()).unwrap_or_else(|_| Hmac::new(&Default::default()));
-        Self { id, mac }
+    /// `None` for a key that HMAC doesn't take.
+    fn new(id: KeyId, key: &SecretKey) -> Option<Self> {
+        Some(Self { id, mac: Hmac::new_from_slice(key.as_bytes()).ok()? })
     }
 
     fn over(&self, trace_id: TraceId, parent_id: SpanId, caller: CallerDigest, expiry: u64) -> Hmac<Sha256> {
@@ -185,19 +187,26 @@ impl fmt::Debug for HopKeys {
 
 /// What is signed, the key's id, the expiry and the MAC.
 fn parse(value: &[u8]) -> Option<(SignedHop, &[u8], u64, [u8; MAC_LENGTH])> {
+    let plain = |digits: &[u8]| digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     let mut fields = Fields::new(value, b'.');
     let mut next = || fields.next().map(|(_, field)| field);
-    let [version, key_id, parent_id, expiry, caller, mac] = [next()?, next()?, next()?, next()?, next()?, next()?];
+    let [version, key_id, parent_digits, expiry_digits, caller, mac] = [next()?, next()?, next()?, next()?, next()?, next()?];
     let (mut caller_bytes, mut mac_bytes) = ([0; 8], [0; MAC_LENGTH]);
     hex::decode_to_slice(caller, &mut caller_bytes).ok()?;
     hex::decode_to_slice(mac, &mut mac_bytes).ok()?;
-    let parent_id = SpanId::from_digits(parent_id).filter(|_| parent_id.len() == 16)?;
-    let expiry = std::str::from_utf8(expiry).ok().filter(|digits| matches!(digits.len(), 1..=16) && !digits.starts_with('+'))?;
+    let parent_id = SpanId::from_digits(parent_digits).filter(|_| parent_digits.len() == 16)?;
+    let expiry = std::str::from_utf8(expiry_digits).ok().filter(|digits| matches!(digits.len(), 1..=16))?;
     let expiry = u64::from_str_radix(expiry, 16).ok()?;
-    let whole = version == b"1" && next().is_none();
+    // One spelling only.
+    let whole = version == b"1" && next().is_none() && [parent_digits, expiry_digits, caller, mac].into_iter().all(plain);
+    let whole = whole && !expiry_digits.starts_with(b"0");
     whole.then_some((SignedHop { parent_id, caller: CallerDigest(caller_bytes) }, key_id, expiry, mac_bytes))
 }
 
+/// Seconds that a signature is good for at most.
+pub const MAX_EXPIRY: u64 = 3600;
+/// Seconds that the clock of another gateway may be ahead of ours.
+const CLOCK_SKEW: u64 = 300;
 /// 128 bits.
 const MAC_LENGTH: usize = 16;
 /// Keep what is signed for one purpose from counting for another.
@@ -262,6 +271,8 @@ mod tests {
         assert_eq!(verify(&keys, &state, trace_id, NOW), hop);
         assert_eq!(verify(&keys, &[b"a=1,", &state[..], b",b=2"].concat(), trace_id, NOW + 29), hop, "services may put theirs first");
         assert_eq!(verify(&keys, &state, trace_id, NOW + 30), None, "expired");
+        assert_eq!(verify(&keys, &state, trace_id, NOW - 7200), None, "from the future");
+        assert_eq!(verify(&keys, &state, trace_id, 0), None, "no clock, no trust");
         assert_eq!(verify(&keys, &state, TraceId::from_bytes([0xac; 16]).unwrap(), NOW), None, "another trace");
         assert_eq!(verify(&keys, &[&state[..], b",", &state].concat(), trace_id, NOW), None, "twice is once too many");
         assert_eq!(verify(&keys, b"tgate=cdcdcdcdcdcdcdcd", trace_id, NOW), None, "unsigned");
@@ -273,7 +284,7 @@ mod tests {
         let keys = keys(("k1", 1), None);
         let state = signed(&keys);
         for at in b"tgate=".len()..state.len() {
-            for byte in [b'0', b'1', b'a', b'.', b'k', b'2'] {
+            for byte in [b'0', b'1', b'a', b'A', b'C', b'E', b'.', b'k', b'2'] {
                 let mut forged = state.clone();
                 forged[at] = byte;
                 let same = forged == state;

@@ -345,8 +345,19 @@ fn principals_are_treated_as_the_first_rule_that_matches_says() {
     ]);
     let mut edge = Edge::new(TracePolicy { trust, ..policy(Some("tgate")) });
     let not_sampled = PARENT.replace("-01", "-00");
-    let carried = [("traceparent", not_sampled.as_str()), ("tracestate", "a=1"), ("baggage", "k=v"), ("b3", "0"), ("uberctx-a", "b")];
-    let unread = ["b3: 0", "baggage: k=v"].map(str::to_owned).to_vec();
+    let carried = [
+        ("traceparent", not_sampled.as_str()),
+        ("tracestate", "a=1"),
+        ("baggage", "k=v"),
+        ("b3", "0"),
+        ("uberctx-a", "b"),
+        ("uberctx-", "c"),
+        ("jaeger-debug-id", "1"),
+        ("Jaeger-Baggage", "a=b"),
+        ("x-datadog-trace-id", "7"),
+        ("SENTRY-trace", "8"),
+        ("x-request-id", "9"),
+    ];
     let mut check = |peer: &[(PeerFact, &str)], route, outcome, goes_on: bool, flags: u8| {
         edge.peer = peer.iter().map(|(fact, value)| (*fact, (*value).to_owned())).collect();
         edge.route = route;
@@ -355,9 +366,9 @@ fn principals_are_treated_as_the_first_rule_that_matches_says() {
         let sent = settled.sent.unwrap();
         assert_eq!((sent.trace_id().to_string() == TRACE, sent.flags().bits()), (goes_on, flags), "{peer:?}");
         let state = format!("tracestate: tgate={}{}", sent.parent_id(), if goes_on { ",a=1" } else { "" });
-        let kept = if goes_on { unread.clone() } else { Vec::new() };
-        let expected =
-            [kept, vec![format!("traceparent: {sent}"), state], if goes_on { vec!["uberctx-a: b".to_owned()] } else { vec![] }].concat();
+        // Of formats that aren't read nothing passes, whoever calls: a policy that tells callers apart vouches for what it reads.
+        let kept = if goes_on { vec!["baggage: k=v".to_owned()] } else { Vec::new() };
+        let expected = [kept, vec![format!("traceparent: {sent}"), state, "x-request-id: 9".to_owned()]].concat();
         if outcome != Outcome::Rejected {
             assert_eq!(shown(&upstream), expected, "{peer:?}");
         }
@@ -383,6 +394,7 @@ fn principals_are_treated_as_the_first_rule_that_matches_says() {
         (vec![("tracestate", "a=1")], Outcome::Rejected),
         (vec![("b3", "0")], Outcome::Rejected),
         (vec![("request-id", "|a.")], Outcome::Rejected),
+        (vec![("x-datadog-trace-id", "7")], Outcome::Rejected),
     ] {
         assert_eq!(edge.send(&lines, &mut counting).0.outcome, outcome, "{lines:?}");
     }
@@ -483,4 +495,41 @@ fn routes_bounds_and_refusals_have_their_say_about_recording() {
     assert_eq!(decided(&mut edge, &[("traceparent", PARENT)]), (true, DecidedBy::Parent), "whom we honor isn't bounded");
     edge.now = 1_000_000_000;
     assert_eq!(decided(&mut edge, &[("b3", "0")]), (true, DecidedBy::Probability), "b3 isn't read here");
+}
+
+#[test]
+fn without_trust_rules_what_is_not_read_passes_and_an_allow_list_holds_all_the_same() {
+    let lines = [
+        ("traceparent", PARENT),
+        ("x-datadog-trace-id", "7"),
+        ("b3", "garbage"),
+        ("uberctx-a", "1"),
+        ("jaeger-baggage", "a=1"),
+        ("correlation-context", "a=1"),
+    ];
+    let passed = shown(&upstream(&lines, &policy(None), &mut counting).1);
+    assert_eq!(passed.len(), lines.len(), "{passed:?}");
+    let stripping = TracePolicy { baggage: BaggagePolicy { allow: Some([].into()) }, ..policy(None) };
+    let mut none = |_: &mut [u8]| Err(EntropyUnavailable);
+    for entropy in [&mut counting as &mut dyn Entropy, &mut none] {
+        let names: Vec<String> = upstream(&lines, &stripping, entropy).1.into_keys().collect();
+        assert_eq!(names, ["b3", "traceparent", "x-datadog-trace-id"]);
+    }
+    let jaeger = TracePolicy { extract: vec![Format::Jaeger], inject: vec![Format::Jaeger], ..stripping };
+    let lines = [("uber-trace-id", "a:b:0:1"), ("uberctx-a", "1"), ("jaeger-debug-id", "1")];
+    for entropy in [&mut counting as &mut dyn Entropy, &mut none] {
+        let names: Vec<String> = upstream(&lines, &jaeger, entropy).1.into_keys().collect();
+        assert!(!names.contains(&"uberctx-a".to_owned()) && names.contains(&"uber-trace-id".to_owned()), "{names:?}");
+    }
+}
+
+#[test]
+fn half_a_trace_id_of_zeros_is_not_written_where_it_would_be_none() {
+    let parent = "00-0af7651916cd43dd0000000000000000-b7ad6b7169203331-01";
+    let (_, upstream) = upstream(
+        &[("traceparent", parent), ("ot-tracer-traceid", "1")],
+        &formats(&[Format::TraceContext], &[Format::OtTrace, Format::OtSpanContext, Format::B3]),
+        &mut counting,
+    );
+    assert_eq!(shown(&upstream), ["b3: 0af7651916cd43dd0000000000000000-0102030405060708-1"]);
 }

@@ -47,24 +47,26 @@ pub(super) fn write(
         }
     }
     let (names, dropped) = if keeps.baggage { write_baggage(carried, policy, &mut written, edits) } else { (Vec::new(), 0) };
-    remove(carried, written, &names, |format| !keeps.baggage || policy.handles(format), edits);
+    remove(carried, written, &names, keeps, policy, edits);
     dropped
 }
 
 /// Removes what can't go on from a request whose context passes as it came: everything but the carrier that is believed.
-pub(super) fn leave(carried: &Carried<'_>, keeps: bool, policy: &TracePolicy, edits: &mut HeaderEdits) {
+pub(super) fn leave(carried: &Carried<'_>, keeps: Keeps, policy: &TracePolicy, edits: &mut HeaderEdits) {
     let mut kept = FieldSet::default();
-    let believed = carried.context.filter(|_| keeps).map(|(format, _)| format);
+    let believed = carried.context.filter(|_| keeps.context).map(|(format, _)| format);
     for field in Field::ALL {
         let malformed = field == Field::TraceState && matches!(carried.state, CarriedState::Unread | CarriedState::Malformed(_));
-        if (field.format() == believed && believed.is_some() && !malformed) || (field == Field::Baggage && keeps) {
+        let unlisted = field.is_formats_baggage() && policy.baggage.allow.is_some();
+        let carries = field.format() == believed && believed.is_some() && !malformed && !unlisted;
+        if carries || (field == Field::Baggage && keeps.baggage) {
             kept.insert(field);
         }
     }
-    if keeps && carried.lines.present().contains(Field::Baggage) {
+    if keeps.baggage && carried.lines.present().contains(Field::Baggage) {
         Baggage::read(&carried.lines, None, &policy.baggage).write(&carried.lines, edits);
     }
-    remove(carried, kept, &[], |format| !keeps || policy.handles(format), edits);
+    remove(carried, kept, &[], keeps, policy, edits);
 }
 
 fn write_format(format: Format, sent: TraceParent, debug: bool, written: &mut FieldSet, edits: &mut HeaderEdits) {
@@ -76,6 +78,8 @@ fn write_format(format: Format, sent: TraceParent, debug: bool, written: &mut Fi
         written.insert(field);
     };
     match format {
+        // These two know the right half of a trace-id only, and no zeros.
+        Format::OtTrace | Format::OtSpanContext if context.trace_id.low() == [0; 8] => {}
         Format::TraceContext => {}
         Format::B3 => put(Field::B3, B3::Context(context).encode()),
         Format::B3Multi => B3Multi(context).encode().into_iter().flatten().for_each(|(field, value)| put(field, value)),
@@ -133,17 +137,17 @@ fn write_baggage(carried: &Carried<'_>, policy: &TracePolicy, written: &mut Fiel
     (names, baggage.dropped())
 }
 
-/// Removes the fields that are there, aren't `kept` and are of a format that `goes`, or are baggage; of those with many names all but `names`.
-fn remove(carried: &Carried<'_>, kept: FieldSet, names: &[String], goes: impl Fn(Format) -> bool, edits: &mut HeaderEdits) {
+/// Removes the fields that are there, aren't `kept` and don't pass unread; of those with many names all but `names`.
+fn remove(carried: &Carried<'_>, kept: FieldSet, names: &[String], keeps: Keeps, policy: &TracePolicy, edits: &mut HeaderEdits) {
     let present = carried.lines.present();
     if present.is_empty() {
         return;
     }
     for field in Field::ALL {
-        if !present.contains(field) || kept.contains(field) || !field.format().is_none_or(&goes) {
+        if !present.contains(field) || kept.contains(field) || passes_unread(field, keeps, policy) {
             continue;
         }
-        if field.prefix().is_none() {
+        if !field.has_many_names() {
             if !names.iter().any(|name| name == field.name()) {
                 edits.remove(field.name());
             }
@@ -154,5 +158,15 @@ fn remove(carried: &Carried<'_>, kept: FieldSet, names: &[String], goes: impl Fn
         stale.sort_unstable();
         stale.dedup();
         stale.into_iter().for_each(|name| edits.remove(name));
+    }
+}
+
+/// Whether a field is none of the policy's business.
+fn passes_unread(field: Field, keeps: Keeps, policy: &TracePolicy) -> bool {
+    match field.format() {
+        _ if field == Field::Baggage => false,
+        _ if field.is_formats_baggage() && policy.baggage.allow.is_some() => false,
+        Some(format) => keeps.unread && !policy.handles(format),
+        None => keeps.unread,
     }
 }

@@ -12,7 +12,7 @@ use super::id::{SpanId, TraceId};
 /// pair            = "Root=1-" 8HEXDIG "-" 24HEXDIG / "Parent=" 16HEXDIG / "Sampled=" ( "0" / "1" / "?" )
 /// ```
 ///
-/// `Sampled=?`, or any other value of it, leaves the decision open. The first 8 digits of a root are a time, the others random.
+/// A root alone is what AWS's load balancers write: the trace, and no span of it. `Sampled=?`, or any other value of it, leaves the decision open. The first 8 digits of a root are a time, the others random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct XRayTraceId(
     /// What it says.
@@ -41,8 +41,7 @@ impl TryFrom<&[u8]> for XRayTraceId {
         }
         let missing = |expected| InvalidCarrier { offset: value.len(), expected };
         let trace_id = root.ok_or(missing("a `Root`"))?;
-        let span_id = parent.ok_or(missing("a `Parent`"))?;
-        Ok(Self(Context { trace_id, span_id: Some(span_id), sampling: sampling.unwrap_or(Sampling::Deferred) }))
+        Ok(Self(Context { trace_id, span_id: parent, sampling: sampling.unwrap_or(Sampling::Deferred) }))
     }
 }
 
@@ -62,8 +61,14 @@ impl XRayTraceId {
             Sampling::Denied => b"0",
             Sampling::Accepted | Sampling::Debug => b"1",
         };
-        let parent = span_id.map(SpanId::encode).unwrap_or_default();
-        [b"Root=1-", time, b"-", random, b";Parent=", &parent, b";Sampled=", sampled].concat()
+        let mut value = [b"Root=1-", time, b"-", random].concat();
+        if let Some(parent) = span_id {
+            value.extend(b";Parent=");
+            value.extend(parent.encode());
+        }
+        value.extend(b";Sampled=");
+        value.extend(sampled);
+        value
     }
 }
 
@@ -122,6 +127,8 @@ mod tests {
             let read = XRayTraceId::try_from(value.as_bytes()).map(|read| String::from_utf8(read.encode()).unwrap());
             assert_eq!(read, Ok(format!("{FULL};Sampled={sampled}")), "{value}");
         }
+        let alone = XRayTraceId::try_from(&FULL.as_bytes()[..40]).unwrap();
+        assert_eq!((alone.0.span_id, alone.encode()), (None, format!("{};Sampled=?", &FULL[..40]).into_bytes()));
     }
 
     #[test]
@@ -140,7 +147,6 @@ mod tests {
             (format!("{root};;Parent=1234567890abcdef"), 41),
             (format!("{root};{root};Parent=1234567890abcdef"), 41),
             (format!("{root};Sampled=1;Sampled=0"), 51),
-            (root.to_owned(), 40),
             ("Parent=1234567890abcdef;Sampled=1".to_owned(), 33),
             ("Sampled=1".to_owned(), 9),
         ] {

@@ -106,7 +106,14 @@ fn a_field_that_stands_twice_is_gone_before_a_schema_sees_it() {
 fn is_beyond_a_schema(finding: &Finding) -> bool {
     match &finding.problem {
         Problem::Expected { expected, found } => {
-            ["a name of its own", "whole seconds from 1s to 1h"].contains(&expected.as_ref())
+            [
+                "a name of its own",
+                "whole seconds from 1s to 1h",
+                "a prefix that goes past the authority: with a `/` behind it",
+                "a suffix with its leading dot, such as .shop.example",
+                "`exact` or `suffix`: a name's owner is told by its end",
+            ]
+            .contains(&expected.as_ref())
                 || (expected.starts_with("a whole number") && found.ends_with(".0"))
         }
         Problem::Invalid(message) => {
@@ -232,7 +239,10 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected `trace.tracestate.member` beside",
     "expected a name in `secrets`",
     "expected the name of a route",
-    "expected two keys with ids of their own",
+    "expected two keys with ids and secrets of their own",
+    "expected `tracecontext` in",
+    "expected a key of at most 32 bytes",
+    "expected `trace.sampling` beside",
     "expected a `when`",
     "expected the last rule without `when`",
     "expected a network",

@@ -48,10 +48,19 @@ pub(in crate::config) enum Peer {
     UriSan(Text),
     /// Its first DNS subject alternative name, in any case.
     DnsSan(Text),
-    /// Its subject: `CN=orders,O=Shop`.
-    Subject(Text),
+    /// Its whole subject: `CN=orders,O=Shop`. Parts of it can't be told apart by their text.
+    Subject(Whole),
     /// The SHA-256 digest of all of it: 64 hexadecimal digits.
     Sha256(#[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[0-9A-Fa-f]{64}$")))] String),
+}
+
+/// The one way to match a text of parts.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Whole {
+    /// It is this.
+    Exact(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] String),
 }
 
 /// One way to match a text.
@@ -128,9 +137,24 @@ impl Decode for Name {
 impl Decode for Peer {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         match place.choice(&["uri_san", "dns_san", "subject", "sha256"], findings)? {
-            ("uri_san", place) => Text::decode(place, findings).map(Self::UriSan),
-            ("dns_san", place) => Text::decode(place, findings).map(Self::DnsSan),
-            ("subject", place) => Text::decode(place, findings).map(Self::Subject),
+            ("uri_san", place) => match Text::decode(place.clone(), findings)? {
+                // `spiffe://shop.example` also begins `spiffe://shop.example.evil.example/`.
+                Text::Prefix(text) if text.split_once("://").is_some_and(|(_, rest)| !rest.contains('/')) => {
+                    place.expected("a prefix that goes past the authority: with a `/` behind it", findings)
+                }
+                text => Some(Self::UriSan(text)),
+            },
+            ("dns_san", place) => match Text::decode(place.clone(), findings)? {
+                Text::Suffix(text) if !text.starts_with('.') => {
+                    place.expected("a suffix with its leading dot, such as .shop.example", findings)
+                }
+                Text::Prefix(_) => place.expected("`exact` or `suffix`: a name's owner is told by its end", findings),
+                text => Some(Self::DnsSan(text)),
+            },
+            ("subject", place) => {
+                let (_, place) = place.choice(&["exact"], findings)?;
+                place.name(findings).map(Whole::Exact).map(Self::Subject)
+            }
             (_, place) => {
                 let digits = place.text(findings)?;
                 let sound = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -10,9 +10,9 @@ use super::super::finding::{Findings, Problem};
 use super::super::number::{Duration, Probability};
 #[cfg(feature = "schema")]
 use super::super::schema;
-use super::condition::{Condition, Name};
+use super::condition::Condition;
 use super::{ClientCertificates, Document};
-use crate::trace::{KeyId, MemberKey, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT};
+use crate::trace::{KeyId, MemberKey, SIGNED_HOP_MAX_EXPIRY, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT, is_baggage_key};
 
 /// What becomes of trace context: W3C Trace Context Level 2 and its predecessors.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -55,7 +55,7 @@ pub(in crate::config) struct Propagation {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(in crate::config) struct Baggage {
     /// The only keys that go on, in their own case; an empty list strips it all. By default every key goes on.
-    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", inner(length(min = 1))))]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>", inner(regex(pattern = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) allow: Option<Vec<String>>,
 }
@@ -149,8 +149,9 @@ pub(in crate::config) struct TrustRule {
     /// Required: what becomes of its context.
     pub(in crate::config) context: Treatment,
     /// Whether its decision about recording counts. By default it does where the context goes on.
-    #[cfg_attr(feature = "schema", schemars(default))]
-    pub(in crate::config) sampled: Sampled,
+    #[cfg_attr(feature = "schema", schemars(with = "Sampled", default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) sampled: Option<Sampled>,
     /// Whether responses carry `traceresponse`. Default: `false`.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(in crate::config) traceresponse: bool,
@@ -172,12 +173,11 @@ pub(in crate::config) enum Treatment {
 }
 
 /// Whether a caller's decision about recording counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum Sampled {
     /// It does.
-    #[default]
     Honor,
     /// It doesn't: `trace.sampling` decides.
     Ignore,
@@ -229,6 +229,22 @@ pub(in crate::config) enum AlwaysRecord {
 impl Trace {
     /// Reports what doesn't go together with the rest of the document. `place` is this section's.
     pub(super) fn check_against(&self, document: &Document, place: &Place<'_>, findings: &mut Findings) {
+        let propagation = &self.propagation;
+        let mut wrong = |names: &[&str], text: &str| place.descend(names).report::<()>(Problem::Invalid(text.to_owned()), findings);
+        if self.tracestate.member.is_some() && !propagation.inject.contains(&Format::TraceContext) {
+            wrong(
+                &["tracestate", "member"],
+                "expected `tracecontext` in `trace.propagation.inject` beside a `member`, which would never be written",
+            );
+        }
+        if self.signed_hop.is_some()
+            && self.tracestate.member.as_ref().is_some_and(|member| member.value.as_bytes().len() > MAX_SIGNED_MEMBER)
+        {
+            wrong(
+                &["tracestate", "member"],
+                "expected a key of at most 32 bytes beside `signed_hop`: longer members are the first to be cut",
+            );
+        }
         if let Some(hop) = &self.signed_hop {
             for (name, key) in [("active", Some(&hop.active)), ("other", hop.other.as_ref())] {
                 if let Some(key) = key.filter(|key| !document.secrets.contains_key(&key.key.secret)) {
@@ -249,7 +265,14 @@ impl Trace {
                         .to_owned(),
                 );
             }
-            if self.signed_hop.is_none() && condition.has(&mut |one| matches!(one, Condition::SignedHop(_))) {
+            let has_hop = condition.has(&mut |one| matches!(one, Condition::SignedHop(_)));
+            if has_hop && !propagation.extract.contains(&Format::TraceContext) {
+                report(
+                    "expected `tracecontext` in `trace.propagation.extract` beside a `signed_hop` to match, which would never be read"
+                        .to_owned(),
+                );
+            }
+            if has_hop && self.signed_hop.is_none() {
                 report("expected `trace.signed_hop` beside a `signed_hop` to match, found none".to_owned());
             }
             condition.has(&mut |one| {
@@ -336,9 +359,22 @@ impl Decode for Format {
 impl Decode for Baggage {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
-        let allow = fields.maybe("allow", findings, |place, findings| place.list::<Name>(findings));
+        let allow = fields.maybe("allow", findings, |place, findings| place.list::<BaggageKey>(findings));
         fields.finish(findings);
-        Some(Self { allow: allow?.map(|names| names.into_iter().map(|Name(name)| name).collect()) })
+        Some(Self { allow: allow?.map(|keys| keys.into_iter().map(|BaggageKey(key)| key).collect()) })
+    }
+}
+
+struct BaggageKey(String);
+
+impl Decode for BaggageKey {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let key = place.text(findings)?;
+        if is_baggage_key(key.as_bytes()) {
+            Some(Self(key.to_owned()))
+        } else {
+            place.expected("a key of baggage: letters, digits and !#$%&'*+-.^_`|~", findings)
+        }
     }
 }
 
@@ -371,13 +407,19 @@ impl Decode for SignedHop {
         let expires_after = fields.maybe("expires_after", findings, |place, findings| {
             let leaf: Leaf<Duration> = Leaf::decode(place.clone(), findings)?;
             let seconds = leaf.value.whole_seconds();
-            let sound = seconds.is_some_and(|seconds| (1..=MAX_EXPIRY).contains(&seconds));
+            let sound = seconds.is_some_and(|seconds| (1..=SIGNED_HOP_MAX_EXPIRY).contains(&seconds));
             if sound { Some(leaf) } else { place.expected("whole seconds from 1s to 1h", findings) }
         });
         fields.finish(findings);
         let (active, other) = (active?, other?);
-        if other.as_ref().is_some_and(|other| other.id.value == active.id.value) {
-            return place.report(Problem::Invalid("expected two keys with ids of their own, found one id".to_owned()), findings);
+        let same = |what: &str| Problem::Invalid(format!("expected two keys with ids and secrets of their own, found one {what}"));
+        if let Some(other) = &other {
+            if other.id.value == active.id.value {
+                return place.report(same("id"), findings);
+            }
+            if other.key.secret == active.key.secret {
+                return place.report(same("secret"), findings);
+            }
         }
         Some(Self { active, other, expires_after: expires_after?.or_else(|| Leaf::of(DEFAULT_EXPIRY))? })
     }
@@ -444,7 +486,7 @@ impl Decode for TrustRule {
         fields.finish(findings);
         let context = context?;
         let default = if context == Treatment::Continue { Sampled::Honor } else { Sampled::Ignore };
-        let (sampled, traceresponse) = (sampled?.unwrap_or(default), traceresponse?.unwrap_or_default());
+        let (sampled, traceresponse) = (sampled?.or(Some(default)), traceresponse?.unwrap_or_default());
         Some(Self { name: name?, when: when?, context, sampled, traceresponse })
     }
 }
@@ -508,5 +550,5 @@ const MAX_TRUST_RULES: u64 = 64;
 const MAX_PER_SECOND: u64 = 1_000_000;
 /// Longer than any chain of calls.
 const DEFAULT_EXPIRY: &str = "30s";
-/// Seconds: what is presented again for longer than that is no hop.
-const MAX_EXPIRY: u64 = 3600;
+/// Bytes of a key whose signed member is still short enough to be among the last that are cut.
+const MAX_SIGNED_MEMBER: usize = 32;
