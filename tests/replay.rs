@@ -9,6 +9,8 @@ mod agreement;
 mod find;
 #[path = "replay/html.rs"]
 mod html;
+#[path = "replay/sampling.rs"]
+mod sampling;
 #[path = "replay/secrets.rs"]
 mod secrets;
 #[path = "replay/survival.rs"]
@@ -180,7 +182,8 @@ fn json_has_every_field_and_the_same_bytes_every_time() {
     }
     let summary = summary(&lines);
     let expected = json!({"exchanges": 2400, "admitted": 2350, "refused": 50, "agreed": 2077, "differed": 0, "undecidable": 323, "malformed": 0,
-        "policy_fingerprint": summary["policy_fingerprint"], "module_version": tracegate::VERSION, "seed": 0, "trust": summary["trust"]});
+        "policy_fingerprint": summary["policy_fingerprint"], "module_version": tracegate::VERSION, "seed": 0, "trust": summary["trust"],
+        "sampling": summary["sampling"]});
     assert_eq!(summary, &expected);
     assert_eq!(summary["policy_fingerprint"].as_str().unwrap().len(), 16);
 }

@@ -30,7 +30,12 @@ impl Cell {
 
     /// A number.
     pub(crate) fn number(number: u64) -> Self {
-        Self { text: number.to_string(), style: Style::Plain, is_number: true }
+        Self::figure(number.to_string())
+    }
+
+    /// A number that is told in another way, as with a unit: it stands as numbers do and is never cut.
+    pub(crate) fn figure(text: impl Into<String>) -> Self {
+        Self { text: text.into(), style: Style::Plain, is_number: true }
     }
 
     /// The same, in a style.
@@ -95,6 +100,10 @@ fn write_row(out: &mut impl fmt::Write, look: Look, row: &[Cell], widths: &[usiz
         let text = if cell.is_number { format!("{text:>width$}") } else { format!("{text:<width$}") };
         write!(out, "{}  ", look.styled(cell.style, &text))?;
         begin += width + 2;
+    }
+    if last.is_number {
+        let width = widths.last().copied().unwrap_or(0);
+        return writeln!(out, "{}", look.styled(last.style, &format!("{:>width$}", last.text)));
     }
     for (index, line) in wrapped(&last.text, widths.last().copied().unwrap_or(0)).iter().enumerate() {
         let indent = if index == 0 { 0 } else { begin };

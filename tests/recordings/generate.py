@@ -71,6 +71,51 @@ TRACES = [
 # The sample policy's trust rules: the last address of each, what becomes of valid context, and the principal.
 PRINCIPALS = [(127, "continued", "own-services"), (191, "linked", "partners"), (255, "restarted", "internet")]
 
+# Settings for sampling of which the outcome is known: whether all is recorded that no caller decides about, or nothing.
+SETTINGS = {"probability_1": True, "probability_0": False}
+SPANS = ["by_parent", "by_probability", "refused", "errors", "estimated_bytes"]
+
+
+def field(number, content):
+    """A protobuf field: text or bytes with their length, or a small number."""
+    if isinstance(content, int):
+        return bytes([number << 3]) + varint(content)
+    content = content.encode() if isinstance(content, str) else content
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+
+def varint(number):
+    low, rest = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+def span(method, path, status, operation, source, principal_fate):
+    """A server span of OTLP, as OpenTelemetry's conventions for HTTP ask, among those of a batch; only its length matters."""
+    attributes = {
+        "http.request.method": method,
+        "url.path": path.split("?")[0],
+        "url.scheme": "https",
+        "http.response.status_code": status,
+        "server.address": HOST,
+        "client.address": source,
+    }
+    name = method
+    if operation is not None:
+        attributes["http.route"] = operation
+        name += " " + operation
+    fixed = lambda number: bytes([number << 3 | 1]) + bytes(8)
+    content = field(1, bytes(16)) + field(2, bytes(8)) + field(5, name) + field(6, 2) + fixed(7) + fixed(8)
+    if principal_fate == "continued":
+        content += field(4, bytes(8))
+    if principal_fate == "linked":
+        content += field(13, field(1, bytes(16)) + field(2, bytes(8)))
+    if status >= 500:
+        attributes["error.type"] = str(status)
+        content += field(15, field(3, 2))
+    for key, value in attributes.items():
+        content += field(9, field(1, key) + field(2, field(3 if isinstance(value, int) else 1, value)))
+    return field(2, content)
+
 
 class Generator:
     def __init__(self, seed):
@@ -82,6 +127,8 @@ class Generator:
         self.undecidable = collections.Counter()
         self.principals = {name: collections.Counter() for _, _, name in PRINCIPALS}
         self.sent = []
+        # What is recorded whatever is drawn: at probability 1, and at 0.
+        self.sampling = {setting: collections.Counter() for setting in SETTINGS}
         self.stolen = f"00-{self.hex(32)}-{self.hex(16)}-01"
 
     def below(self, limit):
@@ -154,6 +201,7 @@ class Generator:
         if self.random.random() * 100 < UNKNOWN_SHARE:
             method, path = UNKNOWN[self.below(len(UNKNOWN))].split()
             self.count(HOST, refused=True, goes_on=goes_on, undecidable=None)
+            self.sample(source, headers, valid, method, path, 404, None)
             overhead = 1 + self.below(3)
             properties = {
                 "method": method,
@@ -179,6 +227,8 @@ class Generator:
             overhead = 1 + self.below(4)
             backend_time = 0 if backend_code is None else 8 + int(self.random.expovariate(1 / 60))
             duration, successful = overhead + backend_time, code < 400
+            operation = template.split("?")[0].replace("/", "-").replace(" ", "").replace("{", "").replace("}", "").lower()
+            self.sample(source, headers, valid, method, path, 200 if backend_code is None else backend_code, operation)
             url = path
             if error is None and self.random.random() < 0.03:
                 url += ("&" if "?" in path else "?") + f"subscription-key={self.hex(32)}"
@@ -192,7 +242,7 @@ class Generator:
                 "backendTime": backend_time,
                 "requestSize": 200 + self.below(900),
                 "apiId": api,
-                "operationId": template.split("?")[0].replace("/", "-").replace(" ", "").replace("{", "").replace("}", "").lower(),
+                "operationId": operation,
                 "apimSubscriptionId": f"sub-{self.below(12):02d}",
                 "clientProtocol": "HTTP/1.1",
                 "backendProtocol": "HTTP/1.1",
@@ -220,6 +270,24 @@ class Generator:
         principal, fate = next((name, fate) for last, fate, name in PRINCIPALS if source <= last)
         self.principals[principal][fate if valid else "restarted"] += 1
         return valid and fate == "continued"
+
+    def sample(self, source, headers, valid, method, path, status, operation):
+        """Counts the span that is recorded at probability 1, and at 0. Only own services' valid context says whether one is."""
+        fate = next(fate for last, fate, _ in PRINCIPALS if source <= last) if valid else None
+        sampled = bool(int(headers["traceparent"][53:55], 16) & 1) if fate == "continued" else None
+        size = len(span(method, path, status, operation, f"203.0.113.{source}", fate))
+        for setting, draws in SETTINGS.items():
+            if sampled:
+                reason = "by_parent"
+            elif operation is None:
+                reason = "refused"
+            elif sampled is None and draws:
+                reason = "by_probability"
+            elif status >= 500:
+                reason = "errors"
+            else:
+                continue
+            self.sampling[setting].update({reason: 1, "estimated_bytes": size})
 
     def signs(self):
         """Signs of spoofed context: what is no valid carrier, and pairs that another address sent a minute ago or less."""
@@ -270,6 +338,7 @@ def main():
         "undecidable": dict(sorted(generator.undecidable.items())),
         "by_principal": {name: {fate: row[fate] for fate in ["continued", "linked", "restarted"]} for name, row in generator.principals.items()},
         "signs": generator.signs(),
+        "sampling": {setting: {name: row[name] for name in SPANS} for setting, row in generator.sampling.items()},
     }
     written = {"sample.ndjson": "\n".join(lines) + "\n", "sample.expected.json": json.dumps(expected, indent=2) + "\n"}
     for name, text in written.items():

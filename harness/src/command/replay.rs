@@ -205,6 +205,9 @@ impl Replay {
         let by = [self.by.unwrap_or_default()];
         let by = if self.format == Format::Html { By::value_variants() } else { &by };
         let mut report = Report::new(by, name);
+        if against.is_none() && self.find.is_empty() {
+            report.compare_sampling(&side.policy, self.seed);
+        }
         let redactor = Redactor::new(self.seed);
         let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, format: self.format, look: self.look() };
         let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, out)?;

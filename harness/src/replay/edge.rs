@@ -55,7 +55,7 @@ impl<'m> Edge<'m> {
     ///
     /// When the module traps.
     pub fn decide(&mut self, recorded: &Recorded) -> Result<Decided> {
-        self.proxy.vm_mut().set_clock(i64::try_from(recorded.time.as_nanosecond()).unwrap_or(i64::MAX));
+        self.proxy.vm_mut().set_clock(clock(recorded));
         self.proxy.world_mut().response = response(recorded);
         let request = Request { message: Message::request(head(recorded)), facts: Arc::new(facts(recorded)), ..Request::default() };
         let Finished { upstream, response, details } = self.proxy.exchange(request);
@@ -87,6 +87,11 @@ impl<'m> Edge<'m> {
     }
 }
 
+/// The wall clock, in nanoseconds.
+pub(super) fn clock(recorded: &Recorded) -> i64 {
+    i64::try_from(recorded.time.as_nanosecond()).unwrap_or(i64::MAX)
+}
+
 fn response(recorded: &Recorded) -> Message {
     let mut head = recorded.response.headers.clone();
     head.add(b":status", recorded.response.status.to_string().as_bytes());
@@ -94,7 +99,7 @@ fn response(recorded: &Recorded) -> Message {
 }
 
 /// What the gateway knew of the client. A certificate that it hadn't verified is none.
-fn facts(recorded: &Recorded) -> Facts {
+pub(super) fn facts(recorded: &Recorded) -> Facts {
     let Caller { address, certificate, .. } = &recorded.caller;
     let address = address.as_ref().and_then(|address| network::address(address.as_bytes())).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let tls = certificate.as_ref().filter(|certificate| certificate.verified).map(|certificate| Tls {

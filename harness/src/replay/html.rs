@@ -7,9 +7,11 @@ use std::fmt::{self, Write};
 use super::columns::Columns;
 use super::found::Found;
 use super::report::{Report, Rows};
+use super::sampling::Sampling;
+use super::spans::human;
 use super::summary::Summary;
 use super::survival::Survivals;
-use super::text::{KINDS, SHADOWED, SURVIVAL, UNSAID, differed, found};
+use super::text::{KINDS, SAMPLING, SHADOWED, SURVIVAL, UNSAID, differed, found};
 use super::trust;
 use super::{Replayed, Totals};
 use crate::Redactor;
@@ -56,6 +58,7 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         write_rows(out, trust::HEADING, &trust::COLUMNS, &trust.rows())?;
         write_counts(out, trust::SIGNS_HEADING, &trust.told())?;
     }
+    report.sampling.as_ref().map_or(Ok(()), |sampling| write_sampling(out, sampling))?;
     write_counts(out, SHADOWED, &report.shadowed)?;
     if !report.undecidable.is_empty() {
         writeln!(out, "<h2>undecidable</h2>\n<table><tbody>")?;
@@ -72,6 +75,25 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         writeln!(out, "</ul>")?;
     }
     report.survivals().map_or(Ok(()), |survivals| write_survivals(out, survivals))
+}
+
+fn write_sampling(out: &mut impl Write, sampling: &Sampling) -> fmt::Result {
+    write!(out, "<h2>{}</h2>\n<table><thead><tr>", escaped(&sampling.heading()))?;
+    let class = |index: usize| if index == 0 { "" } else { " class=\"number\"" };
+    (0..).zip(SAMPLING).try_for_each(|(index, heading)| write!(out, "<th scope=\"col\"{}>{heading}</th>", class(index)))?;
+    writeln!(out, "</tr></thead><tbody>")?;
+    for row in sampling.rows() {
+        let spans = row.spans;
+        write!(out, "<tr><th scope=\"row\">{}</th>", escaped(&row.name()))?;
+        let numbers = [row.recorded, spans.by_parent, spans.by_probability, spans.refused, spans.errors].map(Some);
+        let numbers = numbers.into_iter().chain([row.spans_per_day]).map(|number| number.map(|number| number.to_string()));
+        for told in numbers.chain([row.bytes_per_day.map(human)]) {
+            write!(out, "<td class=\"number\">{}</td>", told.as_deref().unwrap_or("-"))?;
+        }
+        writeln!(out, "</tr>")?;
+    }
+    writeln!(out, "</tbody></table>")?;
+    sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "<p class=\"alarm\">{}</p>", escaped(&doubt)))
 }
 
 fn write_survivals(out: &mut impl Write, survivals: &Survivals) -> fmt::Result {

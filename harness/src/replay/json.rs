@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::report::Report;
+use super::sampling::{self, Sampling};
 use super::summary::Summary;
 use super::survival::{Compared, Lost, Survivals};
 use super::{Agreement, Decided, Replayed, Totals, Trust};
@@ -83,6 +84,8 @@ struct SummaryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<&'a Trust>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sampling: Option<sampling::Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     survival: Option<Vec<Lost<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     survival_exchanges: Option<Compared<'a>>,
@@ -154,6 +157,7 @@ pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Sum
         against: against.map(|(policy_fingerprint, module_version)| AgainstEdge { policy_fingerprint, module_version }),
         searched,
         trust: report.trust.as_ref(),
+        sampling: report.sampling.as_ref().map(Sampling::shown),
         survival: survivals.map(|survivals| survivals.lost().collect()),
         survival_exchanges: survivals.map(Survivals::compared),
     };

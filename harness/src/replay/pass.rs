@@ -8,6 +8,7 @@
 //! ```
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::edges::{Edges, Executed, Lost};
@@ -51,10 +52,19 @@ impl Pass<'_> {
         let bar = progress.bar.clone();
         let no_thread = || "can't start a thread";
         let mut passed = Passed::default();
-        thread::scope(|scope| {
+        // Counted on the thread that renders, which has the time.
+        let sampling = report.sampling.take().map(Mutex::new);
+        let passed = thread::scope(|scope| {
             let ordered = recording::in_order(scope, renderer.files, renderer.redactor, &bar).context(no_thread)?;
             let executed = ordered.map(|next| edges.execute(next, renderer.files));
-            let show = move |next: Result<Executed, Lost>, shown: &mut Vec<_>| shown.push(next.map(|executed| renderer.show(executed)));
+            let sampling = sampling.as_ref();
+            let show = move |next: Result<Executed, Lost>, all: &mut Vec<_>| {
+                let next = next.map(|executed| renderer.show(executed));
+                if let (Some(sampling), Ok(shown)) = (sampling, &next) {
+                    sampling.lock().unwrap_or_else(PoisonError::into_inner).add(&shown.replayed);
+                }
+                all.push(next);
+            };
             for next in parallel::spread(scope, ["decide", "render"], RENDERERS, executed, size, show).context(no_thread)? {
                 progress.reveal();
                 match next {
@@ -78,7 +88,9 @@ impl Pass<'_> {
                 }
             }
             Ok(passed)
-        })
+        });
+        report.sampling = sampling.map(|sampling| sampling.into_inner().unwrap_or_else(PoisonError::into_inner));
+        passed
     }
 }
 
@@ -87,5 +99,5 @@ fn size(next: &Result<Executed, Lost>) -> usize {
     next.as_ref().map_or(0, |executed| executed.recorded.size)
 }
 
-/// Rendering takes less than deciding.
+/// Rendering takes less than deciding; what is sampled is counted in order, so by one.
 const RENDERERS: usize = 1;

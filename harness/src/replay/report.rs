@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use tracegate::Policy;
+use tracegate::config::Loaded;
 
+use super::sampling::Sampling;
 use super::survival::Survivals;
 use super::{Agreement, Decided, Difference, Replayed, Totals, Trust, Undecidable};
 use crate::Redactor;
@@ -44,6 +46,8 @@ pub struct Report {
     pub(super) trust: Option<Trust>,
     /// Which trace headers survived from the gateway to the backend, as recorded.
     pub(super) survivals: Survivals,
+    /// What is recorded, by the policy's setting for sampling and by others, where that is asked for.
+    pub(super) sampling: Option<Sampling>,
 }
 
 /// Exchanges, told apart.
@@ -95,6 +99,11 @@ impl Report {
         Self { tables, against, ..Self::default() }
     }
 
+    /// Tells what the policy's setting for sampling records, if it has one, and what others would. `seed` is the module's.
+    pub fn compare_sampling(&mut self, loaded: &Loaded, seed: u64) {
+        self.sampling = Sampling::new(loaded, seed);
+    }
+
     /// Counts one exchange.
     pub fn add(&mut self, replayed: &Replayed, files: &Files, redactor: &Redactor) {
         self.tables.iter_mut().for_each(|table| table.add(replayed));
@@ -139,9 +148,12 @@ impl Report {
         self.shadowed.values().sum()
     }
 
-    /// Takes what the module counted by itself: what rules in `mode: shadow` would have refused, and whom it trusted.
+    /// Takes what the module counted by itself: what rules in `mode: shadow` would have refused, whom it trusted, and what it recorded.
     pub fn set_metrics(&mut self, metrics: BTreeMap<String, u64>, policy: &Policy) {
         self.trust = Trust::read(&policy.trace.trust, &metrics);
+        if let Some(sampling) = &mut self.sampling {
+            sampling.take(&metrics);
+        }
         let shadowed = metrics.into_iter().filter(|(_, count)| *count > 0);
         let reason = |(name, count): (String, u64)| Some((name.strip_prefix("tracegate.requests.shadowed.")?.to_owned(), count));
         self.shadowed = shadowed.filter_map(reason).collect();

@@ -6,6 +6,8 @@ use std::fmt::{self, Write};
 
 use super::columns::Columns;
 use super::report::{By, Report, Rows};
+use super::sampling::Sampling;
+use super::spans::human;
 use super::summary::Summary;
 use super::survival::Survivals;
 use super::table::Table;
@@ -33,6 +35,9 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
     if let Some(trust) = report.trust.as_ref().filter(|_| report.against.is_none()) {
         write_trust(out, trust, look)?;
     }
+    if let Some(sampling) = &report.sampling {
+        write_sampling(out, sampling, look)?;
+    }
     if report.against.is_none() && report.with_headers == 0 {
         writeln!(out, "\nno record holds a header of its request: which traces would go on can't be told")?;
     }
@@ -53,6 +58,20 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
         report.differences.iter().take(SHOWN_DIFFERENCES).try_for_each(|difference| writeln!(out, "  {difference}"))?;
     }
     report.survivals().map_or(Ok(()), |survivals| write_survivals(out, survivals, look))
+}
+
+fn write_sampling(out: &mut impl Write, sampling: &Sampling, look: Look) -> fmt::Result {
+    writeln!(out, "\n{}", look.styled(Style::Bold, &sampling.heading()))?;
+    let mut grid = Grid::new(SAMPLING);
+    for row in sampling.rows() {
+        let spans = row.spans;
+        let numbers = [row.recorded, spans.by_parent, spans.by_probability, spans.refused, spans.errors];
+        let day = [row.spans_per_day.map(|spans| spans.to_string()), row.bytes_per_day.map(human)];
+        let day = day.map(|told| Cell::figure(told.unwrap_or_else(|| "-".to_owned())));
+        grid.add([Cell::text(row.name())].into_iter().chain(numbers.map(Cell::number)).chain(day).collect());
+    }
+    grid.write(out, look)?;
+    sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "{}", look.styled(Style::Alarm, &doubt)))
 }
 
 fn write_survivals(out: &mut impl Write, survivals: &Survivals, look: Look) -> fmt::Result {
@@ -121,6 +140,9 @@ pub(super) fn found(report: &Report, searched: u64) -> String {
 pub(super) const KINDS: &str = "differed";
 /// What stands over what shadow rules would have refused.
 pub(super) const SHADOWED: &str = "admitted, though rules in `mode: shadow` would have refused";
+/// What stands over what is recorded.
+pub(super) const SAMPLING: &[&str] =
+    &["setting", "spans", "by parent", "by probability", "refused", "errors", "spans a day", "bytes a day"];
 /// What stands over trace headers that didn't come through.
 pub(super) const SURVIVAL: &[&str] = &["API", "operation", "header", "outcome", "exchanges", "likely cause"];
 /// What stands over the exchanges of which that can't be told.

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The policy core as it is compiled into the harness, beside the module: what it would record under another setting.
+//!
+//! Given what the module is given, randomness included, it decides what the module decides; a test holds it to that.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tracegate::metrics::Counter;
+use tracegate::trace::{DecidedBy, SamplingPolicy};
+use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, PeerFact, Policy};
+
+use super::edge;
+use crate::host::{HeaderMap, Tls};
+use crate::recording::Recorded;
+
+/// A policy with a setting of its own for sampling.
+#[derive(Debug)]
+pub(super) struct Native {
+    gateway: Gateway,
+    randomness: ChaCha8Rng,
+}
+
+/// A request as a gateway presents it.
+#[derive(Debug)]
+pub(super) struct Presented<'a> {
+    lines: Vec<Header<'a>>,
+    source: String,
+    tls: Option<Tls>,
+    now: i64,
+}
+
+/// What became of a request's trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fate {
+    /// Whether a span is recorded.
+    pub(super) sampled: bool,
+    /// Who decided so; `None` where no id could be minted.
+    pub(super) by: Option<DecidedBy>,
+    /// The span has the caller's for its parent.
+    pub(super) continued: bool,
+    /// The span is linked to the caller's.
+    pub(super) linked: bool,
+}
+
+impl Fate {
+    /// Who decided that a span is recorded; `None` where none is.
+    pub(super) fn recorded(self) -> Option<DecidedBy> {
+        self.by.filter(|_| self.sampled)
+    }
+
+    /// Whether the policy's probability and bound had a say.
+    pub(super) const fn hangs_on_setting(self) -> bool {
+        matches!(self.by, Some(DecidedBy::Probability | DecidedBy::Limit))
+    }
+}
+
+impl<'a> Presented<'a> {
+    /// `head` is the record's.
+    pub(super) fn new(recorded: &Recorded, head: &'a HeaderMap) -> Self {
+        let facts = edge::facts(recorded);
+        let lines = head.iter().map(|line| Header { name: &line.name, value: &line.value }).collect();
+        Self { lines, source: facts.source.to_string(), tls: facts.tls, now: edge::clock(recorded) }
+    }
+
+    fn fact(&self, fact: PeerFact) -> Option<Vec<u8>> {
+        let tls = self.tls.as_ref();
+        let text = match fact {
+            PeerFact::SourceAddress => Some(&self.source),
+            PeerFact::UriSan => tls?.uri_san.as_ref(),
+            PeerFact::DnsSan => tls?.dns_san.as_ref(),
+            PeerFact::Subject => tls?.subject.as_ref(),
+            PeerFact::Sha256 => tls?.sha256.as_ref(),
+        };
+        text.map(|text| text.as_bytes().to_vec())
+    }
+}
+
+impl Native {
+    /// The core with this policy, but for its sampling, and the module's randomness.
+    pub(super) fn new(policy: &Policy, sampling: SamplingPolicy, seed: u64) -> Self {
+        let mut policy = policy.clone();
+        policy.trace.sampling = Some(sampling);
+        Self { gateway: Gateway::new(GatewayId(0), policy), randomness: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// What becomes of the next request's trace.
+    pub(super) fn settle(&mut self, presented: &Presented<'_>) -> Fate {
+        let randomness = &mut self.randomness;
+        let mut entropy = |bytes: &mut [u8]| {
+            randomness.fill_bytes(bytes);
+            Ok(())
+        };
+        let mut peer = |fact| presented.fact(fact);
+        let monotonic = u64::try_from(presented.now).unwrap_or(0);
+        let mut inputs = Inputs { now: presented.now, monotonic, entropy: &mut entropy, peer: &mut peer };
+        let mut exchange = self.gateway.open(ExchangeId(0));
+        drop(exchange.step(&mut self.gateway, Event::Request(Headers::new(&presented.lines)), &mut inputs));
+        let mut fate = Fate::default();
+        for (index, _) in self.gateway.drain_counts() {
+            match Counter::ALL.get(index) {
+                Some(&Counter::Recorded(by)) => (fate.sampled, fate.by) = (true, Some(by)),
+                Some(&Counter::Skipped(by)) => fate.by = Some(by),
+                Some(Counter::Continued) => fate.continued = true,
+                Some(Counter::Linked) => fate.linked = true,
+                _ => {}
+            }
+        }
+        fate
+    }
+}
