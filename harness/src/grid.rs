@@ -192,4 +192,20 @@ files     b3                3  -
         assert_eq!(shown(Some(63), false), expected);
         assert_eq!(shown(Some(20), false), expected, "nothing is narrower than what can be read");
     }
+
+    #[test]
+    fn figures_stand_as_numbers_do_even_in_the_last_column() {
+        let mut grid = Grid::new(&["setting", "spans", "a day"]);
+        grid.add(vec![Cell::text("all"), Cell::number(1_000_000), Cell::figure("1.2 MB")]);
+        grid.add(vec![Cell::text("few"), Cell::number(7), Cell::figure("919.4 kB")]);
+        let mut text = String::new();
+        grid.write(&mut text, Look { width: Some(10), colour: false }).unwrap();
+        let expected = "\
+setting    spans     a day
+--------------------------
+all      1000000    1.2 MB
+few            7  919.4 kB
+";
+        assert_eq!(text, expected);
+    }
 }

@@ -191,3 +191,34 @@ const DOUBT: &str = "alternatives are as this harness's own core decides, which 
 const SECOND: u128 = 1_000_000_000;
 const MINUTE: u128 = 60 * SECOND;
 const HOUR: u128 = 60 * MINUTE;
+
+#[cfg(test)]
+mod tests {
+    use tracegate::Policy;
+
+    use super::*;
+
+    #[test]
+    fn a_module_that_decides_otherwise_than_the_core_casts_doubt() {
+        let policy = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"sampling": {}}, "default": {"action": "admit"}}"#;
+        let mut sampling = Sampling::new(&Policy::from_json(policy.as_bytes()).unwrap(), 0).unwrap();
+        assert_eq!(sampling.doubt(), None, "nothing was recorded by either");
+        sampling.take(&BTreeMap::from([("tracegate.sampling.recorded.parent".to_owned(), 3)]));
+        let doubt = sampling.doubt().unwrap();
+        assert!(doubt.ends_with(": 0 spans by the policy's own setting, not 3"), "{doubt}");
+        assert_eq!(
+            sampling.rows().iter().map(|row| row.recorded).collect::<Vec<_>>(),
+            [3, 0, 0, 0, 0],
+            "the module's counts are the policy's"
+        );
+    }
+
+    #[test]
+    fn what_is_recorded_is_scaled_to_a_day() {
+        for (count, nanoseconds, expected) in
+            [(5, 0, None), (5, HOUR, Some(120)), (2, 48 * HOUR, Some(1)), (1, 7 * 24 * HOUR, Some(0)), (u64::MAX, 1, None)]
+        {
+            assert_eq!(per_day(count, nanoseconds), expected, "{count} in {nanoseconds} ns");
+        }
+    }
+}
