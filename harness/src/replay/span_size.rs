@@ -142,7 +142,7 @@ mod tests {
             has_link: true,
             ..least()
         };
-        let fields: [&[u8]; 17] = [
+        let fields: [&[u8]; 16] = [
             IDS,
             b"\x22\x0876543210",
             b"\x2a\x09GET /{id}",
@@ -159,7 +159,6 @@ mod tests {
             b"\x4a\x13\x0a\x0aerror.type\x12\x05\x0a\x03503",
             b"\x6a\x1c\x0a\x100123456789abcdef\x12\x0801234567",
             b"\x7a\x02\x18\x02",
-            b"",
         ];
         assert_eq!(span.size(), whole(&fields, 2));
     }
