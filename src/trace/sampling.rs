@@ -396,6 +396,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_clock_that_steps_to_and_fro_buys_nothing() {
+        let mut sampler = Sampler::new();
+        let decide = |index: u64| sampler.decide(Threshold::ALWAYS, Some(10), Randomness(1), (100 - index % 2) * NANOSECONDS).sampled;
+        assert_eq!((0..1000).map(decide).filter(|sampled| *sampled).count(), 10);
+        assert!(sampler.decide(Threshold::ALWAYS, Some(10), Randomness(1), 0).sampled, "a clock set anew is believed");
+    }
+
     proptest! {
         #[test]
         fn what_is_recorded_reaches_its_threshold(roots in 0_u64..=RANGE, draws in proptest::collection::vec(0..RANGE, 1..50), most in proptest::option::of(0_u32..20)) {

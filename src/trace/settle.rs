@@ -169,7 +169,7 @@ impl Settler {
         settled.sent = Some(sent);
         let own = OwnMembers {
             ours: policy.member.as_ref().map(|_| self.our_member(sent, rule, &mut facts, policy, inputs.now)),
-            ot: ot_value(ot.as_ref(), carried, settled.sampling, policy),
+            ot: ot_value(ot.as_ref(), settled.sampling),
         };
         settled.baggage_dropped = write::write(
             carried,
@@ -350,10 +350,8 @@ fn ot_member<'a>(carried: &Carried<'a>) -> Option<OtMember<'a>> {
 }
 
 /// What OpenTelemetry's member is to say, so that it agrees with the flag; `None` where it stays as it is.
-fn ot_value(ot: Option<&OtMember<'_>>, carried: &Carried<'_>, decided: Decided, policy: &TracePolicy) -> Option<Vec<u8>> {
-    let unchanged = carried.sampling.sampled() == Some(decided.sampled) && policy.sampling.is_none();
+fn ot_value(ot: Option<&OtMember<'_>>, decided: Decided) -> Option<Vec<u8>> {
     match ot {
-        Some(_) if unchanged => None,
         Some(ot) if ot.threshold() == decided.threshold && ot.is_sound() => None,
         Some(ot) => Some(ot.encode_with(decided.threshold)),
         None => decided.threshold.map(|threshold| OtMember::default().encode_with(Some(threshold))),

@@ -464,9 +464,13 @@ fn flag_threshold_and_decision_agree() {
     let (_, fresh) = upstream(&[], &sampling, &mut falling);
     assert!(fresh["traceparent"][0].ends_with("-03"), "{fresh:?}");
     assert_eq!(fresh["tracestate"], ["ot=th:8"]);
-    // Without a sampling policy nothing is said of probabilities, and the caller's word stays.
-    let (_, plain) = upstream(&[("traceparent", &parent(low, "01")), ("tracestate", "ot=th:8")], &policy(None), &mut counting);
-    assert_eq!(plain["tracestate"], ["ot=th:8"]);
+    // Without a sampling policy nothing is said of probabilities but by the caller, and that only where it agrees with its flag.
+    for (trace, state, expected) in
+        [(high, "ot=th:8", Some("ot=th:8")), (low, "ot=th:8", None), (high, "ot=th:8;th:9,ot=p:1", Some("ot=th:9"))]
+    {
+        let (_, plain) = upstream(&[("traceparent", &parent(trace, "01")), ("tracestate", state)], &policy(None), &mut counting);
+        assert_eq!(plain.get("tracestate").map(|lines| lines.join("|")).as_deref(), expected, "{state}");
+    }
 }
 
 #[test]

@@ -87,7 +87,9 @@ impl Shipped {
             filters.drain(..1.min(filters.len()));
         }
         if let Some(max_headers) = options.max_headers {
-            manager.insert("common_http_protocol_options".to_owned(), json!({"max_headers_count": max_headers}));
+            let options = manager.get_mut("common_http_protocol_options").and_then(Value::as_object_mut);
+            let options = options.ok_or_else(|| Error::new(format!("{} has no common_http_protocol_options", self.path())))?;
+            options.insert("max_headers_count".to_owned(), json!(max_headers));
         }
         Ok(bootstrap)
     }
