@@ -80,7 +80,8 @@ fn ten_thousand_requests_with_random_admissible_bytes_cause_no_trap() {
 }
 
 fn random_field(random: &mut ChaCha8Rng) -> (String, Vec<u8>) {
-    const TOKEN: &[u8] = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    // Without `_`, for which the shipped configuration has Envoy refuse a request.
+    const TOKEN: &[u8] = b"!#$%&'*+-.^`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let below = |random: &mut ChaCha8Rng, limit: usize| usize::try_from(random.next_u32()).unwrap() % limit;
     let name = match random.next_u32() % 8 {
         0 => "traceparent".to_owned(),

@@ -33,6 +33,7 @@ fn every_listener_takes_addresses_from_connections_normalises_paths_and_traces_n
             ("normalize_path", json!(true)),
             ("merge_slashes", json!(true)),
             ("path_with_escaped_slashes_action", json!("REJECT_REQUEST")),
+            ("common_http_protocol_options", json!({"headers_with_underscores_action": "REJECT_REQUEST"})),
             ("tracing", Value::Null),
         ] {
             assert_eq!(manager[setting], value, "{}: {setting}", shipped.path());

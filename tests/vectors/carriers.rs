@@ -236,8 +236,9 @@ fn xray() -> Table {
     case("white space, a last ;", GoesOn, "Root=1-$time-$random; Parent=$S;\tSampled=0;", 0);
     case("what isn't known", GoesOn, "Self=1-$time-0;Root=1-$time-$random;Lineage=a:1|b:2;Parent=$S;Sampled=0;x==", 0);
     case("upper case", GoesOn, "Root=1-4BF92F35-77B34DA6A3CE929D0E0E4736;Parent=00F067AA0BA902B7;Sampled=0", 0);
+    case("a load balancer's root alone", GoesOn, "Root=1-$time-$random", 1);
+    case("a root and a decision", GoesOn, "Root=1-$time-$random;Sampled=0", 0);
     for refused in [
-        "Root=1-$time-$random;Sampled=0",
         "Parent=$S;Sampled=0",
         "Sampled=0",
         "root=1-$time-$random;Parent=$S;Sampled=0",
