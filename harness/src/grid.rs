@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::look::{Look, Style};
+use crate::look::{Look, Style, length, shortened};
 
 /// Rows of words and numbers.
 #[derive(Debug)]
@@ -127,17 +127,6 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-fn length(text: &str) -> usize {
-    text.chars().count()
-}
-
-fn shortened(text: &str, width: usize) -> String {
-    if length(text) <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// A sentence is never narrower.

@@ -76,6 +76,19 @@ fn wants_colour(no_color: &OsStr, term: &OsStr) -> bool {
     no_color.is_empty() && term != "dumb"
 }
 
+/// How many columns a text takes.
+pub(crate) fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// A text in as many columns, cut with a `…` where it takes more.
+pub(crate) fn shortened(text: &str, width: usize) -> String {
+    if length(text) <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

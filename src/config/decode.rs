@@ -159,6 +159,15 @@ impl<'n> Place<'n> {
         map
     }
 
+    /// Reports the first of a list's `items` that stands twice.
+    pub(super) fn each_once<T: Copy + Ord>(&self, items: Vec<T>, findings: &mut Findings) -> Option<Vec<T>> {
+        let mut seen = BTreeSet::new();
+        match items.iter().position(|item| !seen.insert(*item)) {
+            None => Some(items),
+            Some(index) => self.item(index).expected("each of the list once", findings),
+        }
+    }
+
     /// Reports the items of a list whose field `name` holds a text that an earlier item's holds too.
     pub(super) fn unique(&self, name: &'static str, findings: &mut Findings) -> Option<()> {
         let Value::Sequence(nodes) = &self.node.value else { return Some(()) };

@@ -6,8 +6,10 @@
 
 mod condition;
 mod listener;
+mod sampling;
 mod secret;
 mod trace;
+mod trust;
 
 use std::collections::BTreeMap;
 
@@ -22,8 +24,10 @@ use crate::route::{HostMatch, PathMatch};
 
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
 pub(super) use listener::{ClientCertificates, Listener};
+pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
-pub(super) use trace::{AlwaysRecord, Format, HopKey, RouteSampling, Sampled, Trace, Treatment, TrustRule};
+pub(super) use trace::{Format, HopKey, Trace};
+pub(super) use trust::{Sampled, Treatment, TrustRule};
 
 /// What the edge does with requests. Unknown fields are errors; a field left out has its default.
 #[derive(Clone, Debug, Serialize)]

@@ -12,7 +12,7 @@ use super::read::{Carried, CarriedState};
 use super::sampling::{Decided, DecidedBy, OtMember, Randomness, Sampler, Threshold};
 use super::signature::{CallerDigest, HopKeys, SignedHop};
 use super::trust::Treatment;
-use super::write::{self, OwnMembers};
+use super::write::{self, Keeps, OwnMembers};
 use super::{TracePolicy, TrustRule};
 use crate::condition::Facts;
 use crate::edits::HeaderEdits;
@@ -283,17 +283,6 @@ impl Settler {
             _ => sent.parent_id().encode().to_vec(),
         }
     }
-}
-
-/// What of the caller's goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keeps {
-    /// Its trace context.
-    pub(super) context: bool,
-    /// Its baggage.
-    pub(super) baggage: bool,
-    /// Headers of formats that are neither read nor written.
-    pub(super) unread: bool,
 }
 
 struct Minted {

@@ -11,10 +11,20 @@ use super::ottrace::OtTrace;
 use super::parent::TraceParent;
 use super::read::{Carried, CarriedState};
 use super::request_id::RequestId;
-use super::settle::Keeps;
 use super::state::{Member, TraceState};
 use super::xray::XRayTraceId;
 use crate::edits::HeaderEdits;
+
+/// What of the caller's goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keeps {
+    /// Its trace context.
+    pub(super) context: bool,
+    /// Its baggage.
+    pub(super) baggage: bool,
+    /// Headers of formats that are neither read nor written.
+    pub(super) unread: bool,
+}
 
 /// What is written into `tracestate` beside the caller's members.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

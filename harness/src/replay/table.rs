@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::columns::Columns;
-use crate::look::{Look, Style};
+use crate::look::{Look, Style, length, shortened};
 
 /// Rows of a name and numbers.
 #[derive(Debug)]
@@ -83,17 +83,6 @@ impl Table {
         let numbers = numbers.max().unwrap_or(0);
         Column { least: numbers.max(SHORTEST).min(numbers.max(length(heading))), width: numbers.max(length(heading)) }
     }
-}
-
-fn length(text: &str) -> usize {
-    text.chars().count()
-}
-
-fn shortened(text: &str, width: usize) -> String {
-    if length(text) <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Names are shortened to this before headings are.

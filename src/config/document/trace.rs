@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The section `trace` as written.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use super::super::decode::{Decode, Leaf, Place};
 use super::super::finding::{Findings, Problem};
-use super::super::number::{Duration, Probability};
+use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
 use super::condition::Condition;
+use super::sampling::Sampling;
+use super::trust::{self, MAX_TRUST_RULES, TrustRule};
 use super::{ClientCertificates, Document};
 use crate::trace::{KeyId, MemberKey, SIGNED_HOP_MAX_EXPIRY, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT, is_baggage_key};
 
@@ -135,97 +135,6 @@ pub(in crate::config) struct SecretName {
     pub(in crate::config) secret: String,
 }
 
-/// A principal and what becomes of its trace context.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub(in crate::config) struct TrustRule {
-    /// Required: unique, in metrics.
-    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[a-z0-9][a-z0-9_-]{0,63}$")))]
-    pub(in crate::config) name: String,
-    /// Who it is; everybody by default, which the last rule must be, and only the last.
-    #[cfg_attr(feature = "schema", schemars(with = "Condition", default))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::config) when: Option<Condition>,
-    /// Required: what becomes of its context.
-    pub(in crate::config) context: Treatment,
-    /// Whether its decision about recording counts. By default it does where the context goes on.
-    #[cfg_attr(feature = "schema", schemars(with = "Sampled", default))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::config) sampled: Option<Sampled>,
-    /// Whether responses carry `traceresponse`. Default: `false`.
-    #[cfg_attr(feature = "schema", schemars(default))]
-    pub(in crate::config) traceresponse: bool,
-}
-
-/// What becomes of a principal's trace context.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(in crate::config) enum Treatment {
-    /// The caller's trace goes on.
-    Continue,
-    /// A fresh trace begins, linked to the caller's.
-    Link,
-    /// A fresh trace begins; what the caller sent is dropped.
-    Restart,
-    /// A request with trace context is answered with 400.
-    Reject,
-}
-
-/// Whether a caller's decision about recording counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(in crate::config) enum Sampled {
-    /// It does.
-    Honor,
-    /// It doesn't: `trace.sampling` decides.
-    Ignore,
-}
-
-/// Which traces are recorded.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
-pub(in crate::config) struct Sampling {
-    /// For traces about which no caller decides.
-    pub(in crate::config) root: Root,
-    /// At most so many of those a second, by each worker of the gateway; no bound by default.
-    #[cfg_attr(feature = "schema", schemars(with = "u32", range(min = 1, max = MAX_PER_SECOND)))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::config) max_per_second: Option<u32>,
-    /// What is recorded whatever the decision. Default: `[refused, error]`.
-    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
-    pub(in crate::config) always_record: Vec<AlwaysRecord>,
-}
-
-/// Which of a route's traces are recorded.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub(in crate::config) struct RouteSampling {
-    /// Required: for traces about which no caller decides.
-    pub(in crate::config) root: Root,
-}
-
-/// How traces that begin here are picked.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub(in crate::config) struct Root {
-    /// Required: from 0 to 1.
-    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::probability"))]
-    pub(in crate::config) probability: Probability,
-}
-
-/// What is recorded whatever the decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(in crate::config) enum AlwaysRecord {
-    /// Requests that the edge refuses.
-    Refused,
-    /// Responses with a status of 500 and above.
-    Error,
-}
-
 impl Trace {
     /// Reports what doesn't go together with the rest of the document. `place` is this section's.
     pub(super) fn check_against(&self, document: &Document, place: &Place<'_>, findings: &mut Findings) {
@@ -294,7 +203,7 @@ impl Decode for Trace {
         let tracestate = fields.maybe("tracestate", findings, TraceState::decode);
         let hop_place = fields.optional("signed_hop");
         let signed_hop = hop_place.clone().map_or(Some(None), |place| SignedHop::decode(place, findings).map(Some));
-        let trust = fields.maybe("trust", findings, trust);
+        let trust = fields.maybe("trust", findings, trust::rules);
         let sampling = fields.maybe("sampling", findings, Sampling::decode);
         fields.finish(findings);
         let tracestate = tracestate?.unwrap_or_default();
@@ -328,16 +237,7 @@ impl Default for Propagation {
 
 fn formats(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Format>> {
     let formats: Vec<Format> = super::condition::at_least_one(&place, findings)?;
-    each_once(&place, formats, findings)
-}
-
-/// A list of words in which none stands twice.
-fn each_once<T: Copy + Ord>(place: &Place<'_>, items: Vec<T>, findings: &mut Findings) -> Option<Vec<T>> {
-    let mut seen = BTreeSet::new();
-    match items.iter().position(|item| !seen.insert(*item)) {
-        None => Some(items),
-        Some(index) => place.item(index).expected("each of the list once", findings),
-    }
+    place.each_once(formats, findings)
 }
 
 impl Decode for Format {
@@ -444,110 +344,11 @@ impl Decode for SecretName {
     }
 }
 
-fn trust(place: Place<'_>, findings: &mut Findings) -> Option<Vec<TrustRule>> {
-    let (rules, unique) = (place.list::<TrustRule>(findings), place.unique("name", findings));
-    let rules = unique.and(rules)?;
-    if rules.len() > usize::try_from(MAX_TRUST_RULES).unwrap_or(usize::MAX) {
-        return place.report(Problem::Invalid(format!("expected at most {MAX_TRUST_RULES} rules, found {}", rules.len())), findings);
-    }
-    let last = rules.len().saturating_sub(1);
-    let mut sound = Some(());
-    for (index, rule) in rules.iter().enumerate() {
-        let problem = match (index == last, rule.when.is_some()) {
-            (true, true) => "expected the last rule without `when`, so that every caller has a rule",
-            (false, false) => "expected a `when`: without one this rule matches everybody, and the rules after it nobody",
-            _ => continue,
-        };
-        sound = place.item(index).report(Problem::Invalid(problem.to_owned()), findings);
-    }
-    sound.map(|()| rules)
-}
-
-impl Decode for TrustRule {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let name = fields.required("name", findings).and_then(|place| {
-            let name = place.text(findings)?;
-            let tail = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
-            let sound = matches!(name.len(), 1..=64) && tail && !name.starts_with(['_', '-']);
-            if sound {
-                Some(name.to_owned())
-            } else {
-                place.expected("1 to 64 of a-z, 0-9, '_', '-', the first a letter or digit", findings)
-            }
-        });
-        let when = fields.maybe("when", findings, Condition::decode);
-        let treatments =
-            [("continue", Treatment::Continue), ("link", Treatment::Link), ("restart", Treatment::Restart), ("reject", Treatment::Reject)];
-        let context = fields.required("context", findings).and_then(|place| place.word(&treatments, findings));
-        let sampled = [("honor", Sampled::Honor), ("ignore", Sampled::Ignore)];
-        let sampled = fields.maybe("sampled", findings, |place, findings| place.word(&sampled, findings));
-        let traceresponse = fields.maybe("traceresponse", findings, |place, findings| place.bool(findings));
-        fields.finish(findings);
-        let context = context?;
-        let default = if context == Treatment::Continue { Sampled::Honor } else { Sampled::Ignore };
-        let (sampled, traceresponse) = (sampled?.or(Some(default)), traceresponse?.unwrap_or_default());
-        Some(Self { name: name?, when: when?, context, sampled, traceresponse })
-    }
-}
-
-impl Decode for Sampling {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let root = fields.maybe("root", findings, Root::decode);
-        let max_per_second =
-            fields.maybe("max_per_second", findings, |place, findings| u32::try_from(place.integer(1..=MAX_PER_SECOND, findings)?).ok());
-        let always_record = fields.maybe("always_record", findings, |place, findings| {
-            let items = place.list(findings)?;
-            each_once(&place, items, findings)
-        });
-        fields.finish(findings);
-        let default = Self::default();
-        let (root, always_record) = (root?.unwrap_or(default.root), always_record?.unwrap_or(default.always_record));
-        Some(Self { root, max_per_second: max_per_second?, always_record })
-    }
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        let root = Root { probability: Probability::ONE };
-        Self { root, max_per_second: None, always_record: vec![AlwaysRecord::Refused, AlwaysRecord::Error] }
-    }
-}
-
-impl Decode for RouteSampling {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let root = fields.required("root", findings).and_then(|place| Root::decode(place, findings));
-        fields.finish(findings);
-        Some(Self { root: root? })
-    }
-}
-
-impl Decode for Root {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let probability = fields.required("probability", findings).and_then(|place| Probability::decode(place, findings));
-        fields.finish(findings);
-        Some(Self { probability: probability? })
-    }
-}
-
-impl Decode for AlwaysRecord {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        place.word(&[("refused", Self::Refused), ("error", Self::Error)], findings)
-    }
-}
-
 #[cfg(feature = "schema")]
 fn default_expiry() -> String {
     DEFAULT_EXPIRY.to_owned()
 }
 
-/// Each has metrics of its own.
-const MAX_TRUST_RULES: u64 = 64;
-/// More than any gateway serves.
-const MAX_PER_SECOND: u64 = 1_000_000;
 /// Longer than any chain of calls.
 const DEFAULT_EXPIRY: &str = "30s";
 /// Bytes of a key whose signed member is still short enough to be among the last that are cut.
