@@ -61,12 +61,14 @@ impl FromStr for Network {
 #[must_use]
 pub fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim_ascii();
-    let alone = text.parse::<IpAddr>().ok();
-    let bracketed =
-        || text.strip_prefix('[')?.split_once(']').filter(|(_, rest)| rest.is_empty() || is_port(rest))?.0.parse().ok().map(IpAddr::V6);
-    let with_port =
-        || text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))?.0.parse().ok().map(IpAddr::V4);
-    alone.or_else(bracketed).or_else(with_port).map(|address| address.to_canonical())
+    let (address, port) = match (text.strip_prefix('['), text.split_once(':')) {
+        (Some(rest), _) => rest.split_once(']')?,
+        // Only an IPv6 address has more than one.
+        (None, Some((address, port))) if !port.contains(':') => (address, text.get(address.len()..)?),
+        (None, _) => (text, ""),
+    };
+    let address = address.parse::<IpAddr>().ok().filter(|address| address.is_ipv6() || !text.starts_with('['))?;
+    (port.is_empty() || is_port(port)).then(|| address.to_canonical())
 }
 
 fn is_port(text: &str) -> bool {
