@@ -72,7 +72,13 @@ impl<'n> Place<'n> {
 
     /// Reports that the value here should be something else.
     pub(super) fn expected<T>(&self, expected: impl Into<Cow<'static, str>>, findings: &mut Findings) -> Option<T> {
-        self.report(Problem::Expected { expected: expected.into(), found: self.node.value.to_string() }, findings)
+        self.report(Problem::Expected { expected: expected.into(), found: self.shown() }, findings)
+    }
+
+    /// The value in words; nothing of it where a secret could stand in the place of its name.
+    fn shown(&self) -> String {
+        let secret = self.path.starts_with("secrets") || (self.path.starts_with("trace.signed_hop") && self.path.contains(".key"));
+        if secret { "something else".to_owned() } else { self.node.value.to_string() }
     }
 
     pub(super) fn warn(&self, note: &'static str, findings: &mut Findings) {
@@ -212,7 +218,7 @@ impl<'n> Place<'n> {
             Value::Mapping(entries) => {
                 entries.iter().map(|(key, _)| format!("`{}`", key.text.escape_debug())).collect::<Vec<_>>().join(" and ")
             }
-            other => other.to_string(),
+            _ => self.shown(),
         };
         let expected = format!("a mapping with {}", alternatives(names.iter().copied()));
         self.report(Problem::Expected { expected: expected.into(), found }, findings)
@@ -278,7 +284,7 @@ impl<T> Leaf<T> {
         let text = place.text(findings)?;
         match parse(text) {
             Ok(value) => Some(Self { text: text.to_owned(), value }),
-            Err(error) => place.report(Problem::Invalid(format!("{error} ({})", place.node.value)), findings),
+            Err(error) => place.report(Problem::Invalid(format!("{error} ({})", place.shown())), findings),
         }
     }
 }

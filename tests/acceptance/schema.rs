@@ -109,6 +109,7 @@ fn is_beyond_a_schema(finding: &Finding) -> bool {
             [
                 "a name of its own",
                 "whole seconds from 1s to 1h",
+                "a key of baggage: letters, digits and !#$%&'*+-.^_`|~; `*` is no wildcard: leave `allow` out to let every key pass",
                 "a prefix that goes past the authority: with a `/` behind it",
                 "a suffix with its leading dot, such as .shop.example",
                 "`exact` or `suffix`: a name's owner is told by its end",

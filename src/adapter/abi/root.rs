@@ -37,6 +37,9 @@ impl Root {
             return Err("expected the policy as JSON in a google.protobuf.StringValue, found something else".to_owned());
         }
         let Loaded { policy, .. } = Policy::from_json(&text).map_err(|findings| errors(&findings))?;
+        let mut gateway = Gateway::new(GatewayId(self.id), policy);
+        gateway.provide(&mut |variable: &str| std::env::var(variable).ok()).map_err(|error| error.to_string())?;
+        let policy = gateway.policy();
         let fingerprint = policy.fingerprint;
         let message = format!(
             "tracegate {}: policy {fingerprint} of {} loaded, {} routes",
@@ -48,8 +51,6 @@ impl Root {
         if let Ok(gauge) = host::define_metric(MetricType::Gauge, FINGERPRINT_GAUGE) {
             host::record_metric(gauge, fingerprint.gauge());
         }
-        let mut gateway = Gateway::new(GatewayId(self.id), policy);
-        gateway.provide(&mut |variable: &str| std::env::var(variable).ok()).map_err(|error| error.to_string())?;
         let counters = gateway.counter_names().iter().map(|name| host::define_metric(MetricType::Counter, name).ok()).collect();
         // A host without ticks loses metrics, nothing else.
         let _ = host::set_tick_period(TICK_MILLISECONDS);

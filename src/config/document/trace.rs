@@ -10,7 +10,9 @@ use super::super::number::Duration;
 use super::super::schema;
 use super::condition::Condition;
 use super::sampling::Sampling;
-use super::trust::{self, MAX_TRUST_RULES, TrustRule};
+#[cfg(feature = "schema")]
+use super::trust::MAX_TRUST_RULES;
+use super::trust::{self, TrustRule};
 use super::{ClientCertificates, Document};
 use crate::trace::{KeyId, MemberKey, SIGNED_HOP_MAX_EXPIRY, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT, is_baggage_key};
 
@@ -156,9 +158,9 @@ impl Trace {
         }
         if let Some(hop) = &self.signed_hop {
             for (name, key) in [("active", Some(&hop.active)), ("other", hop.other.as_ref())] {
-                if let Some(key) = key.filter(|key| !document.secrets.contains_key(&key.key.secret)) {
+                if key.is_some_and(|key| !document.secrets.contains_key(&key.key.secret)) {
                     let at = place.descend(&["signed_hop", name, "key", "secret"]);
-                    at.report::<()>(Problem::Invalid(format!("expected a name in `secrets`, found {:?}", key.key.secret)), findings);
+                    at.report::<()>(Problem::Invalid("expected a name in `secrets`, found another".to_owned()), findings);
                 }
             }
         }
@@ -270,11 +272,8 @@ struct BaggageKey(String);
 impl Decode for BaggageKey {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let key = place.text(findings)?;
-        if is_baggage_key(key.as_bytes()) {
-            Some(Self(key.to_owned()))
-        } else {
-            place.expected("a key of baggage: letters, digits and !#$%&'*+-.^_`|~", findings)
-        }
+        let sound = is_baggage_key(key.as_bytes()) && key != "*";
+        if sound { Some(Self(key.to_owned())) } else { place.expected(BAGGAGE_KEY, findings) }
     }
 }
 
@@ -349,6 +348,9 @@ fn default_expiry() -> String {
     DEFAULT_EXPIRY.to_owned()
 }
 
+/// `*` alone is a key, and never what is meant.
+const BAGGAGE_KEY: &str =
+    "a key of baggage: letters, digits and !#$%&'*+-.^_`|~; `*` is no wildcard: leave `allow` out to let every key pass";
 /// Longer than any chain of calls.
 const DEFAULT_EXPIRY: &str = "30s";
 /// Bytes of a key whose signed member is still short enough to be among the last that are cut.
