@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::carrier::{Field, Format, Lines};
+use super::state::trim_ows;
 use crate::edits::HeaderEdits;
 use crate::head::Header;
 
@@ -247,13 +248,6 @@ pub fn is_token(key: &[u8]) -> bool {
 
 const fn is_octet(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
-}
-
-fn trim_ows(text: &[u8]) -> &[u8] {
-    let is_ows = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = text.iter().position(|byte| !is_ows(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|byte| !is_ows(byte)).map_or(start, |last| last.saturating_add(1));
-    text.get(start..end).unwrap_or_default()
 }
 
 /// Section 3.3.1: members and bytes that everybody has to hand on.

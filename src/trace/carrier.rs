@@ -31,21 +31,6 @@ impl Format {
     /// Every format, in the order in which they are best tried.
     pub const ALL: [Self; 8] =
         [Self::TraceContext, Self::B3, Self::B3Multi, Self::Jaeger, Self::OtTrace, Self::OtSpanContext, Self::XRay, Self::RequestId];
-
-    /// The name in a policy.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::TraceContext => "tracecontext",
-            Self::B3 => "b3",
-            Self::B3Multi => "b3multi",
-            Self::Jaeger => "jaeger",
-            Self::OtTrace => "ottrace",
-            Self::OtSpanContext => "ot_span_context",
-            Self::XRay => "xray",
-            Self::RequestId => "request_id",
-        }
-    }
 }
 
 /// What a valid carrier says of the caller.

@@ -252,8 +252,8 @@ impl Sampler {
         Self { second: 0, candidates: 0, recorded: 0, expected: 0 }
     }
 
-    /// Decides by the policy. As the rate nears `max_per_second`, the threshold rises with what the second before needed, so that what is recorded
-    /// still says how much it stands for; a burst beyond that is cut off at the bound.
+    /// Decides by the policy. After a second with more candidates than `max_per_second` the threshold rises to what would have kept within it, so
+    /// that what is recorded still says how much it stands for; the first second of a burst is cut off at the bound, and doesn't.
     pub fn decide(&mut self, root: Threshold, max_per_second: Option<u32>, randomness: Randomness, monotonic: u64) -> Decided {
         let not = |by| Decided { sampled: false, threshold: None, by };
         if !root.admits(randomness) {
@@ -281,7 +281,7 @@ impl Sampler {
 pub(super) const OT: &[u8] = b"ot";
 /// Bytes of a member's value (Trace Context section 3.3.1.3.2).
 const MAX_VALUE: usize = 256;
-/// Seconds.
+/// Seconds that a clock may step back; one that goes back further was set anew.
 const STEP_BACK: u64 = 60;
 /// Randomness is below this.
 const RANGE: u64 = 1 << 56;

@@ -146,21 +146,23 @@ impl Settler {
             baggage_dropped: 0,
             trace_response: rule.is_some_and(|rule| rule.trace_response),
         };
-        let believed = rule.is_none_or(|rule| rule.context == Treatment::Continue);
-        // A policy that tells whom to believe vouches for what it reads, and for nothing else.
-        let unread = rule.is_none();
+        let goes_on = settled.outcome == Outcome::Continued;
+        let keeps = Keeps {
+            context: goes_on,
+            baggage: rule.is_none_or(|rule| rule.context == Treatment::Continue),
+            // A policy that tells whom to believe vouches for what it reads, and for nothing else.
+            unread: rule.is_none(),
+        };
         let Ok(ids) = self.mint(carried, settled.outcome, inputs.entropy) else {
             if settled.outcome != Outcome::Rejected {
                 settled.outcome = Outcome::Unminted;
             }
-            let context = believed && carried.context.is_some();
-            write::leave(carried, Keeps { context, baggage: believed, unread }, policy, edits);
+            write::leave(carried, keeps, policy, edits);
             return settled;
         };
         let honored = if rule.is_none_or(|rule| rule.honor_sampled) { carried.sampling } else { Sampling::Deferred };
         settled.link = carried.context.map(|(_, context)| context).filter(|_| settled.outcome == Outcome::Linked);
-        settled.state_dropped = settled.outcome == Outcome::Continued && matches!(carried.state, CarriedState::Malformed(_));
-        let goes_on = settled.outcome == Outcome::Continued;
+        settled.state_dropped = goes_on && matches!(carried.state, CarriedState::Malformed(_));
         let ot = if goes_on { ot_member(carried) } else { None };
         let refused = circumstances.refused || settled.outcome == Outcome::Rejected;
         settled.sampling =
@@ -171,15 +173,7 @@ impl Settler {
             ours: policy.member.as_ref().map(|_| self.our_member(sent, rule, &mut facts, policy, inputs.now)),
             ot: ot_value(ot.as_ref(), settled.sampling),
         };
-        settled.baggage_dropped = write::write(
-            carried,
-            sent,
-            honored == Sampling::Debug,
-            Keeps { context: goes_on, baggage: believed, unread },
-            &own,
-            policy,
-            edits,
-        );
+        settled.baggage_dropped = write::write(carried, sent, honored == Sampling::Debug, keeps, &own, policy, edits);
         settled
     }
 
@@ -247,24 +241,19 @@ impl Settler {
         monotonic: u64,
     ) -> Decided {
         let randomness = ot.map_or(Randomness::of(trace_id), |ot| ot.randomness(trace_id));
-        let sampling = policy.sampling;
-        let decided = match honored.sampled() {
-            Some(sampled) => {
+        match (honored.sampled(), policy.sampling) {
+            // Recorded whatever the decision, it doesn't use up what is meant for others.
+            (None | Some(false), Some(sampling)) if circumstances.refused && sampling.record_refused => RECORDED_REFUSAL,
+            (Some(sampled), _) => {
                 let threshold = ot.and_then(OtMember::threshold).filter(|threshold| threshold.admits(randomness) == sampled);
                 Decided { sampled, threshold, by: DecidedBy::Parent }
             }
-            None => match sampling {
-                // OpenTelemetry's default sampler, `parentbased_always_on`, records every trace that begins here.
-                None => Decided { sampled: true, threshold: None, by: DecidedBy::Probability },
-                // A refused request is recorded anyhow, and doesn't use up what is meant for others.
-                Some(sampling) if circumstances.refused && sampling.record_refused => return RECORDED_REFUSAL,
-                Some(sampling) => {
-                    self.sampler.decide(circumstances.root.unwrap_or(sampling.root), sampling.max_per_second, randomness, monotonic)
-                }
-            },
-        };
-        let recorded_anyhow = circumstances.refused && sampling.is_some_and(|sampling| sampling.record_refused) && !decided.sampled;
-        if recorded_anyhow { RECORDED_REFUSAL } else { decided }
+            // OpenTelemetry's default sampler, `parentbased_always_on`, records every trace that begins here.
+            (None, None) => Decided { sampled: true, threshold: None, by: DecidedBy::Probability },
+            (None, Some(sampling)) => {
+                self.sampler.decide(circumstances.root.unwrap_or(sampling.root), sampling.max_per_second, randomness, monotonic)
+            }
+        }
     }
 
     fn our_member(

@@ -285,7 +285,7 @@ fn has(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
-fn trim_ows(mut text: &[u8]) -> &[u8] {
+pub(super) fn trim_ows(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text
         && is_ows(*first)
     {

@@ -232,6 +232,7 @@ fn refused_by_both() -> Vec<(&'static str, Option<Value>)> {
         ("/trace/propagation/inject", vec![json!([]), json!(["TraceContext"])]),
         ("/trace/propagation/baggage/allow", vec![json!([""]), json!([1]), json!("a"), json!(null)]),
         ("/trace/signed_hop/active/id", vec![json!(""), json!("k".repeat(17)), json!("k.1"), json!(1)]),
+        ("/trace/signed_hop/active/key/secret", vec![json!(""), json!(1), json!(null)]),
         ("/trace/signed_hop/expires_after", vec![json!(30), json!(""), json!("30"), json!("1d"), json!("-1s"), json!("1.5s")]),
         ("/trace/trust/0/name", vec![json!(""), json!("A"), json!("a.b"), json!("-a"), json!("a".repeat(65)), json!(1)]),
         (

@@ -207,3 +207,28 @@ fn nothing_is_said_where_nothing_is_asked() {
     }
     assert!(stdout(&replay(&["--policy", text(&sample)])).contains("\nsampling: "));
 }
+
+/// A signature that the module takes for valid, the core beside it takes for valid too.
+#[test]
+fn the_core_knows_a_signed_hop_as_the_module_does() {
+    let scratch = TempDir::new().unwrap();
+    let signing = |trust: &str| {
+        file(
+            &scratch,
+            "signing.yaml",
+            &format!(
+                "schema: 1\nservice: {{name: edge}}\nsecrets: {{hop: {{environment: {{name: TRACEGATE_TEST_UNSET}}}}}}\ntrace:\n  \
+                 tracestate: {{member: tgate}}\n  signed_hop: {{active: {{id: k1, key: {{secret: hop}}}}}}\n  \
+                 sampling: {{root: {{probability: 0}}}}\n{trust}default: {{action: admit}}\n"
+            ),
+        )
+    };
+    let recording = |headers: Value| file(&scratch, "hop.json", &record(json!({"requestHeaders": headers})).to_string());
+    let first = recording(json!({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}));
+    let sent = lines(&replay(&[text(&first), "--policy", text(&signing("")), "--format", "json"]))[0]["upstream_request"].clone();
+    let header = |name: &str| sent["headers"].as_array().unwrap().iter().find(|line| line[0] == name).unwrap()[1].clone();
+    let second = recording(json!({"traceparent": header("traceparent"), "tracestate": header("tracestate")}));
+    let trust = "  trust:\n  - {name: ours, when: {signed_hop: valid}, context: continue}\n  - {name: rest, context: restart}\n";
+    let told = told(&[text(&second), "--policy", text(&signing(trust))]);
+    assert_eq!((&told["core_agrees"], &told["settings"][0]["by_parent"]), (&json!(true), &json!(1)), "{told}");
+}

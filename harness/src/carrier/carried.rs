@@ -36,6 +36,13 @@ impl Carried {
         self.0.iter().find(|(known, _)| *known == carrier).map(|(_, value)| value.as_slice())
     }
 
+    /// Whether a carrier arrived as it was sent with another value behind it, joined by a comma.
+    #[must_use]
+    pub fn is_appended_to(&self, carrier: Carrier, arrived: &Self) -> bool {
+        let values = self.get(carrier).zip(arrived.get(carrier));
+        values.and_then(|(sent, arrived)| arrived.strip_prefix(sent)).is_some_and(|rest| rest.starts_with(b","))
+    }
+
     /// Carriers and their values.
     pub fn iter(&self) -> impl Iterator<Item = (Carrier, &[u8])> {
         self.0.iter().map(|(carrier, value)| (*carrier, value.as_slice()))

@@ -9,10 +9,6 @@ use crate::carrier::Carried;
 pub(super) fn of(carrier: Carrier, fate: Fate, sent: &Carried, arrived: &Arrived, bare: &Arrived) -> Option<&'static str> {
     let parent = Fate::of(Carrier::TRACEPARENT, sent, &arrived.carried);
     let is_legacy = bare.carried.get(Carrier::REQUEST_ID).is_some() && bare.carried.get(Carrier::TRACEPARENT).is_none();
-    let is_appended = || match (sent.get(carrier), arrived.carried.get(carrier)) {
-        (Some(sent), Some(arrived)) => arrived.strip_prefix(sent).is_some_and(|rest| rest.starts_with(b",")),
-        _ => false,
-    };
     Some(match fate {
         Fate::Kept | Fate::Continued | Fate::Dropped => return None,
         Fate::Absent if carrier == Carrier::TRACESTATE && parent == Some(Fate::Restarted) => "it belongs to the trace that didn't go on",
@@ -24,7 +20,7 @@ pub(super) fn of(carrier: Carrier, fate: Fate, sent: &Carried, arrived: &Arrived
         Fate::Restarted if bare.carried.get(carrier).is_some() => "the gateway writes its own for every request: its tracer, or a policy",
         Fate::Restarted => "the gateway doesn't trust the caller, or a policy or tracer writes another",
         Fate::Passed => "nobody on the way reads it (API Management: httpCorrelationProtocol Legacy or None)",
-        Fate::Altered if is_appended() => "a policy or a proxy adds a value, joined by a comma",
+        Fate::Altered if sent.is_appended_to(carrier, &arrived.carried) => "a policy or a proxy adds a value, joined by a comma",
         Fate::Altered if matches!(carrier, Carrier::TRACESTATE | Carrier::BAGGAGE) => {
             "something shortens or rewrites it: members are missing"
         }

@@ -11,6 +11,7 @@ use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, 
 
 use super::edge;
 use crate::host::{HeaderMap, Tls};
+use crate::keys;
 use crate::recording::Recorded;
 
 /// A policy with a setting of its own for sampling.
@@ -76,11 +77,16 @@ impl<'a> Presented<'a> {
 }
 
 impl Native {
-    /// The core with this policy, but for its sampling, and the module's randomness.
+    /// The core with this policy, but for its sampling, and the module's keys and randomness.
     pub(super) fn new(policy: &Policy, sampling: SamplingPolicy, seed: u64) -> Self {
         let mut policy = policy.clone();
         policy.trace.sampling = Some(sampling);
-        Self { gateway: Gateway::new(GatewayId(0), policy), randomness: ChaCha8Rng::seed_from_u64(seed) }
+        let environment = keys::environment(&policy, seed);
+        let mut gateway = Gateway::new(GatewayId(0), policy);
+        // The module has refused a policy whose keys are unfit.
+        let _ =
+            gateway.provide(&mut |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone()));
+        Self { gateway, randomness: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// What becomes of the next request's trace.

@@ -37,10 +37,6 @@ impl Cause {
     pub(super) fn of(carrier: Carrier, fate: Fate, sent: &Carried, arrived: &Carried) -> Self {
         let wrote = |other| arrived.get(other).is_some() && arrived.get(other) != sent.get(other);
         let parent = Fate::of(Carrier::TRACEPARENT, sent, arrived);
-        let is_appended = || match (sent.get(carrier), arrived.get(carrier)) {
-            (Some(sent), Some(arrived)) => arrived.strip_prefix(sent).is_some_and(|rest| rest.starts_with(b",")),
-            _ => false,
-        };
         match fate {
             Fate::Absent if carrier == Carrier::TRACESTATE && parent == Some(Fate::Restarted) => Self::FreshTrace,
             Fate::Absent if carrier.is_trace_context() && (wrote(Carrier::REQUEST_ID) || wrote(Carrier::REQUEST_CONTEXT)) => Self::Legacy,
@@ -48,7 +44,7 @@ impl Cause {
             Fate::Restarted if carrier == Carrier::TRACEPARENT => Self::OwnTrace,
             Fate::Restarted if carrier == Carrier::REQUEST_ID => Self::OwnRequestId,
             Fate::Passed => Self::Unread,
-            _ if is_appended() => Self::Appended,
+            _ if sent.is_appended_to(carrier, arrived) => Self::Appended,
             _ if matches!(carrier, Carrier::TRACESTATE | Carrier::BAGGAGE) => Self::Cut,
             _ => Self::Rewritten,
         }
