@@ -83,9 +83,9 @@ impl Native {
         policy.trace.sampling = Some(sampling);
         let environment = keys::environment(&policy, seed);
         let mut gateway = Gateway::new(GatewayId(0), policy);
+        let mut key = |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone());
         // The module has refused a policy whose keys are unfit.
-        let _ =
-            gateway.provide(&mut |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone()));
+        drop(gateway.provide(&mut key));
         Self { gateway, randomness: ChaCha8Rng::seed_from_u64(seed) }
     }
 
