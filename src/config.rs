@@ -8,20 +8,20 @@ mod compile;
 mod decode;
 mod document;
 mod finding;
-mod json;
-mod node;
 mod number;
 #[cfg(feature = "schema")]
 mod schema;
 
+pub use crate::json::{Key, Node, Position, Value};
 pub use compile::{Fingerprint, Listener, Policy, Service};
 pub use finding::{Finding, Findings, Problem, Severity};
-pub use node::{Key, Node, Position, Value};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;
 
 use decode::{Decode, Place};
 use document::Document;
+
+use crate::json;
 
 /// The newest policy schema that this version reads.
 pub const SCHEMA: u64 = 1;

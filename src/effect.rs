@@ -3,14 +3,29 @@
 
 use crate::decision::Refusal;
 use crate::edits::HeaderEdits;
+use crate::identity::FetchUri;
 
-/// A request to the world. Its answer comes back as [`Event::Reply`](crate::event::Event::Reply), or to
-/// [`Gateway::reply`](crate::gateway::Gateway::reply) when it serves many exchanges.
-///
-/// No stage asks for anything yet, so the type has no value: a face that matches on it is told by the compiler when the
-/// first one does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {}
+/// A request to the world. Its answer comes back to [`Gateway::reply`](crate::gateway::Gateway::reply), since it serves many exchanges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Fetch something by HTTP.
+    Fetch(Fetch),
+}
+
+/// A `GET` without a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// Names the call in its answer.
+    pub call: CallId,
+    /// The host's cluster that answers.
+    pub cluster: String,
+    /// What to ask it for.
+    pub uri: FetchUri,
+    /// How long the host should wait, in nanoseconds.
+    pub timeout: u64,
+    /// The longest body of use, in bytes: of a longer one, one byte more is enough to hand over.
+    pub max_body: usize,
+}
 
 /// Names one call of one gateway. Minted by the core; unique in a VM, where several gateways (an old and a new
 /// configuration) live at once.
@@ -54,7 +69,8 @@ pub enum Verdict {
     Continue(HeaderEdits),
     /// Answer the client now; nothing reaches the upstream.
     Refuse(Refusal),
-    /// Nothing to do now: a paused request stays paused, a passed one has passed.
+    /// Nothing to do now: a paused request stays paused, a passed one has passed. A request's head that is answered so is kept
+    /// back until [`Woken::wake`] names the exchange.
     Wait,
 }
 
@@ -66,4 +82,6 @@ pub struct Woken {
     pub effects: Vec<Effect>,
     /// The exchanges to step with [`Event::Wake`](crate::event::Event::Wake), in this order.
     pub wake: Vec<ExchangeId>,
+    /// What the operator should read in the log: which provider, by its place in the policy, and what about it.
+    pub notes: Vec<(usize, String)>,
 }

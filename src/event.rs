@@ -12,10 +12,9 @@ pub enum Event<'a> {
     Request(Headers<'a>),
     /// The answer to a call that this exchange asked for. Late and unknown answers change nothing.
     Reply(CallId, Result<Reply<'a>, CallFailed>),
-    /// What the gateway fetched for several exchanges has arrived, or failed: look again.
-    Wake,
-    /// The time that this exchange agreed to wait for is over.
-    Deadline,
+    /// What the gateway fetched for several exchanges has arrived or failed, or the time that this exchange agreed to wait for is
+    /// over: here is the request again, to be decided anew.
+    Wake(Headers<'a>),
     /// The response's header lines.
     Response(Headers<'a>),
     /// The exchange is over; nothing comes after.

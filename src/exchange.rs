@@ -5,10 +5,11 @@ use crate::decision::{Decision, Reason, Refusal};
 use crate::edits::HeaderEdits;
 use crate::effect::{ExchangeId, Step, Verdict};
 use crate::event::Event;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Parts};
 use crate::head::{Headers, RequestHead, UnreadableHead};
+use crate::identity;
 use crate::inputs::Inputs;
-use crate::route;
+use crate::route::{self, Matched};
 use crate::trace::{self, Circumstances, Outcome, TraceParent};
 
 /// One request on its way through the edge.
@@ -23,6 +24,8 @@ pub struct Exchange {
 enum State {
     /// The request's head has not been seen.
     Open,
+    /// The request waits for what the gateway fetches. Nothing of it is kept: it is read again.
+    Waiting,
     /// The request is decided; its response may come.
     Decided {
         /// What the response tells the caller of our trace, if it does.
@@ -52,32 +55,45 @@ impl Exchange {
     /// Takes what happened and says what to do. Events out of order, and answers that nothing waits for, change nothing.
     pub fn step(&mut self, gateway: &mut Gateway, event: Event<'_>, inputs: &mut Inputs<'_>) -> Step {
         match (self.state, event) {
-            (State::Open, Event::Request(headers)) => {
-                let (verdict, trace_response) = decide(gateway, headers, inputs);
-                self.state = State::Decided { trace_response };
+            (State::Open, Event::Request(headers)) | (State::Waiting, Event::Wake(headers)) => {
+                let (verdict, state) = decide(self.id, gateway, headers, inputs);
+                self.state = state;
                 Step::of(verdict)
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
-            (State::Decided { .. } | State::Closed, Event::Request(_)) => Step::of(Verdict::Refuse(unreadable(UnreadableHead))),
+            (State::Waiting | State::Decided { .. } | State::Closed, Event::Request(_)) => {
+                Step::of(Verdict::Refuse(unreadable(UnreadableHead)))
+            }
             (State::Decided { trace_response }, Event::Response(_)) => Step::of(Verdict::Continue(response_edits(trace_response))),
             (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
-            (_, Event::Closed) => {
+            (state, Event::Closed) => {
+                if state == State::Waiting {
+                    gateway.forget(self.id);
+                }
                 self.state = State::Closed;
                 Step::of(Verdict::Wait)
             }
-            (_, Event::Reply(..) | Event::Wake | Event::Deadline) => Step::of(Verdict::Wait),
+            (_, Event::Reply(..) | Event::Wake(_)) => Step::of(Verdict::Wait),
         }
     }
 }
 
 /// The stages, in the order in which data flows.
-fn decide(gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Verdict, Option<TraceParent>) {
-    let (policy, settler, counts) = gateway.parts();
+fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Verdict, State) {
+    let Parts { policy, settler, ring, counts } = gateway.parts();
     let carried = trace::read(headers, &policy.trace.extract);
     let (decision, route) = match RequestHead::read(headers) {
-        Ok(head) => route::decide(&head, &policy.routes),
+        Ok(head) => match route::find(&head, &policy.routes) {
+            Matched::Route(route) => match identity::decide(route, &head, id, &policy.providers, ring, inputs, counts) {
+                Some(decision) => (decision, Some(route)),
+                None => return (Verdict::Wait, State::Waiting),
+            },
+            Matched::Default(decision) => (decision, None),
+            Matched::Ambiguous(refusal) => (Decision::Refused(refusal), None),
+        },
         Err(error) => (Decision::Refused(unreadable(error)), None),
     };
+    ring.forget(id);
     let mut edits = HeaderEdits::none();
     // A refused request is settled too, so that every refusal has a trace.
     let circumstances = Circumstances {
@@ -94,8 +110,10 @@ fn decide(gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) 
     counts.count_decision(&decision);
     counts.count_trace(&settled);
     match decision {
-        Decision::Admitted { .. } => (Verdict::Continue(edits), settled.sent.filter(|_| settled.trace_response)),
-        Decision::Refused(refusal) => (Verdict::Refuse(refusal), None),
+        Decision::Admitted { .. } => {
+            (Verdict::Continue(edits), State::Decided { trace_response: settled.sent.filter(|_| settled.trace_response) })
+        }
+        Decision::Refused(refusal) => (Verdict::Refuse(refusal), State::Decided { trace_response: None }),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::Policy;
 use crate::effect::{CallId, ExchangeId, GatewayId, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::exchange::Exchange;
+use crate::identity::KeyRing;
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
 use crate::secret::{SecretUnavailable, Secrets};
@@ -16,15 +17,26 @@ pub struct Gateway {
     id: GatewayId,
     policy: Policy,
     settler: Settler,
+    ring: KeyRing,
     counts: Counts,
+    /// How many calls it has asked for.
+    calls: u64,
+}
+
+/// What the stages of an exchange work with.
+pub(crate) struct Parts<'g> {
+    pub(crate) policy: &'g Policy,
+    pub(crate) settler: &'g mut Settler,
+    pub(crate) ring: &'g mut KeyRing,
+    pub(crate) counts: &'g mut Counts,
 }
 
 impl Gateway {
     /// A gateway that runs `policy`. `id` is unique in the VM.
     #[must_use]
     pub fn new(id: GatewayId, policy: Policy) -> Self {
-        let counts = Counts::new(&policy);
-        Self { id, policy, settler: Settler::new(), counts }
+        let (ring, counts) = (KeyRing::new(&policy.providers), Counts::new(&policy));
+        Self { id, policy, settler: Settler::new(), ring, counts, calls: 0 }
     }
 
     /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
@@ -36,7 +48,12 @@ impl Gateway {
         if let Some(hop) = &self.policy.trace.signed_hop {
             self.settler.provide(HopKeys::fetch(hop, secrets)?);
         }
-        Ok(())
+        self.ring.provide(&self.policy.providers, secrets)
+    }
+
+    /// Puts the host's signature verification to the test, once, before the first request: a gateway that hasn't done so verifies in its own code.
+    pub fn prove(&mut self, inputs: &mut Inputs<'_>) {
+        self.ring.prove(&self.policy.providers, inputs);
     }
 
     /// Which gateway of its VM this is.
@@ -52,8 +69,13 @@ impl Gateway {
     }
 
     /// What the stages of an exchange work with.
-    pub(crate) const fn parts(&mut self) -> (&Policy, &mut Settler, &mut Counts) {
-        (&self.policy, &mut self.settler, &mut self.counts)
+    pub(crate) const fn parts(&mut self) -> Parts<'_> {
+        Parts { policy: &self.policy, settler: &mut self.settler, ring: &mut self.ring, counts: &mut self.counts }
+    }
+
+    /// An exchange waits no more.
+    pub(crate) fn forget(&mut self, id: ExchangeId) {
+        self.ring.forget(id);
     }
 
     /// Opens an exchange. `id` is unique in the VM.
@@ -62,14 +84,23 @@ impl Gateway {
         Exchange::new(id)
     }
 
-    /// The host's clock has ticked.
-    pub fn tick(&mut self, _inputs: &mut Inputs<'_>) -> Woken {
-        Woken::default()
+    /// Whether the next [`tick`](Self::tick) should come within some 10 ms: an exchange waits, or a fetch is under way. Otherwise a second is
+    /// soon enough.
+    #[must_use]
+    pub fn is_urgent(&self, monotonic: u64) -> bool {
+        self.ring.is_urgent(monotonic)
     }
 
-    /// A call that serves several exchanges has an answer, or failed. An answer that nothing waits for changes nothing.
-    pub fn reply(&mut self, _call: CallId, _answer: Result<Reply<'_>, CallFailed>, _inputs: &mut Inputs<'_>) -> Woken {
-        Woken::default()
+    /// The host's clock has ticked.
+    pub fn tick(&mut self, inputs: &mut Inputs<'_>) -> Woken {
+        let Self { id, ring, counts, calls, .. } = self;
+        ring.tick(|| mint(*id, calls), inputs, counts)
+    }
+
+    /// A call has an answer, or failed. An answer that nothing waits for changes nothing.
+    pub fn reply(&mut self, call: CallId, answer: Result<Reply<'_>, CallFailed>, inputs: &mut Inputs<'_>) -> Woken {
+        let Self { id, ring, counts, calls, .. } = self;
+        ring.reply(call, answer, || mint(*id, calls), inputs, counts)
     }
 
     /// The names of all that this gateway counts.
@@ -82,4 +113,10 @@ impl Gateway {
     pub fn drain_counts(&mut self) -> impl Iterator<Item = (usize, u64)> + use<> {
         self.counts.drain()
     }
+}
+
+fn mint(gateway: GatewayId, calls: &mut u64) -> CallId {
+    let serial = *calls;
+    *calls = calls.saturating_add(1);
+    CallId { gateway, serial }
 }

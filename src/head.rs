@@ -41,7 +41,7 @@ impl<'a> Headers<'a> {
     }
 
     /// The values of every line called `name` (lower case), in order.
-    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+    pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         self.0.iter().filter(move |line| line.name.eq_ignore_ascii_case(name.as_bytes())).map(|line| line.value)
     }
 }
@@ -92,6 +92,26 @@ impl fmt::Display for UnreadableHead {
 }
 
 impl std::error::Error for UnreadableHead {}
+
+/// A field's value, or part of one, without the optional white space around it (RFC 9110 section 5.6.3).
+pub(crate) fn trim_ows(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_ows(*first)
+    {
+        text = rest;
+    }
+    while let [rest @ .., last] = text
+        && is_ows(*last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// Whether a byte is optional white space.
+pub(crate) const fn is_ows(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the world lends the core for one step: the time, randomness and what it knows of the peer. The core has nothing of the
-//! kind of its own.
+//! What the world lends the core for one step: the time, randomness, what it knows of the peer, shared values and verification of
+//! signatures. The core has nothing of the kind of its own.
 
 use std::fmt;
 
@@ -15,6 +15,10 @@ pub struct Inputs<'a> {
     pub entropy: &'a mut dyn Entropy,
     /// What the host knows of who sent the request at hand.
     pub peer: &'a mut dyn Peer,
+    /// What the VMs of one process share.
+    pub store: &'a mut dyn Store,
+    /// The host's own verification of signatures.
+    pub signatures: &'a mut dyn HostSignatures,
 }
 
 impl fmt::Debug for Inputs<'_> {
@@ -88,6 +92,79 @@ impl PeerFact {
             Self::Subject => 3,
             Self::Sha256 => 4,
         }
+    }
+}
+
+/// Values that the VMs of one process share, by name. Some ten names a policy; nothing is ever deleted.
+pub trait Store {
+    /// The value, and which version of it this is; `None` where there is none, or no store.
+    fn get(&mut self, name: &str) -> Option<Stored>;
+
+    /// Sets the value, if what is there now is what is `expected`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] where something else is there.
+    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> Result<(), StoreError>;
+}
+
+/// A value of a [`Store`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The value.
+    pub value: Vec<u8>,
+    /// Changes with every [`Store::set`].
+    pub version: u32,
+}
+
+/// What must be there for a value to be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever there is.
+    Any,
+    /// Nothing.
+    Absent,
+    /// This version.
+    Version(u32),
+}
+
+/// A value was not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Something else was there than what was expected.
+    Conflict,
+    /// The host has no store, or takes no more.
+    Unavailable,
+}
+
+/// A world in which nothing is shared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoStore;
+
+impl Store for NoStore {
+    fn get(&mut self, _: &str) -> Option<Stored> {
+        None
+    }
+
+    fn set(&mut self, _: &str, _: &[u8], _: Expected) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable)
+    }
+}
+
+/// A host that verifies signatures faster than WebAssembly does.
+pub trait HostSignatures {
+    /// Whether `signature` is that of `text`: RSASSA-PKCS1-v1_5, or ECDSA with the signature in DER. `hash` is `sha256`, `sha384` or
+    /// `sha512`, `key` the public key in DER (SubjectPublicKeyInfo). `None` where the host doesn't say.
+    fn verify(&mut self, hash: &str, key: &[u8], signature: &[u8], text: &[u8]) -> Option<bool>;
+}
+
+/// A host that verifies none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSignatures;
+
+impl HostSignatures for NoSignatures {
+    fn verify(&mut self, _: &str, _: &[u8], _: &[u8], _: &[u8]) -> Option<bool> {
+        None
     }
 }
 

@@ -10,8 +10,8 @@
 //!   face      adapter/abi.rs   adapter/component.rs   adapter/browser.rs      thin: types and calls only
 //!                                     │ Event + Inputs      ▲ Step { verdict, effects }
 //!   one request                 Exchange::step ─────────────┘
-//!                               trace::read → route → trace::settle → edits
-//!   one configuration           Gateway: Policy, entropy in blocks, counts
+//!                               trace::read → route → identity → trace::settle → edits
+//!   one configuration           Gateway: Policy, KeyRing, entropy in blocks, counts
 //! ```
 //!
 //! The modules, in the order in which data flows: a stage never imports a later one.
@@ -23,6 +23,7 @@
 //! | [`network`], [`condition`] | what rules ask about a request |
 //! | [`trace`] | stages `read` and `settle`: trace context in eight formats, trust, sampling |
 //! | [`route`] | stage: which rules apply |
+//! | [`identity`] | stage: who calls: tokens, and the keys that prove them |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`metrics`] | what is counted |
 //! | [`exchange`], [`gateway`] | one request; one configuration |
@@ -31,7 +32,7 @@
 //! The feature `schema` adds `config::json_schema`, the policy's JSON Schema, for native programs.
 //!
 //! ```
-//! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, Policy, UnknownPeer, Verdict};
+//! use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, Policy, UnknownPeer, Verdict};
 //!
 //! let policy = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 //! let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(policy)?.policy);
@@ -42,7 +43,8 @@
 //!     bytes.fill(0x2a); // a host has better
 //!     Ok(())
 //! };
-//! let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
+//! let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+//! let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
 //! let step = exchange.step(&mut gateway, Event::Request(Headers::new(&lines)), &mut inputs);
 //!
 //! let Verdict::Continue(edits) = step.verdict else { panic!("the policy admits everything") };
@@ -63,7 +65,9 @@ pub mod event;
 pub mod exchange;
 pub mod gateway;
 pub mod head;
+pub mod identity;
 pub mod inputs;
+mod json;
 pub mod metrics;
 pub mod network;
 mod reader;
@@ -74,12 +78,15 @@ pub mod trace;
 pub use config::Policy;
 pub use decision::{Reason, Refusal};
 pub use edits::{HeaderEdit, HeaderEdits};
-pub use effect::{CallId, Effect, ExchangeId, GatewayId, Step, Verdict, Woken};
+pub use effect::{CallId, Effect, ExchangeId, Fetch, GatewayId, Step, Verdict, Woken};
 pub use event::{CallFailed, Event, Reply};
 pub use exchange::Exchange;
 pub use gateway::Gateway;
 pub use head::{Header, Headers};
-pub use inputs::{Entropy, EntropyUnavailable, Inputs, Peer, PeerFact, UnknownPeer};
+pub use inputs::{
+    Entropy, EntropyUnavailable, Expected, HostSignatures, Inputs, NoSignatures, NoStore, Peer, PeerFact, Store, StoreError, Stored,
+    UnknownPeer,
+};
 
 #[cfg(test)]
 mod seeds;

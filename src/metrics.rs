@@ -39,24 +39,29 @@ pub enum Counter {
     Recorded(DecidedBy),
     /// A span is not to be recorded, and who decided so.
     Skipped(DecidedBy),
+    /// A token was known to be genuine.
+    TokenCached,
+    /// The host found a token to be genuine.
+    TokenVerifiedByHost,
+    /// This module found a token to be genuine.
+    TokenVerified,
+    /// A token passed unverified, for want of keys and by the policy's choice.
+    TokenUnverified,
+}
+
+/// What became of a fetch of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyFate {
+    /// They came.
+    Fetched,
+    /// They didn't.
+    Failed,
 }
 
 impl Counter {
-    /// Every counter; its place here is its index.
-    pub const ALL: [Self; 31] = [
+    /// Those that come once; the others come once for each reason.
+    const SINGLE: [Self; 23] = [
         Self::Admitted,
-        Self::Refused(Reason::RequestHeadersUnreadable),
-        Self::Refused(Reason::RequestHostAmbiguous),
-        Self::Refused(Reason::RequestPathAmbiguous),
-        Self::Refused(Reason::OperationNotFound),
-        Self::Refused(Reason::AccessDenied),
-        Self::Refused(Reason::TraceContextRejected),
-        Self::Shadowed(Reason::RequestHeadersUnreadable),
-        Self::Shadowed(Reason::RequestHostAmbiguous),
-        Self::Shadowed(Reason::RequestPathAmbiguous),
-        Self::Shadowed(Reason::OperationNotFound),
-        Self::Shadowed(Reason::AccessDenied),
-        Self::Shadowed(Reason::TraceContextRejected),
         Self::Continued,
         Self::Linked,
         Self::Restarted(RestartCause::Absent),
@@ -75,7 +80,19 @@ impl Counter {
         Self::Skipped(DecidedBy::Parent),
         Self::Skipped(DecidedBy::Probability),
         Self::Skipped(DecidedBy::Limit),
+        Self::TokenCached,
+        Self::TokenVerifiedByHost,
+        Self::TokenVerified,
+        Self::TokenUnverified,
     ];
+    const COUNT: usize = Self::SINGLE.len() + 2 * Reason::ALL.len();
+
+    /// Every counter; its place here is its index.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let refused = Reason::ALL.into_iter().map(Self::Refused);
+        let shadowed = Reason::ALL.into_iter().map(Self::Shadowed);
+        Self::SINGLE.into_iter().chain(refused).chain(shadowed)
+    }
 
     /// The metric's name.
     #[must_use]
@@ -95,46 +112,42 @@ impl Counter {
             Self::ForeignPair => "tracegate.indicators.spoofing.foreign_pair".to_owned(),
             Self::Recorded(by) => format!("tracegate.sampling.recorded.{}", by.as_str()),
             Self::Skipped(by) => format!("tracegate.sampling.skipped.{}", by.as_str()),
+            Self::TokenCached => "tracegate.tokens.verified.cached".to_owned(),
+            Self::TokenVerifiedByHost => "tracegate.tokens.verified.by_host".to_owned(),
+            Self::TokenVerified => "tracegate.tokens.verified.by_module".to_owned(),
+            Self::TokenUnverified => "tracegate.tokens.unverified.no_keys".to_owned(),
         }
     }
 
-    const fn index(self) -> usize {
-        match self {
-            Self::Admitted => 0,
-            Self::Refused(reason) => 1_usize.saturating_add(reason.index()),
-            Self::Shadowed(reason) => 7_usize.saturating_add(reason.index()),
-            Self::Continued => 13,
-            Self::Linked => 14,
-            Self::Restarted(RestartCause::Absent) => 15,
-            Self::Restarted(RestartCause::Malformed) => 16,
-            Self::Restarted(RestartCause::Several) => 17,
-            Self::Restarted(RestartCause::Untrusted) => 18,
-            Self::Unminted => 19,
-            Self::TraceStateDropped => 20,
-            Self::BaggageDropped => 21,
-            Self::MalformedCarrier => 22,
-            Self::ConflictingCarriers => 23,
-            Self::ForeignPair => 24,
-            Self::Recorded(DecidedBy::Parent) => 25,
-            Self::Recorded(DecidedBy::Probability | DecidedBy::Limit) => 26,
-            Self::Recorded(DecidedBy::Refusal) => 27,
-            Self::Skipped(DecidedBy::Parent) => 28,
-            Self::Skipped(DecidedBy::Probability) => 29,
-            Self::Skipped(DecidedBy::Limit | DecidedBy::Refusal) => 30,
-        }
-    }
-}
-
-impl Reason {
-    const fn index(self) -> usize {
-        match self {
-            Self::RequestHeadersUnreadable => 0,
-            Self::RequestHostAmbiguous => 1,
-            Self::RequestPathAmbiguous => 2,
-            Self::OperationNotFound => 3,
-            Self::AccessDenied => 4,
-            Self::TraceContextRejected => 5,
-        }
+    fn index(self) -> usize {
+        let (reason, before) = match self {
+            Self::Admitted => return 0,
+            Self::Continued => return 1,
+            Self::Linked => return 2,
+            Self::Restarted(RestartCause::Absent) => return 3,
+            Self::Restarted(RestartCause::Malformed) => return 4,
+            Self::Restarted(RestartCause::Several) => return 5,
+            Self::Restarted(RestartCause::Untrusted) => return 6,
+            Self::Unminted => return 7,
+            Self::TraceStateDropped => return 8,
+            Self::BaggageDropped => return 9,
+            Self::MalformedCarrier => return 10,
+            Self::ConflictingCarriers => return 11,
+            Self::ForeignPair => return 12,
+            Self::Recorded(DecidedBy::Parent) => return 13,
+            Self::Recorded(DecidedBy::Probability | DecidedBy::Limit) => return 14,
+            Self::Recorded(DecidedBy::Refusal) => return 15,
+            Self::Skipped(DecidedBy::Parent) => return 16,
+            Self::Skipped(DecidedBy::Probability) => return 17,
+            Self::Skipped(DecidedBy::Limit | DecidedBy::Refusal) => return 18,
+            Self::TokenCached => return 19,
+            Self::TokenVerifiedByHost => return 20,
+            Self::TokenVerified => return 21,
+            Self::TokenUnverified => return 22,
+            Self::Refused(reason) => (reason, Self::SINGLE.len()),
+            Self::Shadowed(reason) => (reason, Self::SINGLE.len().saturating_add(Reason::ALL.len())),
+        };
+        Reason::ALL.iter().position(|other| *other == reason).unwrap_or(0).saturating_add(before)
     }
 }
 
@@ -161,10 +174,12 @@ impl DecidedBy {
 }
 
 /// What has been counted since the last [`drain`](Counts::drain): every [`Counter`], then for each trust rule what became of its
-/// principal's traces.
+/// principal's traces, then for each provider what became of fetches of its keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts {
     counts: Vec<u64>,
+    /// Where the providers' begin.
+    keys: usize,
     /// Whether the policy says anything about recording: what is always so needs no count.
     samples: bool,
 }
@@ -172,14 +187,18 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) fn new(policy: &Policy) -> Self {
         let principals = policy.trace.trust.rules().len().saturating_mul(FATES.len());
-        Self { counts: vec![0; Counter::ALL.len().saturating_add(principals)], samples: policy.trace.sampling.is_some() }
+        let keys = Counter::COUNT.saturating_add(principals);
+        let count = keys.saturating_add(policy.providers.len().saturating_mul(KEY_FATES.len()));
+        Self { counts: vec![0; count], keys, samples: policy.trace.sampling.is_some() }
     }
 
-    /// The metrics' names, by index. Policies have at most 64 trust rules, whose names hold no dots.
+    /// The metrics' names, by index. Policies have at most 64 trust rules and 16 providers, whose names hold no dots.
     pub(crate) fn names(policy: &Policy) -> Vec<String> {
         let rules = policy.trace.trust.rules().iter();
         let principals = rules.flat_map(|rule| FATES.map(|fate| format!("tracegate.principals.{fate}.{}", rule.name)));
-        Counter::ALL.into_iter().map(Counter::name).chain(principals).collect()
+        let providers = policy.providers.iter();
+        let keys = providers.flat_map(|provider| KEY_FATES.map(|fate| format!("tracegate.keys.{fate}.{}", provider.name)));
+        Counter::all().map(Counter::name).chain(principals).chain(keys).collect()
     }
 
     pub(crate) fn count_decision(&mut self, decision: &Decision) {
@@ -207,7 +226,7 @@ impl Counts {
             self.add(counter);
         }
         if let Some((rule, fate)) = settled.rule.zip(fate) {
-            self.add_at(Counter::ALL.len().saturating_add(rule.saturating_mul(FATES.len())).saturating_add(fate));
+            self.add_at(Counter::COUNT.saturating_add(rule.saturating_mul(FATES.len())).saturating_add(fate));
         }
         let by = settled.sampling.by;
         let counters = [
@@ -221,7 +240,15 @@ impl Counts {
         counters.into_iter().filter(|(counts, _)| *counts).for_each(|(_, counter)| self.add(counter));
     }
 
-    fn add(&mut self, counter: Counter) {
+    pub(crate) fn count_keys(&mut self, provider: usize, fate: KeyFate) {
+        let fate = match fate {
+            KeyFate::Fetched => 0,
+            KeyFate::Failed => 1,
+        };
+        self.add_at(self.keys.saturating_add(provider.saturating_mul(KEY_FATES.len())).saturating_add(fate));
+    }
+
+    pub(crate) fn add(&mut self, counter: Counter) {
         self.add_at(counter.index());
     }
 
@@ -241,6 +268,9 @@ impl Counts {
 /// What becomes of a principal's traces.
 const FATES: [&str; 4] = ["continued", "linked", "restarted", "rejected"];
 
+/// What becomes of fetches of keys.
+const KEY_FATES: [&str; 2] = ["fetched", "failed"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,7 +278,8 @@ mod tests {
     #[test]
     fn every_counter_has_its_own_place_and_name() {
         let mut names = std::collections::BTreeSet::new();
-        for (index, counter) in Counter::ALL.into_iter().enumerate() {
+        assert_eq!(Counter::all().count(), Counter::COUNT);
+        for (index, counter) in Counter::all().enumerate() {
             assert_eq!(counter.index(), index, "{counter:?}");
             assert!(names.insert(counter.name()), "{counter:?}");
         }

@@ -70,28 +70,44 @@ pub enum Requirement {
     Anonymous,
     /// The impossible: nobody may.
     Deny,
+    /// A token.
+    Caller {
+        /// Its provider, by its place in the policy.
+        provider: usize,
+    },
 }
 
-/// Decides by the first route that matches, which is told too, else by the default.
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Matched<'t> {
+    /// This route's rules apply.
+    Route(&'t Route),
+    /// No route does: the default is decided.
+    Default(Decision),
+    /// Readers could take it for different things.
+    Ambiguous(Refusal),
+}
+
+/// The first route that matches, else the default.
 ///
 /// A host or path that readers could take for different ones is refused before any route is tried: a rule for `/admin` must
 /// not be passed by another spelling of it. A policy without routes decides nothing by either and looks at neither.
 ///
 /// So is a request without a path, as CONNECT may be: routes can't tell what it is for.
 #[must_use]
-pub(crate) fn decide<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> (Decision, Option<&'t Route>) {
+pub(crate) fn find<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> Matched<'t> {
     if table.routes.is_empty() {
-        return (table.default.decision(), None);
+        return Matched::Default(table.default.decision());
     }
     let path = match NormalPath::read(head.path) {
         Ok(path) if path.as_bytes() != b"*" || head.method == b"OPTIONS" => path,
-        _ => return (Decision::Refused(Refusal::new(400, Reason::RequestPathAmbiguous)), None),
+        _ => return Matched::Ambiguous(Refusal::new(400, Reason::RequestPathAmbiguous)),
     };
     let Ok(host) = RequestHost::read(head.authority) else {
-        return (Decision::Refused(Refusal::new(400, Reason::RequestHostAmbiguous)), None);
+        return Matched::Ambiguous(Refusal::new(400, Reason::RequestHostAmbiguous));
     };
     let route = table.routes.iter().find(|route| route.matches(head.method, host, &path));
-    (route.map_or_else(|| table.default.decision(), Route::decision), route)
+    route.map_or_else(|| Matched::Default(table.default.decision()), Matched::Route)
 }
 
 impl Route {
@@ -99,18 +115,6 @@ impl Route {
         let any_method = self.methods.is_empty() || self.methods.iter().any(|known| known.as_bytes() == method);
         let any_host = self.hosts.is_empty() || self.hosts.iter().any(|known| known.matches(host));
         any_method && any_host && self.path.as_ref().is_none_or(|known| known.matches(path))
-    }
-
-    fn decision(&self) -> Decision {
-        let mut shadow = None;
-        for rule in &self.rules {
-            match (rule.require, rule.shadow) {
-                (Requirement::Anonymous, _) => {}
-                (Requirement::Deny, false) => return Decision::Refused(Refusal::new(403, Reason::AccessDenied)),
-                (Requirement::Deny, true) => shadow = Some(Reason::AccessDenied),
-            }
-        }
-        Decision::Admitted { shadow }
     }
 }
 
@@ -129,54 +133,54 @@ mod tests {
     use crate::head::{Header, Headers};
 
     fn table() -> RouteTable {
-        let rule = |require, shadow| Rule { name: "r".into(), require, shadow };
-        let route = |name: &str, methods: &[&str], path: &str, rules| Route {
+        let route = |name: &str, methods: &[&str], path: &str| Route {
             name: name.into(),
             hosts: vec![HostMatch::Exact("api.example".parse().unwrap())],
             methods: methods.iter().map(|&method| method.into()).collect(),
             path: Some(PathMatch::prefix(path).unwrap()),
-            rules,
+            rules: vec![],
             root: None,
         };
         RouteTable {
-            routes: vec![
-                route("admin", &[], "/admin", vec![rule(Requirement::Deny, false)]),
-                route("trial", &["GET"], "/trial", vec![rule(Requirement::Anonymous, false), rule(Requirement::Deny, true)]),
-                route("late", &[], "/admin/open", vec![]),
-            ],
+            routes: vec![route("admin", &[], "/admin"), route("trial", &["GET"], "/trial"), route("late", &[], "/admin/open")],
             default: DefaultAction::Refuse { status: 404 },
         }
     }
 
-    fn decided(method: &str, authority: &str, path: &str) -> Decision {
+    /// The route's name, or what else it came to.
+    fn found(method: &str, authority: &str, path: &str) -> String {
         let lines = [(":method", method), (":authority", authority), (":path", path)]
             .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() });
-        decide(&RequestHead::read(Headers::new(&lines)).unwrap(), &table()).0
+        match find(&RequestHead::read(Headers::new(&lines)).unwrap(), &table()) {
+            Matched::Route(route) => route.name.clone(),
+            Matched::Default(Decision::Refused(refusal)) | Matched::Ambiguous(refusal) => {
+                format!("{} {}", refusal.status(), refusal.reason().as_str())
+            }
+            Matched::Default(Decision::Admitted { .. }) => "admitted".into(),
+        }
     }
 
     #[test]
     fn the_first_route_that_matches_decides() {
-        let refused = |status, reason| Decision::Refused(Refusal::new(status, reason));
-        let admitted = |shadow| Decision::Admitted { shadow };
         for (method, authority, path, expected) in [
-            ("GET", "api.example", "/admin", refused(403, Reason::AccessDenied)),
-            ("GET", "API.example:8443", "/admin/users?x=/trial", refused(403, Reason::AccessDenied)),
-            ("GET", "api.example", "/trial/../%61dmin", refused(403, Reason::AccessDenied)),
-            ("GET", "api.example", "//admin/./open", refused(403, Reason::AccessDenied)),
-            ("GET", "api.example", "/trial/1", admitted(Some(Reason::AccessDenied))),
-            ("POST", "api.example", "/trial/1", refused(404, Reason::OperationNotFound)),
-            ("get", "api.example", "/trial/1", refused(404, Reason::OperationNotFound)),
-            ("GET", "other.example", "/trial/1", refused(404, Reason::OperationNotFound)),
-            ("GET", "api.example", "/administrator", refused(404, Reason::OperationNotFound)),
-            ("GET", "api.example.:443", "/admin", refused(403, Reason::AccessDenied)),
-            ("GET", "api.example", "/trial%2fadmin", refused(400, Reason::RequestPathAmbiguous)),
-            ("GET", "api.example", "/trial//../admin", refused(400, Reason::RequestPathAmbiguous)),
-            ("GET", "api.example", "*", refused(400, Reason::RequestPathAmbiguous)),
-            ("CONNECT", "api.example", "", refused(400, Reason::RequestPathAmbiguous)),
-            ("OPTIONS", "api.example", "*", refused(404, Reason::OperationNotFound)),
-            ("GET", "u@api.example", "/admin", refused(400, Reason::RequestHostAmbiguous)),
+            ("GET", "api.example", "/admin", "admin"),
+            ("GET", "API.example:8443", "/admin/users?x=/trial", "admin"),
+            ("GET", "api.example", "/trial/../%61dmin", "admin"),
+            ("GET", "api.example", "//admin/./open", "admin"),
+            ("GET", "api.example", "/trial/1", "trial"),
+            ("POST", "api.example", "/trial/1", "404 OperationNotFound"),
+            ("get", "api.example", "/trial/1", "404 OperationNotFound"),
+            ("GET", "other.example", "/trial/1", "404 OperationNotFound"),
+            ("GET", "api.example", "/administrator", "404 OperationNotFound"),
+            ("GET", "api.example.:443", "/admin", "admin"),
+            ("GET", "api.example", "/trial%2fadmin", "400 RequestPathAmbiguous"),
+            ("GET", "api.example", "/trial//../admin", "400 RequestPathAmbiguous"),
+            ("GET", "api.example", "*", "400 RequestPathAmbiguous"),
+            ("CONNECT", "api.example", "", "400 RequestPathAmbiguous"),
+            ("OPTIONS", "api.example", "*", "404 OperationNotFound"),
+            ("GET", "u@api.example", "/admin", "400 RequestHostAmbiguous"),
         ] {
-            assert_eq!(decided(method, authority, path), expected, "{method} {authority} {path}");
+            assert_eq!(found(method, authority, path), expected, "{method} {authority} {path}");
         }
     }
 
@@ -185,6 +189,6 @@ mod tests {
         let lines = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: b"/%00" }];
         let head = RequestHead::read(Headers::new(&lines)).unwrap();
         let table = RouteTable { routes: vec![], default: DefaultAction::Admit };
-        assert_eq!(decide(&head, &table), (Decision::Admitted { shadow: None }, None));
+        assert_eq!(find(&head, &table), Matched::Default(Decision::Admitted { shadow: None }));
     }
 }

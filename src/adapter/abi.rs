@@ -5,6 +5,7 @@
 //! that are no UTF-8 and on statuses that they don't expect, and one panic kills every plugin that shares the VM.
 
 mod host;
+mod inputs;
 mod root;
 mod section;
 mod stream;

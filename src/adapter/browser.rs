@@ -8,7 +8,9 @@ use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 use crate::config::Findings;
 use crate::head::{Header, Headers};
 use crate::inputs::EntropyUnavailable;
-use crate::{Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, Policy, UnknownPeer, Verdict};
+use crate::{
+    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, NoSignatures, NoStore, Policy, UnknownPeer, Verdict,
+};
 
 /// A policy at work on a page.
 #[wasm_bindgen]
@@ -57,10 +59,22 @@ impl Edge {
         let now = std::time::Duration::try_from_secs_f64(now / 1000.0).unwrap_or_default().as_nanos();
         let (wall, monotonic) = (i64::try_from(now).unwrap_or(i64::MAX), u64::try_from(now).unwrap_or(u64::MAX));
         let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| EntropyUnavailable);
-        let mut inputs = Inputs { now: wall, monotonic, entropy: &mut entropy, peer: &mut UnknownPeer };
+        let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+        let mut inputs = Inputs { now: wall, monotonic, entropy: &mut entropy, peer, store, signatures };
+        // A page fetches no keys: a policy whose issuer publishes them decides as it does while the issuer is down.
+        for Effect::Fetch(fetch) in self.gateway.tick(&mut inputs).effects {
+            let _ = self.gateway.reply(fetch.call, Err(CallFailed::Refused), &mut inputs);
+        }
         let mut exchange = self.gateway.open(ExchangeId(self.next));
         self.next = self.next.wrapping_add(1);
-        PageDecision(exchange.step(&mut self.gateway, Event::Request(Headers::new(&lines)), &mut inputs).verdict)
+        let headers = Headers::new(&lines);
+        let mut verdict = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs).verdict;
+        if verdict == Verdict::Wait {
+            // Nothing ever comes: as long as anybody waits.
+            inputs.monotonic = u64::MAX;
+            verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
+        }
+        PageDecision(verdict)
     }
 }
 

@@ -7,12 +7,13 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::{Finding, Findings, Severity};
+use crate::event::{CallFailed, Reply};
 use crate::head::{self, Headers};
-use crate::inputs::{EntropyUnavailable, PeerFact};
+use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, PeerFact, Store, StoreError, Stored};
 use crate::secret::SecretUnavailable;
-use crate::{Effect, ExchangeId, GatewayId, Inputs, Policy};
+use crate::{CallId, Effect, ExchangeId, Fetch, GatewayId, Inputs, Policy};
 use bindings::exports::tracegate::policy::policy as wit;
-use bindings::tracegate::policy::{clocks, peer, random, secrets};
+use bindings::tracegate::policy::{clocks, peer, random, secrets, signatures, store};
 
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
@@ -41,6 +42,7 @@ impl wit::GuestGateway for Gateway {
         let mut gateway = crate::Gateway::new(GatewayId(id), loaded.policy);
         let provided = gateway.provide(&mut |variable: &str| secrets::environment(variable));
         provided.map_err(|error| vec![unavailable(&error)])?;
+        with_inputs(|inputs| gateway.prove(inputs));
         Ok(wit::Gateway::new(Self(Rc::new(RefCell::new(gateway)))))
     }
 
@@ -49,10 +51,28 @@ impl wit::GuestGateway for Gateway {
         wit::Exchange::new(Exchange { gateway: Rc::clone(&self.0), exchange })
     }
 
-    fn tick(&self) -> Vec<u32> {
-        let woken = with_inputs(|inputs| self.0.borrow_mut().tick(inputs));
-        perform(&woken.effects);
-        woken.wake.into_iter().map(|ExchangeId(id)| id).collect()
+    fn tick(&self) -> wit::Woken {
+        let mut gateway = self.0.borrow_mut();
+        let woken = with_inputs(|inputs| gateway.tick(inputs));
+        self::woken(woken, gateway.policy())
+    }
+
+    fn reply(&self, call: u64, answer: Result<wit::Reply, wit::CallFailed>) -> wit::Woken {
+        let mut gateway = self.0.borrow_mut();
+        let call = CallId { gateway: gateway.id(), serial: call };
+        let lines = answer.as_ref().map(|reply| self::lines(&reply.headers)).unwrap_or_default();
+        let answer = match &answer {
+            Ok(reply) => Ok(Reply { headers: Headers::new(&lines), body: &reply.body }),
+            Err(wit::CallFailed::Refused) => Err(CallFailed::Refused),
+            Err(wit::CallFailed::TimedOut) => Err(CallFailed::TimedOut),
+            Err(wit::CallFailed::Disconnected) => Err(CallFailed::Disconnected),
+        };
+        let woken = with_inputs(|inputs| gateway.reply(call, answer, inputs));
+        self::woken(woken, gateway.policy())
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.0.borrow().is_urgent(clocks::monotonic())
     }
 
     fn drain_counts(&self) -> Vec<wit::Count> {
@@ -69,18 +89,17 @@ impl wit::GuestGateway for Gateway {
 impl wit::GuestExchange for Exchange {
     fn step(&self, event: wit::Event) -> wit::Verdict {
         let lines = match &event {
-            wit::Event::Request(lines) | wit::Event::Response(lines) => self::lines(lines),
-            wit::Event::Wake | wit::Event::Deadline | wit::Event::Closed => Vec::new(),
+            wit::Event::Request(lines) | wit::Event::Wake(lines) | wit::Event::Response(lines) => self::lines(lines),
+            wit::Event::Closed => Vec::new(),
         };
         let event = match &event {
             wit::Event::Request(_) => crate::Event::Request(Headers::new(&lines)),
+            wit::Event::Wake(_) => crate::Event::Wake(Headers::new(&lines)),
             wit::Event::Response(_) => crate::Event::Response(Headers::new(&lines)),
-            wit::Event::Wake => crate::Event::Wake,
-            wit::Event::Deadline => crate::Event::Deadline,
             wit::Event::Closed => crate::Event::Closed,
         };
+        // No exchange asks for anything of its own yet.
         let step = with_inputs(|inputs| self.exchange.borrow_mut().step(&mut self.gateway.borrow_mut(), event, inputs));
-        perform(&step.effects);
         verdict(step.verdict)
     }
 }
@@ -95,7 +114,7 @@ fn verdict(verdict: crate::Verdict) -> wit::Verdict {
         crate::Verdict::Refuse(refusal) => wit::Verdict::Refuse(wit::Refusal {
             status: refusal.status(),
             reason: refusal.reason().as_str().to_owned(),
-            headers: refusal.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+            headers: refusal.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: refusal.body(),
         }),
         crate::Verdict::Wait => wit::Verdict::Wait,
@@ -127,14 +146,52 @@ fn findings(findings: &Findings) -> Vec<wit::Finding> {
     findings.iter().map(finding).collect()
 }
 
-/// Carries out what the core asks of the world; the compiler points here when the first stage asks for something.
-fn perform(effects: &[Effect]) {
-    if let Some(effect) = effects.first() {
-        match *effect {}
+fn woken(crate::Woken { effects, wake, notes }: crate::Woken, policy: &Policy) -> wit::Woken {
+    let name = |provider: usize| policy.providers.get(provider).map_or("", |provider| provider.name.as_str());
+    wit::Woken {
+        fetches: effects.into_iter().map(|Effect::Fetch(fetch)| self::fetch(fetch)).collect(),
+        wake: wake.into_iter().map(|ExchangeId(id)| id).collect(),
+        notes: notes.into_iter().map(|(provider, note)| format!("keys of {}: {note}", name(provider))).collect(),
     }
 }
 
-/// Lends the host's clocks, randomness and knowledge of the peer.
+fn fetch(Fetch { call, cluster, uri, timeout, max_body }: Fetch) -> wit::Fetch {
+    let crate::identity::FetchUri { scheme, authority, path } = uri;
+    let max_body = u64::try_from(max_body).unwrap_or(u64::MAX);
+    wit::Fetch { call: call.serial, cluster, scheme: scheme.to_owned(), authority, path, timeout, max_body }
+}
+
+/// The host's store.
+struct HostStore;
+
+impl Store for HostStore {
+    fn get(&mut self, name: &str) -> Option<Stored> {
+        store::get(name).map(|store::Stored { value, version }| Stored { value, version })
+    }
+
+    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> Result<(), StoreError> {
+        let expected = match expected {
+            Expected::Any => store::Expected::Any,
+            Expected::Absent => store::Expected::Absent,
+            Expected::Version(version) => store::Expected::Version(version),
+        };
+        store::set(name, value, expected).map_err(|error| match error {
+            store::StoreError::Conflict => StoreError::Conflict,
+            store::StoreError::Unavailable => StoreError::Unavailable,
+        })
+    }
+}
+
+/// The host's verification of signatures.
+struct Signatures;
+
+impl HostSignatures for Signatures {
+    fn verify(&mut self, hash: &str, key: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        signatures::verify(hash, key, signature, text)
+    }
+}
+
+/// Lends the host's clocks, randomness, knowledge of the peer, store and verification of signatures.
 fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
     let mut entropy = |bytes: &mut [u8]| {
         let length = u32::try_from(bytes.len()).map_err(|_| EntropyUnavailable)?;
@@ -151,5 +208,6 @@ fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
             PeerFact::Sha256 => peer::Fact::Sha256,
         })
     };
-    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy, peer: &mut facts })
+    let (store, signatures) = (&mut HostStore, &mut Signatures);
+    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy, peer: &mut facts, store, signatures })
 }

@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 use super::Loaded;
 use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
+use super::number::Duration;
 use crate::condition::{Condition, PeerMatch, TextMatch};
+use crate::identity::{ClaimRules, KeySet, Keys, Location, OnUnavailable, Provider, SourcePolicy, TokenPlace};
 use crate::route::{DefaultAction, HostMatch, PathMatch, Requirement, Route, RouteTable, Rule};
 use crate::secret::SecretReference;
 use crate::trace::{BaggagePolicy, Format, HopKeyReference, HopPolicy, SamplingPolicy, TracePolicy, Treatment, TrustPolicy, TrustRule};
@@ -23,6 +25,8 @@ pub struct Policy {
     pub listener: Listener,
     /// What to do with trace context.
     pub trace: TracePolicy,
+    /// Who vouches for callers.
+    pub providers: Vec<Provider>,
     /// What to do with which request.
     pub routes: RouteTable,
     /// Names this policy and no other.
@@ -34,8 +38,13 @@ impl Policy {
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
         let hop = self.trace.signed_hop.iter();
-        let keys = hop.flat_map(|hop| std::iter::once(&hop.active).chain(&hop.other));
-        let mut variables: Vec<&str> = keys.map(|key| key.key.variable.as_str()).collect();
+        let hop_keys = hop.flat_map(|hop| std::iter::once(&hop.active).chain(&hop.other)).map(|key| &key.key);
+        let token_keys = self.providers.iter().flat_map(|provider| match &provider.keys {
+            Keys::Secrets(keys) => keys.as_slice(),
+            Keys::Inline(_) | Keys::Published(_) => &[],
+        });
+        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference));
+        let mut variables: Vec<&str> = references.map(|reference| reference.variable.as_str()).collect();
         variables.sort_unstable();
         variables.dedup();
         variables
@@ -92,13 +101,15 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema: _, service, listener, secrets, trace, routes, default } = document;
+    let Document { schema: _, service, listener, secrets, trace, identity, routes, default } = document;
+    let names: Vec<String> = identity.providers.keys().cloned().collect();
     let policy = Policy {
         service: Service { name: service.name, namespace: service.namespace, attributes: service.attributes },
         listener: Listener { trusted_hops: usize::from(listener.trusted_hops) },
         trace: self::trace(trace, &secrets),
+        providers: identity.providers.into_iter().map(|(name, document::Provider::Jwt(jwt))| provider(name, *jwt, &secrets)).collect(),
         routes: RouteTable {
-            routes: routes.into_iter().map(route).collect(),
+            routes: routes.into_iter().map(|route| self::route(route, &names)).collect(),
             default: match default {
                 document::DefaultAction { action: Action::Refuse, status: Some(status) } => DefaultAction::Refuse { status },
                 document::DefaultAction { .. } => DefaultAction::Admit,
@@ -146,10 +157,73 @@ const fn format(format: document::Format) -> Format {
 }
 
 fn hop_key(key: document::HopKey, secrets: &BTreeMap<String, document::Secret>) -> HopKeyReference {
-    let name = key.key.secret;
+    HopKeyReference { id: key.id.value, key: reference(key.key.secret, secrets) }
+}
+
+fn reference(name: String, secrets: &BTreeMap<String, document::Secret>) -> SecretReference {
     // The document was checked: the name is there.
     let variable = secrets.get(&name).map(|document::Secret::Environment(environment)| environment.name.clone()).unwrap_or_default();
-    HopKeyReference { id: key.id.value, key: SecretReference { name, variable } }
+    SecretReference { name, variable }
+}
+
+fn provider(name: String, jwt: document::Jwt, secrets: &BTreeMap<String, document::Secret>) -> Provider {
+    let seconds = |duration: Duration| i64::try_from(duration.milliseconds() / 1000).unwrap_or(i64::MAX);
+    let issuer = jwt.issuer.clone();
+    Provider {
+        name,
+        places: jwt.tokens.into_iter().map(token_place).collect(),
+        max_length: usize::try_from(jwt.max_length).unwrap_or(usize::MAX),
+        algorithms: jwt.algorithms.into_iter().map(|leaf| leaf.value).collect(),
+        claims: ClaimRules {
+            issuer: jwt.issuer,
+            audiences: jwt.audiences,
+            clock_skew: seconds(jwt.clock_skew.value),
+            max_lifetime: jwt.max_lifetime.map(|leaf| seconds(leaf.value)),
+        },
+        keys: match jwt.keys {
+            document::Keys::Inline(inline) => Keys::Inline(inline.set),
+            // The document was checked: they make a set.
+            document::Keys::Pem(keys) => {
+                Keys::Inline(KeySet::new(keys.into_iter().map(document::PemKey::key).collect()).unwrap_or_default())
+            }
+            document::Keys::Secrets(keys) => {
+                Keys::Secrets(keys.into_iter().map(|key| (key.kid, reference(key.key.secret, secrets))).collect())
+            }
+            document::Keys::Jwks(published) => {
+                let location = Location::Jwks(published.uri.value.clone());
+                Keys::Published(source(published, location))
+            }
+            document::Keys::Discovery(published) => {
+                let (uri, jwks_cluster) = (published.uri.value.clone(), published.jwks_cluster.clone());
+                Keys::Published(source(published, Location::Discovery { uri, issuer, jwks_cluster }))
+            }
+        },
+    }
+}
+
+fn source(published: document::Published, location: Location) -> SourcePolicy {
+    SourcePolicy {
+        location,
+        cluster: published.cluster,
+        cache_duration: published.cache_duration.value.nanoseconds(),
+        stale_if_error: published.stale_if_error.value.nanoseconds(),
+        unknown_kid_interval: published.unknown_kid_interval.value.nanoseconds(),
+        timeout: published.timeout.value.nanoseconds(),
+        wait: published.wait.value.nanoseconds(),
+        on_unavailable: match published.on_unavailable {
+            document::OnUnavailable::Refuse => OnUnavailable::Refuse,
+            document::OnUnavailable::Admit => OnUnavailable::Admit,
+        },
+    }
+}
+
+fn token_place(place: document::TokenPlace) -> TokenPlace {
+    match place {
+        document::TokenPlace::Authorization(document::Scheme { scheme }) => TokenPlace::Authorization { scheme },
+        document::TokenPlace::Header(name) => TokenPlace::Header(name),
+        document::TokenPlace::Query(name) => TokenPlace::Query(name),
+        document::TokenPlace::Cookie(name) => TokenPlace::Cookie(name),
+    }
 }
 
 fn trust_rule(rule: document::TrustRule) -> TrustRule {
@@ -193,14 +267,14 @@ fn text(text: document::Text) -> TextMatch {
     }
 }
 
-fn route(document::Route { name, matches, rules, sampling }: document::Route) -> Route {
+fn route(document::Route { name, matches, rules, sampling }: document::Route, providers: &[String]) -> Route {
     Route {
         name,
         root: sampling.map(|sampling| sampling.root.probability.threshold),
         hosts: matches.hosts.into_iter().map(host).collect(),
         methods: matches.methods,
         path: matches.path.map(path),
-        rules: rules.into_iter().map(rule).collect(),
+        rules: rules.into_iter().map(|rule| self::rule(rule, providers)).collect(),
     }
 }
 
@@ -216,10 +290,15 @@ fn path(path: document::Path) -> PathMatch {
     }
 }
 
-fn rule(document::Rule { name, require, mode }: document::Rule) -> Rule {
+fn rule(document::Rule { name, require, mode }: document::Rule, providers: &[String]) -> Rule {
     let require = match require {
         document::Requirement::Anonymous => Requirement::Anonymous,
         document::Requirement::Deny => Requirement::Deny,
+        // The document was checked: the name is there.
+        document::Requirement::Caller(caller) => providers
+            .iter()
+            .position(|name| *name == caller.provider)
+            .map_or(Requirement::Deny, |provider| Requirement::Caller { provider }),
     };
     Rule { name, require, shadow: mode == Mode::Shadow }
 }

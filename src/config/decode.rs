@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::finding::{Finding, Findings, Problem, Severity};
-use super::node::{Key, Node, Position, Value};
+use crate::json::{Key, Node, Position, Value};
 
 /// A type that reads itself from a place in a document.
 pub(super) trait Decode: Sized {
@@ -28,6 +28,11 @@ pub(super) struct Place<'n> {
 impl<'n> Place<'n> {
     pub(super) const fn root(node: &'n Node) -> Self {
         Self { node, path: String::new() }
+    }
+
+    /// The node here.
+    pub(super) const fn node(&self) -> &'n Node {
+        self.node
     }
 
     /// The value here.
@@ -77,7 +82,8 @@ impl<'n> Place<'n> {
 
     /// The value in words; nothing of it where a secret could stand in the place of its name.
     fn shown(&self) -> String {
-        let secret = self.path.starts_with("secrets") || (self.path.starts_with("trace.signed_hop") && self.path.contains(".key"));
+        let keyed = self.path.starts_with("trace.signed_hop") || self.path.starts_with("identity");
+        let secret = self.path.starts_with("secrets") || (keyed && self.path.contains(".key"));
         if secret { "something else".to_owned() } else { self.node.value.to_string() }
     }
 

@@ -5,6 +5,7 @@
 //! their documentation is what an editor shows to a policy's author.
 
 mod condition;
+mod identity;
 mod listener;
 mod sampling;
 mod secret;
@@ -20,9 +21,11 @@ use super::decode::{Decode, Leaf, Place};
 use super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::schema;
+use crate::json::Value;
 use crate::route::{HostMatch, PathMatch};
 
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
+pub(super) use identity::{Identity, Jwt, Keys, OnUnavailable, PemKey, Provider, Published, Scheme, TokenPlace};
 pub(super) use listener::{ClientCertificates, Listener};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
@@ -47,6 +50,9 @@ pub(super) struct Document {
     /// What becomes of trace context.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) trace: Trace,
+    /// Who calls.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(super) identity: Identity,
     /// Rules by request: the first route that matches applies.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) routes: Vec<Route>,
@@ -144,14 +150,25 @@ pub(super) struct Rule {
 }
 
 /// Who may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Requirement {
     /// Everybody may.
     Anonymous,
     /// Nobody may.
     Deny,
+    /// Whoever a provider vouches for.
+    Caller(CallerRule),
+}
+
+/// Who vouches for a caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(super) struct CallerRule {
+    /// Required: a name in `identity.providers`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(super) provider: String,
 }
 
 /// Whether a rule acts.
@@ -202,6 +219,7 @@ impl Decode for Document {
             place.warn("every caller's valid trace context is continued: `trace.trust` tells callers apart", findings);
         }
         let trace = trace_place.clone().map_or(Some(Trace::default()), |place| Trace::decode(place, findings));
+        let identity = fields.maybe("identity", findings, Identity::decode);
         let routes = fields.maybe("routes", findings, routes);
         let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
         fields.finish(findings);
@@ -211,12 +229,14 @@ impl Decode for Document {
             listener: listener?.unwrap_or_default(),
             secrets: secrets?.unwrap_or_default(),
             trace: trace?,
+            identity: identity?.unwrap_or_default(),
             routes: routes?.unwrap_or_default(),
             default: default?,
         };
         if let Some(place) = trace_place {
             document.trace.check_against(&document, &place, findings);
         }
+        document.identity.check_against(&document, &root, findings);
         let sampled = document.routes.iter().position(|route| route.sampling.is_some());
         if let Some(index) = sampled.filter(|_| document.trace.sampling.is_none()) {
             let at = root.descend(&["routes"]).item(index).descend(&["sampling"]);
@@ -314,12 +334,33 @@ impl Decode for Rule {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
         let name = fields.required("name", findings).and_then(|place| place.name(findings));
-        let requirements = [("anonymous", Requirement::Anonymous), ("deny", Requirement::Deny)];
-        let require = fields.required("require", findings).and_then(|place| place.word(&requirements, findings));
+        let require = fields.required("require", findings).and_then(|place| Requirement::decode(place, findings));
         let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
         let mode = fields.maybe("mode", findings, |place, findings| place.word(&modes, findings));
         fields.finish(findings);
         Some(Self { name: name?, require: require?, mode: mode?.unwrap_or_default() })
+    }
+}
+
+impl Decode for Requirement {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let word = match place.value() {
+            Value::String(word) => word.as_str(),
+            Value::Mapping(_) => "caller",
+            _ => "",
+        };
+        match word {
+            "anonymous" => Some(Self::Anonymous),
+            "deny" => Some(Self::Deny),
+            "caller" if matches!(place.value(), Value::Mapping(_)) => {
+                let (_, place) = place.choice(&["caller"], findings)?;
+                let mut fields = place.fields(findings)?;
+                let provider = fields.required("provider", findings).and_then(|place| place.name(findings));
+                fields.finish(findings);
+                Some(Self::Caller(CallerRule { provider: provider? }))
+            }
+            _ => place.expected("`anonymous` or `deny` or a mapping with `caller`", findings),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::node::Position;
+use crate::json::{Position, SyntaxError};
 
 /// One thing to say about a policy document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +133,12 @@ impl Findings {
 impl From<Finding> for Findings {
     fn from(finding: Finding) -> Self {
         Self { kept: vec![finding], left_out: 0 }
+    }
+}
+
+impl From<SyntaxError> for Findings {
+    fn from(SyntaxError { at, message }: SyntaxError) -> Self {
+        Finding { severity: Severity::Error, at, path: String::new(), problem: Problem::Syntax(message) }.into()
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::decode::{Decode, Place};
 use super::finding::{Findings, Problem};
-use super::node::Value;
+use crate::json::Value;
 use crate::trace::Threshold;
 
 /// A duration as Gateway API writes it: <https://gateway-api.sigs.k8s.io/geps/gep-2257/>. One to four numbers of up to 5 digits, each with
@@ -20,6 +20,15 @@ pub(super) struct Duration {
 }
 
 impl Duration {
+    pub(super) const fn milliseconds(self) -> u64 {
+        self.milliseconds
+    }
+
+    /// For the core's clocks.
+    pub(super) const fn nanoseconds(self) -> u64 {
+        self.milliseconds.saturating_mul(1_000_000)
+    }
+
     /// Seconds, where there are no milliseconds beside them.
     pub(super) const fn whole_seconds(self) -> Option<u64> {
         if self.milliseconds.is_multiple_of(1000) { Some(self.milliseconds / 1000) } else { None }

@@ -10,7 +10,8 @@ use schemars::{Schema, SchemaGenerator, json_schema as schema};
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::document::{DEFAULT_STATUS, Document};
+use super::document::{DEFAULT_STATUS, Document, Provider};
+use crate::identity::Algorithm;
 use crate::route::HOST_MAX_LENGTH;
 use crate::trace::MEMBER_KEY_MAX_LENGTH;
 
@@ -47,6 +48,48 @@ pub(super) fn networks(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn duration(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"})
+}
+
+pub(super) fn providers(generator: &mut SchemaGenerator) -> Schema {
+    let provider = generator.subschema_for::<Provider>();
+    schema!({
+        "type": "object", "maxProperties": 16, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": provider
+    })
+}
+
+pub(super) fn algorithms(_: &mut SchemaGenerator) -> Schema {
+    let names = Algorithm::ALL.map(Algorithm::as_str);
+    schema!({"type": "array", "minItems": 1, "uniqueItems": true, "items": {"enum": names}})
+}
+
+/// RFC 7517: other members may stand beside those that are known.
+pub(super) fn key_set(_: &mut SchemaGenerator) -> Schema {
+    schema!({
+        "type": "object",
+        "required": ["keys"],
+        "additionalProperties": false,
+        "properties": {
+            "keys": {
+                "type": "array", "minItems": 1,
+                "items": {
+                    "type": "object", "required": ["kty"],
+                    "properties": {"kty": {"type": "string", "not": {"const": "oct"}}, "kid": {"type": "string", "minLength": 1}}
+                }
+            }
+        }
+    })
+}
+
+pub(super) fn uri(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": r"^https?://[A-Za-z0-9._:\[\]-]+([/?][!-~]*)?$", "maxLength": 2048})
+}
+
+pub(super) fn token(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"})
+}
+
+pub(super) fn header_name(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": "^([Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]|[Cc][Oo][Oo][Kk][Ii][Ee])$"}})
 }
 
 pub(super) fn probability(_: &mut SchemaGenerator) -> Schema {

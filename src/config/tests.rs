@@ -22,7 +22,7 @@ fn the_least_policy_has_every_default_filled_in() {
         r#"{"schema":1,"service":{"name":"edge","attributes":{}},"#,
         r#""listener":{"trusted_hops":0,"client_certificates":"unverified"},"secrets":{},"#,
         r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"],"baggage":{}},"tracestate":{"max_length":16447}},"#,
-        r#""routes":[],"default":{"action":"admit"}}"#
+        r#""identity":{"providers":{}},"routes":[],"default":{"action":"admit"}}"#
     );
     assert_eq!(loaded.canonical, expected);
     assert_eq!(Policy::from_json(expected.as_bytes()).unwrap().canonical, expected);
@@ -39,7 +39,7 @@ fn the_fingerprint_is_of_the_meaning_not_of_the_spelling() {
     assert_eq!(fingerprint(r#" {"default":{"action":"admit"}, "routes": [], "service":{"name":"\u0065dge"},"schema":1}"#), least);
     assert_ne!(fingerprint(&LEAST.replace("edge", "egde")), least);
     // The digest of the canonical text above, as `sha256sum` prints it.
-    assert_eq!(least.to_string(), "50f6df643db15004");
+    assert_eq!(least.to_string(), "48e66c7bd48166cd");
     assert_eq!(format!("{:012x}", least.gauge()), least.to_string()[..12]);
 }
 
@@ -93,14 +93,14 @@ fn all_errors_come_in_one_run_with_their_places() {
 6:90: routes[0].match.path.prefix: expected a path in normal form, which is "/b" ("/a/../b")
 7:5: routes[1]: expected a field `name`, found none
 7:24: routes[1].match.path: expected a mapping with `exact` or `prefix` or `template`, found `exact` and `prefix`
-7:93: routes[1].rules[0].require: expected `anonymous` or `deny`, found "maybe"
+7:93: routes[1].rules[0].require: expected `anonymous` or `deny` or a mapping with `caller`, found "maybe"
 7:110: routes[1].rules[0].mode: expected `enforce` or `shadow`, found 3
 7:114: routes[1].rules[1]: expected a field `name`, found none
 7:114: routes[1].rules[1]: expected a field `require`, found none
 8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
-11:3: quotas: expected one of `schema`, `service`, `listener`, `secrets`, `trace`, `routes`, `default`, found an unknown field"#;
+11:3: quotas: expected one of `schema`, `service`, `listener`, `secrets`, `trace`, `identity`, `routes`, `default`, found an unknown field"#;
     assert_eq!(findings(text).join("\n"), expected.replace("version @", &format!("version {}", crate::VERSION)));
 }
 

@@ -6,7 +6,7 @@ use crate::config::Policy;
 use crate::effect::{CallId, GatewayId, Woken};
 use crate::event::CallFailed;
 use crate::head::Header;
-use crate::inputs::UnknownPeer;
+use crate::inputs::{NoSignatures, NoStore, UnknownPeer};
 
 const POLICY: &[u8] = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [
     {"name": "open", "match": {"path": {"prefix": "/open"}}},
@@ -21,7 +21,20 @@ fn step(exchange: &mut Exchange, gateway: &mut Gateway, event: Event<'_>) -> Ver
         bytes.fill(0x5a);
         Ok(())
     };
-    exchange.step(gateway, event, &mut Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer }).verdict
+    exchange
+        .step(
+            gateway,
+            event,
+            &mut Inputs {
+                now: 0,
+                monotonic: 0,
+                entropy: &mut entropy,
+                peer: &mut UnknownPeer,
+                store: &mut NoStore,
+                signatures: &mut NoSignatures,
+            },
+        )
+        .verdict
 }
 
 fn head(path: &str) -> [Header<'_>; 2] {
@@ -48,10 +61,10 @@ fn a_request_is_decided_once_and_counted_once() {
     }
     let expected = [
         ("tracegate.requests.admitted.none", 2),
+        ("tracegate.traces.restarted.absent", 4),
         ("tracegate.requests.refused.RequestPathAmbiguous", 1),
         ("tracegate.requests.refused.OperationNotFound", 1),
         ("tracegate.requests.shadowed.AccessDenied", 1),
-        ("tracegate.traces.restarted.absent", 4),
     ];
     assert_eq!(counts(&mut gateway), expected.map(|(name, count)| (name.to_owned(), count)));
     assert_eq!(counts(&mut gateway), []);
@@ -72,15 +85,16 @@ fn events_that_nothing_waits_for_change_nothing() {
     let mut gateway = gateway();
     let mut exchange = gateway.open(ExchangeId(7));
     let call = CallId { gateway: GatewayId(1), serial: 3 };
-    for event in [Event::Wake, Event::Deadline, Event::Reply(call, Err(CallFailed::TimedOut))] {
+    for event in [Event::Wake(Headers::default()), Event::Reply(call, Err(CallFailed::TimedOut))] {
         assert_eq!(step(&mut exchange, &mut gateway, event), Verdict::Wait);
     }
     assert!(matches!(step(&mut exchange, &mut gateway, Event::Request(Headers::new(&head("/open")))), Verdict::Continue(_)));
-    assert_eq!(step(&mut exchange, &mut gateway, Event::Wake), Verdict::Wait);
+    assert_eq!(step(&mut exchange, &mut gateway, Event::Wake(Headers::default())), Verdict::Wait);
     // A second head is no second chance.
     assert!(matches!(step(&mut exchange, &mut gateway, Event::Request(Headers::new(&head("/open")))), Verdict::Refuse(_)));
     let mut entropy = |_: &mut [u8]| Ok(());
-    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
+    let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
     assert_eq!(gateway.reply(call, Err(CallFailed::Refused), &mut inputs), Woken::default());
     assert_eq!(gateway.tick(&mut inputs), Woken::default());
 }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::carrier::{Field, Format, Lines};
-use super::state::trim_ows;
 use crate::edits::HeaderEdits;
 use crate::head::Header;
+use crate::head::trim_ows;
 
 /// What the policy says about baggage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::head::{is_ows, trim_ows};
+
 /// What tracing vendors carry along beside `traceparent`: up to 32 members, the latest writer first.
 ///
 /// ```text
@@ -283,24 +285,6 @@ fn first_wrong_value_byte(value: &[u8]) -> Option<usize> {
 
 fn has(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
-}
-
-pub(super) fn trim_ows(mut text: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = text
-        && is_ows(*first)
-    {
-        text = rest;
-    }
-    while let [rest @ .., last] = text
-        && is_ows(*last)
-    {
-        text = rest;
-    }
-    text
-}
-
-const fn is_ows(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
 }
 
 const IN_KEY: u8 = 1;

@@ -11,7 +11,7 @@ use super::*;
 use crate::condition::{Condition, PeerMatch, TextMatch};
 use crate::edits::{HeaderEdit, HeaderEdits};
 use crate::head::{Header, Headers};
-use crate::inputs::{Entropy, EntropyUnavailable, Inputs, PeerFact};
+use crate::inputs::{Entropy, EntropyUnavailable, Inputs, NoSignatures, NoStore, PeerFact};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -63,7 +63,8 @@ impl Edge {
         let mut edits = HeaderEdits::none();
         let known = &self.peer;
         let mut peer = |fact: PeerFact| known.iter().find(|(one, _)| *one == fact).map(|(_, value)| value.as_bytes().to_vec());
-        let mut inputs = Inputs { now: self.now, monotonic: self.now.unsigned_abs(), entropy, peer: &mut peer };
+        let (store, signatures) = (&mut NoStore, &mut NoSignatures);
+        let mut inputs = Inputs { now: self.now, monotonic: self.now.unsigned_abs(), entropy, peer: &mut peer, store, signatures };
         let carried = read(Headers::new(&headers), &self.policy.extract);
         let circumstances = Circumstances { route: self.route, root: self.root, refused: self.refused, ..Circumstances::default() };
         let settled = self.settler.settle(&carried, circumstances, &self.policy, &mut inputs, &mut edits);

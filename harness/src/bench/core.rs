@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::trace::{TraceParent, TraceState};
-use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, PeerFact, Policy, UnknownPeer, Verdict};
+use tracegate::{
+    Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy, UnknownPeer,
+    Verdict,
+};
 
 use super::median;
 use crate::error::{Context, Error, Result};
@@ -91,7 +94,8 @@ fn measure_step(policy: &str, trace: &[(&str, &[u8])]) -> Result<f64> {
     let lines: Vec<Header<'_>> =
         browser.chain(trace.iter().copied()).map(|(name, value)| Header { name: name.as_bytes(), value }).collect();
     Ok(measure(|| {
-        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut peer };
+        let (peer, store, signatures) = (&mut peer, &mut NoStore, &mut NoSignatures);
+        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
         let mut exchange = gateway.open(ExchangeId(1));
         drop(black_box(exchange.step(&mut gateway, Event::Request(Headers::new(black_box(&lines))), &mut inputs)));
     }))
@@ -107,7 +111,8 @@ fn signed() -> Result<Vec<u8>> {
         bytes.fill(7);
         Ok(())
     };
-    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer: &mut UnknownPeer };
+    let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
     let step = gateway.open(ExchangeId(1)).step(&mut gateway, Event::Request(Headers::new(&lines)), &mut inputs);
     let Verdict::Continue(edits) = step.verdict else { return Err(Error::new("the benchmark's request is refused")) };
     let state = edits.iter().find_map(|edit| match edit {

@@ -7,7 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::metrics::Counter;
 use tracegate::trace::{DecidedBy, SamplingPolicy};
-use tracegate::{Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, PeerFact, Policy};
+use tracegate::{
+    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy, Verdict,
+};
 
 use super::edge;
 use crate::host::{HeaderMap, Tls};
@@ -98,14 +100,25 @@ impl Native {
         };
         let mut peer = |fact| presented.fact(fact);
         let monotonic = u64::try_from(presented.now).unwrap_or(0);
-        let mut inputs = Inputs { now: presented.now, monotonic, entropy: &mut entropy, peer: &mut peer };
+        let (peer, store, signatures) = (&mut peer, &mut NoStore, &mut NoSignatures);
+        let mut inputs = Inputs { now: presented.now, monotonic, entropy: &mut entropy, peer, store, signatures };
+        let headers = Headers::new(&presented.lines);
         let mut exchange = self.gateway.open(ExchangeId(0));
-        drop(exchange.step(&mut self.gateway, Event::Request(Headers::new(&presented.lines)), &mut inputs));
+        let mut verdict = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs).verdict;
+        // As the proxy's clock goes on while a request waits for keys.
+        while verdict == Verdict::Wait {
+            inputs.monotonic += TICK;
+            inputs.now += i64::try_from(TICK).unwrap_or(i64::MAX);
+            for Effect::Fetch(fetch) in self.gateway.tick(&mut inputs).effects {
+                drop(self.gateway.reply(fetch.call, Err(CallFailed::Refused), &mut inputs));
+            }
+            verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
+        }
         let mut fate = Fate::default();
         for (index, _) in self.gateway.drain_counts() {
-            match Counter::ALL.get(index) {
-                Some(&Counter::Recorded(by)) => (fate.sampled, fate.by) = (true, Some(by)),
-                Some(&Counter::Skipped(by)) => fate.by = Some(by),
+            match Counter::all().nth(index) {
+                Some(Counter::Recorded(by)) => (fate.sampled, fate.by) = (true, Some(by)),
+                Some(Counter::Skipped(by)) => fate.by = Some(by),
                 Some(Counter::Continued) => fate.continued = true,
                 Some(Counter::Linked) => fate.linked = true,
                 _ => {}
@@ -114,3 +127,6 @@ impl Native {
         fate
     }
 }
+
+/// Nanoseconds from one tick to the next while somebody waits.
+const TICK: u64 = 10_000_000;

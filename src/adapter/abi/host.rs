@@ -4,6 +4,9 @@
 //! Names and semantics: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.
 #![expect(unsafe_code, reason = "calling the host means calling foreign functions")]
 
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MapType, MetricType};
 
 use crate::inputs::EntropyUnavailable;
@@ -28,6 +31,30 @@ mod raw {
         ) -> u32;
         pub(super) fn proxy_get_property(path_data: *const u8, path_size: usize, return_data: *mut *mut u8, return_size: *mut usize)
         -> u32;
+        pub(super) fn proxy_get_shared_data(
+            key_data: *const u8,
+            key_size: usize,
+            return_data: *mut *mut u8,
+            return_size: *mut usize,
+            return_cas: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_set_shared_data(
+            key_data: *const u8,
+            key_size: usize,
+            value_data: *const u8,
+            value_size: usize,
+            cas: u32,
+        ) -> u32;
+        pub(super) fn proxy_call_foreign_function(
+            name_data: *const u8,
+            name_size: usize,
+            arguments_data: *const u8,
+            arguments_size: usize,
+            return_data: *mut *mut u8,
+            return_size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_set_effective_context(context: u32) -> u32;
+        pub(super) fn proxy_continue_stream(stream: u32) -> u32;
         pub(super) fn proxy_get_header_map_pairs(map: MapType, return_data: *mut *mut u8, return_size: *mut usize) -> u32;
         pub(super) fn proxy_replace_header_map_value(
             map: MapType,
@@ -56,6 +83,11 @@ mod raw {
 /// A status other than OK, as the host gave it (`proxy_status_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Failed(u32);
+
+impl Failed {
+    /// A shared value has another version than was given.
+    pub(super) const CAS_MISMATCH: Self = Self(8);
+}
 
 impl std::fmt::Display for Failed {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -95,8 +127,59 @@ pub(super) fn set_tick_period(milliseconds: u32) -> Result<(), Failed> {
 /// The plugin's configuration, `size` bytes of it.
 pub(super) fn plugin_configuration(size: usize) -> Result<Vec<u8>, Failed> {
     const PLUGIN_CONFIGURATION: u32 = 7;
+    buffer(PLUGIN_CONFIGURATION, size)
+}
+
+/// The first `size` bytes of the body that a callout brought.
+pub(super) fn call_response_body(size: usize) -> Result<Vec<u8>, Failed> {
+    const HTTP_CALL_RESPONSE_BODY: u32 = 4;
+    buffer(HTTP_CALL_RESPONSE_BODY, size)
+}
+
+fn buffer(kind: u32, size: usize) -> Result<Vec<u8>, Failed> {
     // SAFETY: the host writes a pointer and a size to the two live places that `returned` gives it.
-    returned(|data, length| unsafe { raw::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, data, length) })
+    returned(|data, length| unsafe { raw::proxy_get_buffer_bytes(kind, 0, size, data, length) })
+}
+
+/// A value that the VMs of one id share, and which version of it this is.
+pub(super) fn shared_data(key: &str) -> Result<(Vec<u8>, u32), Failed> {
+    let mut cas = 0;
+    // SAFETY: the key is a live string, which the host only reads; it writes to three live places, two of which `returned` gives it.
+    let value = returned(|data, length| unsafe { raw::proxy_get_shared_data(key.as_ptr(), key.len(), data, length, &raw mut cas) });
+    value.map(|value| (value, cas))
+}
+
+/// Sets a value that the VMs of one id share, where its version is `cas`; 0 stands for any.
+pub(super) fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<(), Failed> {
+    // SAFETY: pointers and sizes are those of live slices, which the host only reads.
+    checked(unsafe { raw::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) })
+}
+
+/// Calls a function of the host's own.
+pub(super) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, Failed> {
+    // SAFETY: the slices are live, and the host only reads them; it writes to the two live places that `returned` gives it.
+    returned(|data, length| unsafe {
+        raw::proxy_call_foreign_function(name.as_ptr(), name.len(), arguments.as_ptr(), arguments.len(), data, length)
+    })
+}
+
+/// Makes another context the one that calls are about.
+pub(super) fn set_effective_context(context: u32) -> Result<(), Failed> {
+    // SAFETY: passes a number.
+    checked(unsafe { raw::proxy_set_effective_context(context) })
+}
+
+/// Lets a paused request go on.
+pub(super) fn continue_request() -> Result<(), Failed> {
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: passes a number.
+    checked(unsafe { raw::proxy_continue_stream(HTTP_REQUEST) })
+}
+
+/// Sends a request of the plugin's own; the answer goes to the context that is at work. The SDK must know of the call to pass the answer on, and
+/// it does the sending: it panics on statuses that the ABI doesn't give for this call.
+pub(super) fn http_call(cluster: &str, headers: &[(&str, &str)], timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, headers.to_vec(), None, Vec::new(), timeout).ok()
 }
 
 /// An attribute of the stream at hand, by its path.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One root context: one configuration, one [`Gateway`].
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -9,9 +8,9 @@ use proxy_wasm::types::{ContextType, LogLevel, MetricType};
 
 use super::host;
 use super::stream::Stream;
-use super::world::{SharedGateway, perform, with_inputs};
+use super::world::{SharedWorld, World};
 use crate::config::{Findings, Loaded, Policy, Severity};
-use crate::effect::{ExchangeId, GatewayId, Woken};
+use crate::effect::{ExchangeId, GatewayId};
 use crate::gateway::Gateway;
 
 pub(super) struct Root {
@@ -21,7 +20,7 @@ pub(super) struct Root {
 }
 
 struct Running {
-    gateway: SharedGateway,
+    world: SharedWorld,
     /// The host's ids, by index in [`Gateway::counter_names`]; `None` where the host has no metrics.
     counters: Vec<Option<u32>>,
 }
@@ -52,16 +51,17 @@ impl Root {
             host::record_metric(gauge, fingerprint.gauge());
         }
         let counters = gateway.counter_names().iter().map(|name| host::define_metric(MetricType::Counter, name).ok()).collect();
-        // A host without ticks loses metrics, nothing else.
-        let _ = host::set_tick_period(TICK_MILLISECONDS);
-        self.running = Some(Running { gateway: Rc::new(RefCell::new(gateway)), counters });
+        let world = Rc::new(World::new(self.id, gateway));
+        let _ = world.with_gateway(Gateway::prove);
+        world.pace();
+        self.running = Some(Running { world, counters });
         Ok(())
     }
 }
 
 impl Running {
     fn flush_metrics(&self) {
-        let Ok(mut gateway) = self.gateway.try_borrow_mut() else { return };
+        let Ok(mut gateway) = self.world.gateway.try_borrow_mut() else { return };
         for (index, count) in gateway.drain_counts() {
             if let Some(Some(id)) = self.counters.get(index) {
                 host::increment_metric(*id, count);
@@ -76,6 +76,12 @@ impl Context for Root {
             running.flush_metrics();
         }
         true
+    }
+
+    fn on_http_call_response(&mut self, token: u32, lines: usize, size: usize, _: usize) {
+        if let Some(running) = &self.running {
+            running.world.reply(token, lines, size);
+        }
     }
 }
 
@@ -95,15 +101,12 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(running) = &self.running else { return };
         running.flush_metrics();
-        let Ok(mut gateway) = running.gateway.try_borrow_mut() else { return };
-        // No stage waits yet, so there is nobody to wake.
-        let Woken { effects, wake: _ } = with_inputs(|inputs| gateway.tick(inputs));
-        perform(&effects);
+        running.world.tick();
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        let running = self.running.as_ref().map(|running| Rc::clone(&running.gateway));
-        Some(Box::new(Stream::new(running, ExchangeId(id))))
+        let world = self.running.as_ref().map(|running| Rc::clone(&running.world));
+        Some(Box::new(Stream::new(world, ExchangeId(id))))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -119,6 +122,3 @@ fn errors(findings: &Findings) -> String {
 
 /// Holds the first 48 bits of the running policy's fingerprint.
 const FINGERPRINT_GAUGE: &str = "tracegate.policy.fingerprint";
-
-/// How often metrics reach the host.
-const TICK_MILLISECONDS: u32 = 1000;

@@ -1,42 +1,187 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What every callback has at hand: the gateway, the host's clock, randomness and knowledge of the peer, and a way to carry out
-//! effects.
+//! What a root context and its streams share: the gateway, the exchanges that wait, and the calls that are under way. It carries out what the
+//! core asks for.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::host;
-use crate::effect::Effect;
+use proxy_wasm::types::{LogLevel, MapType};
+
+use super::host::{self, Failed};
+use super::inputs::with_inputs;
+use crate::adapter::pairs;
+use crate::decision::Refusal;
+use crate::edits::{HeaderEdit, HeaderEdits};
+use crate::effect::{CallId, Effect, ExchangeId, Fetch, Step, Verdict, Woken};
+use crate::event::{CallFailed, Event, Reply};
+use crate::exchange::Exchange;
 use crate::gateway::Gateway;
-use crate::inputs::{EntropyUnavailable, Inputs, PeerFact};
+use crate::head::Headers;
+use crate::inputs::Inputs;
 
-/// The gateway that a root context's streams share. The host runs a VM on one thread and one callback at a time.
-pub(super) type SharedGateway = Rc<RefCell<Gateway>>;
+/// The host runs a VM on one thread and one callback at a time: nothing below is borrowed across a call to the host that could call back.
+pub(super) struct World {
+    /// The root context.
+    root: u32,
+    /// Before the names of shared data.
+    prefix: String,
+    pub(super) gateway: RefCell<Gateway>,
+    /// Exchanges that wait or have waited; their streams take them back.
+    paused: RefCell<BTreeMap<ExchangeId, Exchange>>,
+    /// Calls by the host's token, and the longest body of use.
+    calls: RefCell<BTreeMap<u32, (CallId, usize)>>,
+    /// Milliseconds between ticks.
+    period: Cell<u32>,
+}
 
-/// Carries out what the core asks of the world; the compiler points here when the first stage asks for something.
-pub(super) fn perform(effects: &[Effect]) {
-    if let Some(effect) = effects.first() {
-        match *effect {}
+pub(super) type SharedWorld = Rc<World>;
+
+impl World {
+    pub(super) fn new(root: u32, gateway: Gateway) -> Self {
+        let root_id = host::property("plugin_root_id").unwrap_or_default();
+        let prefix = format!("tracegate/1/{}/", String::from_utf8_lossy(&root_id));
+        let (gateway, paused, calls) = (RefCell::new(gateway), RefCell::default(), RefCell::default());
+        Self { root, prefix, gateway, paused, calls, period: Cell::new(0) }
+    }
+
+    /// Runs something on the gateway; `None` where the host has called back within a call.
+    pub(super) fn with_gateway<T>(&self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> Option<T> {
+        let mut gateway = self.gateway.try_borrow_mut().ok()?;
+        Some(with_inputs(&self.prefix, |inputs| run(&mut gateway, inputs)))
+    }
+
+    /// Takes a step; `None` where the host has called back within a call.
+    pub(super) fn step(&self, exchange: &mut Exchange, event: Event<'_>) -> Option<Verdict> {
+        let Step { verdict, effects } = self.with_gateway(|gateway, inputs| exchange.step(gateway, event, inputs))?;
+        self.perform(effects);
+        Some(verdict)
+    }
+
+    /// Keeps an exchange that waits, and has the next tick come soon.
+    pub(super) fn pause(&self, exchange: Exchange) {
+        self.paused.borrow_mut().insert(exchange.id(), exchange);
+        self.pace();
+    }
+
+    /// Gives back an exchange that has waited, if it has.
+    pub(super) fn take_back(&self, id: ExchangeId) -> Option<Exchange> {
+        self.paused.try_borrow_mut().ok()?.remove(&id)
+    }
+
+    /// Ticks as often as the gateway needs it.
+    pub(super) fn pace(&self) {
+        let urgent = self.with_gateway(|gateway, inputs| gateway.is_urgent(inputs.monotonic)).unwrap_or_default();
+        let period = if urgent { URGENT_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
+        // A host without ticks loses metrics and published keys, nothing else.
+        if period != self.period.replace(period) {
+            let _ = host::set_tick_period(period);
+        }
+    }
+
+    /// The host's clock has ticked.
+    pub(super) fn tick(&self) {
+        if let Some(woken) = self.with_gateway(Gateway::tick) {
+            self.follow(woken);
+        }
+        self.pace();
+    }
+
+    /// A call has an answer.
+    pub(super) fn reply(&self, token: u32, lines: usize, size: usize) {
+        let Some((call, longest)) = self.calls.borrow_mut().remove(&token) else { return };
+        let map = host::header_map(MapType::HttpCallResponseHeaders).unwrap_or_default();
+        let headers = pairs::read(&map).unwrap_or_default();
+        let body = host::call_response_body(size.min(longest.saturating_add(1))).unwrap_or_default();
+        // A host tells of a broken connection by an answer without a head.
+        let answer = if lines == 0 { Err(CallFailed::Disconnected) } else { Ok(Reply { headers: Headers::new(&headers), body: &body }) };
+        if let Some(woken) = self.with_gateway(|gateway, inputs| gateway.reply(call, answer, inputs)) {
+            self.follow(woken);
+        }
+        self.pace();
+    }
+
+    fn follow(&self, Woken { effects, wake, notes }: Woken) {
+        for (provider, note) in notes {
+            let name = self.gateway.try_borrow().ok().and_then(|gateway| Some(gateway.policy().providers.get(provider)?.name.clone()));
+            host::log(LogLevel::Warn, &format!("tracegate: keys of {}: {note}", name.unwrap_or_default()));
+        }
+        self.perform(effects);
+        for id in wake {
+            self.wake(id);
+        }
+    }
+
+    /// Carries out what the core asks for. What the host refuses at once is answered like what fails later.
+    fn perform(&self, effects: Vec<Effect>) {
+        for Effect::Fetch(Fetch { call, cluster, uri, timeout, max_body }) in effects {
+            let headers = [
+                (":method", "GET"),
+                (":scheme", uri.scheme),
+                (":authority", uri.authority.as_str()),
+                (":path", uri.path.as_str()),
+                ("accept", "application/json"),
+                ("user-agent", concat!("tracegate/", env!("CARGO_PKG_VERSION"))),
+            ];
+            if let Some(token) = host::http_call(&cluster, &headers, Duration::from_nanos(timeout)) {
+                self.calls.borrow_mut().insert(token, (call, max_body));
+            } else if let Some(woken) = self.with_gateway(|gateway, inputs| gateway.reply(call, Err(CallFailed::Refused), inputs)) {
+                // A failed call asks for no other, so this ends.
+                self.follow(woken);
+            }
+        }
+    }
+
+    /// Decides a request that has waited, from the root context.
+    fn wake(&self, id: ExchangeId) {
+        let exchange = self.take_back(id);
+        let (Some(mut exchange), Ok(())) = (exchange, host::set_effective_context(id.0)) else {
+            let _ = self.with_gateway(|gateway, _| gateway.forget(id));
+            return;
+        };
+        let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
+        let lines = pairs::read(&map).unwrap_or_default();
+        let verdict = self.step(&mut exchange, Event::Wake(Headers::new(&lines)));
+        self.paused.borrow_mut().insert(id, exchange);
+        match verdict {
+            Some(Verdict::Continue(edits)) => match apply(MapType::HttpRequestHeaders, &edits).and_then(|()| host::continue_request()) {
+                Ok(()) => {}
+                Err(error) => fail_closed(&error.to_string()),
+            },
+            Some(Verdict::Refuse(refusal)) => refuse(&refusal),
+            Some(Verdict::Wait) => {}
+            None => fail_closed("the host called back within a call"),
+        }
+        let _ = host::set_effective_context(self.root);
     }
 }
 
-/// Lends the host's clock, randomness and knowledge of the peer: one clock read, and a call for each fact that is asked for.
-pub(super) fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
-    let now = host::now();
-    let mut entropy = |bytes: &mut [u8]| -> Result<(), EntropyUnavailable> { host::fill_random(bytes) };
-    // The ABI has one clock, the wall's.
-    let mut peer = |fact: PeerFact| host::property(path(fact)).ok();
-    run(&mut Inputs { now: i64::try_from(now).unwrap_or(i64::MAX), monotonic: now, entropy: &mut entropy, peer: &mut peer })
+/// Makes the edits, in order.
+pub(super) fn apply(map: MapType, edits: &HeaderEdits) -> Result<(), Failed> {
+    edits.iter().try_for_each(|edit| match edit {
+        HeaderEdit::Replace { name, value } => host::replace_header(map, name, value),
+        HeaderEdit::Remove { name } => host::remove_header(map, name),
+    })
 }
 
-/// Envoy's attribute: <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes#connection-attributes>. Parts of
-/// a path are parted by zero bytes.
-const fn path(fact: PeerFact) -> &'static str {
-    match fact {
-        PeerFact::SourceAddress => "source\0address",
-        PeerFact::UriSan => "connection\0uri_san_peer_certificate",
-        PeerFact::DnsSan => "connection\0dns_san_peer_certificate",
-        PeerFact::Subject => "connection\0subject_peer_certificate",
-        PeerFact::Sha256 => "connection\0sha256_peer_certificate_digest",
+/// Answers the client.
+pub(super) fn refuse(refusal: &Refusal) {
+    let headers: Vec<(&str, &str)> = refusal.headers().collect();
+    let sent = host::send_local_response(refusal.status(), refusal.reason().as_str(), &headers, &refusal.body());
+    if let Err(error) = sent {
+        // The request stays paused, and the host's own time-out ends it: better than letting it pass.
+        host::log(LogLevel::Error, &format!("tracegate: refused, but not told: {error}"));
     }
 }
+
+/// The host did what hosts don't: nothing passes undecided.
+pub(super) fn fail_closed(what: &str) {
+    host::log(LogLevel::Error, &format!("tracegate: request refused: {what}"));
+    let _ = host::send_local_response(503, "tracegate_host_failure", &[], "");
+}
+
+/// How often metrics reach the host, and keys are looked after.
+const TICK_MILLISECONDS: u32 = 1000;
+/// The same while somebody waits.
+const URGENT_TICK_MILLISECONDS: u32 = 10;

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A policy as a tree whose every node knows its place, whatever notation (JSON, YAML) it was written in.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// A place in a text. Lines and columns count from 1; columns count characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +58,28 @@ pub struct Key {
     pub at: Position,
     /// The key.
     pub text: String,
+}
+
+/// A node that serialises as written, but for the order of its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written(pub(crate) Node);
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = |node: &Node| Self(node.clone());
+        match &self.0.value {
+            Value::Null => serializer.serialize_none(),
+            Value::Bool(value) => value.serialize(serializer),
+            Value::Integer(value) => value.serialize(serializer),
+            Value::Number(text) => RawValue::from_string(text.clone()).map_err(S::Error::custom)?.serialize(serializer),
+            Value::String(text) => text.serialize(serializer),
+            Value::Sequence(items) => serializer.collect_seq(items.iter().map(written)),
+            Value::Mapping(entries) => {
+                let members: BTreeMap<&str, Self> = entries.iter().map(|(key, node)| (key.text.as_str(), written(node))).collect();
+                members.serialize(serializer)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Value {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! JSON text to a tree with places. serde_json reads; its raw values are slices of the text, which gives every offset.
+//! JSON text to a tree with places, for policies, tokens and keys. serde_json reads; its raw values are slices of the text, which gives every offset.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,15 +8,17 @@ use serde::Deserializer as _;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::finding::{Finding, Problem, Severity};
-use super::node::{Key, Node, Position, Value};
+mod node;
+
+pub(crate) use node::Written;
+pub use node::{Key, Node, Position, Value};
 
 /// Reads one JSON value that fills the whole of `text`.
 ///
 /// # Errors
 ///
 /// The first thing that is no JSON, or nests deeper than [`MAX_DEPTH`].
-pub(super) fn parse(text: &[u8]) -> Result<Node, Finding> {
+pub(crate) fn parse(text: &[u8]) -> Result<Node, SyntaxError> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let valid = text.get(..error.valid_up_to()).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default();
         syntax(Source::new(valid).position(valid.len()), "expected UTF-8 text, found another encoding")
@@ -61,14 +63,14 @@ impl<'a> Source<'a> {
     }
 
     /// serde_json counts columns in bytes.
-    fn error(&self, error: &serde_json::Error) -> Finding {
+    fn error(&self, error: &serde_json::Error) -> SyntaxError {
         let start = error.line().checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
         let offset = start.saturating_add(error.column().saturating_sub(1));
         let at = self.position(self.text.floor_char_boundary(offset));
         syntax(at, &words(error))
     }
 
-    fn node(&self, raw: &'a str, depth: usize) -> Result<Node, Finding> {
+    fn node(&self, raw: &'a str, depth: usize) -> Result<Node, SyntaxError> {
         let at = self.position_of(raw);
         if depth > MAX_DEPTH {
             return Err(syntax(at, "expected at most 32 levels of nesting, found more"));
@@ -95,7 +97,7 @@ impl<'a> Source<'a> {
         Ok(Node { at, value })
     }
 
-    fn key(&self, raw: &'a str) -> Result<Key, Finding> {
+    fn key(&self, raw: &'a str) -> Result<Key, SyntaxError> {
         match self.part(raw)? {
             Part::Text(text) => Ok(Key { at: self.position_of(raw), text }),
             Part::Items(_) | Part::Entries(_) => Err(syntax(self.position_of(raw), "expected a string")),
@@ -103,7 +105,7 @@ impl<'a> Source<'a> {
     }
 
     /// Reads one level of a value that is no number, boolean or null.
-    fn part(&self, raw: &'a str) -> Result<Part<'a>, Finding> {
+    fn part(&self, raw: &'a str) -> Result<Part<'a>, SyntaxError> {
         let part = serde_json::Deserializer::from_str(raw).deserialize_any(PartVisitor);
         part.map_err(|error| syntax(self.position_of(raw), &words(&error)))
     }
@@ -173,9 +175,18 @@ fn words(error: &serde_json::Error) -> String {
     message.split(" at line ").next().unwrap_or(&message).to_owned()
 }
 
-fn syntax(at: Position, message: &str) -> Finding {
-    Finding { severity: Severity::Error, at, path: String::new(), problem: Problem::Syntax(message.to_owned()) }
+fn syntax(at: Position, message: &str) -> SyntaxError {
+    SyntaxError { at, message: message.to_owned() }
 }
 
-/// Deeper than any policy nests, shallow enough for every stack.
+/// Text that is no JSON, or nests too deep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SyntaxError {
+    /// Where.
+    pub(crate) at: Position,
+    /// What was expected and what was found, of which nothing is quoted.
+    pub(crate) message: String,
+}
+
+/// Deeper than any policy or token nests, shallow enough for every stack.
 const MAX_DEPTH: usize = 32;

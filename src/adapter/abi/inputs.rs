@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the host lends for one step: its clock, randomness, knowledge of the peer, shared data and verification of signatures.
+
+use super::host::{self, Failed};
+use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Inputs, PeerFact, Store, StoreError, Stored};
+
+/// Lends them: one clock read, and a call for each thing that is asked for. Shared data stand under `prefix`.
+pub(super) fn with_inputs<T>(prefix: &str, run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
+    let now = host::now();
+    let mut entropy = |bytes: &mut [u8]| -> Result<(), EntropyUnavailable> { host::fill_random(bytes) };
+    let mut peer = |fact: PeerFact| host::property(path(fact)).ok();
+    run(&mut Inputs {
+        now: i64::try_from(now).unwrap_or(i64::MAX),
+        // The ABI has one clock, the wall's.
+        monotonic: now,
+        entropy: &mut entropy,
+        peer: &mut peer,
+        store: &mut SharedData { prefix },
+        signatures: &mut VerifySignature,
+    })
+}
+
+/// Envoy's attribute: <https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes#connection-attributes>. Parts of
+/// a path are parted by zero bytes.
+const fn path(fact: PeerFact) -> &'static str {
+    match fact {
+        PeerFact::SourceAddress => "source\0address",
+        PeerFact::UriSan => "connection\0uri_san_peer_certificate",
+        PeerFact::DnsSan => "connection\0dns_san_peer_certificate",
+        PeerFact::Subject => "connection\0subject_peer_certificate",
+        PeerFact::Sha256 => "connection\0sha256_peer_certificate_digest",
+    }
+}
+
+/// The host's shared data.
+struct SharedData<'a> {
+    prefix: &'a str,
+}
+
+impl Store for SharedData<'_> {
+    fn get(&mut self, name: &str) -> Option<Stored> {
+        let (value, version) = host::shared_data(&format!("{}{name}", self.prefix)).ok()?;
+        Some(Stored { value, version })
+    }
+
+    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> Result<(), StoreError> {
+        let cas = match expected {
+            Expected::Any => 0,
+            // A version that no value has: what isn't there is set all the same.
+            Expected::Absent => u32::MAX,
+            Expected::Version(version) => version,
+        };
+        host::set_shared_data(&format!("{}{name}", self.prefix), value, cas).map_err(|failed| match failed {
+            Failed::CAS_MISMATCH => StoreError::Conflict,
+            _ => StoreError::Unavailable,
+        })
+    }
+}
+
+/// Envoy's foreign function `verify_signature`. Argument and result are protobuf messages.
+struct VerifySignature;
+
+impl HostSignatures for VerifySignature {
+    fn verify(&mut self, hash: &str, key: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        let mut argument =
+            Vec::with_capacity(hash.len().saturating_add(key.len()).saturating_add(signature.len()).saturating_add(text.len()));
+        for (number, field) in [(1_u8, hash.as_bytes()), (2, key), (3, signature), (4, text)] {
+            argument.push((number << 3) | LENGTH_DELIMITED);
+            put_varint(&mut argument, field.len());
+            argument.extend_from_slice(field);
+        }
+        // 1: whether it is so, left out where it isn't; 2: why not. A wrong signature is an answer, not an error.
+        let result = host::foreign_function("verify_signature", &argument).ok()?;
+        Some(result.starts_with(&[1 << 3, 1]))
+    }
+}
+
+const LENGTH_DELIMITED: u8 = 2;
+
+fn put_varint(bytes: &mut Vec<u8>, mut number: usize) {
+    while number > 0x7f {
+        bytes.push(u8::try_from(number & 0x7f).unwrap_or(0) | 0x80);
+        number >>= 7;
+    }
+    bytes.push(u8::try_from(number).unwrap_or(0));
+}

@@ -1,0 +1,517 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who issues tokens, as written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use serde::Serialize;
+
+use super::super::decode::{Decode, Leaf, Place};
+use super::super::finding::{Findings, Problem};
+use super::super::number::Duration;
+#[cfg(feature = "schema")]
+use super::super::schema;
+use super::condition::{Name, at_least_one};
+use super::trace::SecretName;
+use super::{Document, Requirement};
+use crate::identity::{Algorithm, FetchUri, Key, KeySet, read_jwk};
+use crate::json::{Node, Written};
+
+/// Who calls.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Identity {
+    /// Who vouches for callers, by names that rules and metrics use. At most 16.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::providers"))]
+    pub(in crate::config) providers: BTreeMap<String, Provider>,
+}
+
+/// Who vouches for callers.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Provider {
+    /// An issuer of JSON Web Tokens.
+    Jwt(Box<Jwt>),
+}
+
+/// An issuer of JSON Web Tokens.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Jwt {
+    /// Required: the claim `iss`, exactly.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(in crate::config) issuer: String,
+    /// Required: any of these must be in the claim `aud`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), inner(length(min = 1))))]
+    pub(in crate::config) audiences: Vec<String>,
+    /// Required: what tokens may be signed with.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::algorithms"))]
+    pub(in crate::config) algorithms: Vec<Leaf<Algorithm>>,
+    /// Required: what tokens are verified with.
+    pub(in crate::config) keys: Keys,
+    /// Where requests carry tokens. Default: in `Authorization`, as `Bearer`.
+    #[cfg_attr(feature = "schema", schemars(default = "default_tokens", length(min = 1)))]
+    pub(in crate::config) tokens: Vec<TokenPlace>,
+    /// How much our clock and the issuer's may differ: up to 10 minutes, 60 seconds by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_skew", schema_with = "schema::duration"))]
+    pub(in crate::config) clock_skew: Leaf<Duration>,
+    /// The longest time from `iat` to `exp`; any by default.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::duration", default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) max_lifetime: Option<Leaf<Duration>>,
+    /// The longest token in bytes. Default: 8192.
+    #[cfg_attr(feature = "schema", schemars(default = "default_length", range(min = MIN_LENGTH, max = MAX_LENGTH)))]
+    pub(in crate::config) max_length: u64,
+}
+
+/// What tokens are verified with.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Keys {
+    /// A JSON Web Key Set of public keys. Keys of types that this version doesn't know are left out.
+    Inline(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::key_set"))] InlineKeys),
+    /// Public keys in PEM.
+    Pem(#[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))] Vec<PemKey>),
+    /// Secrets that the issuer shares with us, for HS256, HS384 and HS512.
+    Secrets(#[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))] Vec<SecretKey>),
+    /// A JSON Web Key Set that the issuer publishes.
+    Jwks(Published),
+    /// An OpenID Provider's configuration, which says where its key set is.
+    Discovery(Published),
+}
+
+/// A JSON Web Key Set in the policy: the keys as written, and as read.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::config) struct InlineKeys {
+    keys: Vec<Written>,
+    #[serde(skip)]
+    pub(in crate::config) set: KeySet,
+}
+
+/// A public key in PEM.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct PemKey {
+    /// The `kid` by which tokens name it; none is needed where it is the only key for an algorithm.
+    #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1, max = 256)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    /// Required: `-----BEGIN PUBLIC KEY-----` and so on.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    key: Leaf<Key>,
+}
+
+impl PemKey {
+    pub(in crate::config) fn key(self) -> Key {
+        self.key.value.with_id(self.kid)
+    }
+}
+
+/// A secret that verifies.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct SecretKey {
+    /// The `kid` by which tokens name it; none is needed for the only one.
+    #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1, max = 256)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) kid: Option<String>,
+    /// Required: the secret, at least as long as the hash.
+    pub(in crate::config) key: SecretName,
+}
+
+/// Keys that the issuer publishes.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Published {
+    /// Required: where the key set is, or the configuration: `https://id.shop.example/.well-known/openid-configuration`.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::uri"))]
+    pub(in crate::config) uri: Leaf<FetchUri>,
+    /// Required: the gateway's cluster that answers for it. TLS to the issuer is the cluster's to configure.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(in crate::config) cluster: String,
+    /// Only in `discovery`: the cluster that answers for the key set, where that is on another host.
+    #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) jwks_cluster: Option<String>,
+    /// The longest that keys count as fresh, and how long where the issuer doesn't say: from 1 minute to 24 hours, 1 hour by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_cache", schema_with = "schema::duration"))]
+    pub(in crate::config) cache_duration: Leaf<Duration>,
+    /// How long keys go on being used when no fresher ones can be had: up to 720 hours, 24 hours by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_stale", schema_with = "schema::duration"))]
+    pub(in crate::config) stale_if_error: Leaf<Duration>,
+    /// The shortest time between two fetches for keys that nobody has seen yet: from 1 second to 24 hours, 5 minutes by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_interval", schema_with = "schema::duration"))]
+    pub(in crate::config) unknown_kid_interval: Leaf<Duration>,
+    /// How long one fetch may take: from 100 milliseconds to 30 seconds, 2 seconds by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_timeout", schema_with = "schema::duration"))]
+    pub(in crate::config) timeout: Leaf<Duration>,
+    /// How long a request waits for keys: up to 1 minute, 5 seconds by default.
+    #[cfg_attr(feature = "schema", schemars(default = "default_wait", schema_with = "schema::duration"))]
+    pub(in crate::config) wait: Leaf<Duration>,
+    /// What becomes of a request when there are no keys. Default: `refuse`.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(in crate::config) on_unavailable: OnUnavailable,
+}
+
+/// What becomes of a request when there are no keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum OnUnavailable {
+    /// It is answered with 503.
+    #[default]
+    Refuse,
+    /// It goes on if its token claims what it should: anybody can write such a token.
+    Admit,
+}
+
+/// A place where requests carry tokens.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum TokenPlace {
+    /// In `Authorization`, after a scheme.
+    Authorization(Scheme),
+    /// The whole value of this header.
+    Header(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::header_name"))] String),
+    /// This parameter of the query.
+    Query(#[cfg_attr(feature = "schema", schemars(length(min = 1)))] String),
+    /// This cookie.
+    Cookie(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::token"))] String),
+}
+
+/// What comes before a token in `Authorization`.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Scheme {
+    /// Required: such as `Bearer`, in any case.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::token"))]
+    pub(in crate::config) scheme: String,
+}
+
+impl Identity {
+    /// Reports what doesn't go together with the rest of the document. `root` is the document's place.
+    pub(super) fn check_against(&self, document: &Document, root: &Place<'_>, findings: &mut Findings) {
+        let providers = root.descend(&["identity", "providers"]);
+        for (name, Provider::Jwt(jwt)) in &self.providers {
+            let Keys::Secrets(keys) = &jwt.keys else { continue };
+            for (index, _) in keys.iter().enumerate().filter(|(_, key)| !document.secrets.contains_key(&key.key.secret)) {
+                let at = providers.descend(&[name, "jwt", "keys", "secrets"]).item(index).descend(&["key", "secret"]);
+                at.report::<()>(Problem::Invalid("expected a name in `secrets`, found another".to_owned()), findings);
+            }
+        }
+        for (index, route) in document.routes.iter().enumerate() {
+            for (rule_index, rule) in route.rules.iter().enumerate() {
+                let Requirement::Caller(caller) = &rule.require else { continue };
+                if !self.providers.contains_key(&caller.provider) {
+                    let rule = root.descend(&["routes"]).item(index).descend(&["rules"]).item(rule_index);
+                    rule.descend(&["require", "caller", "provider"]).expected::<()>("a name in `identity.providers`", findings);
+                }
+            }
+        }
+    }
+}
+
+impl Decode for Identity {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let providers = fields.maybe("providers", findings, |place, findings| {
+            let providers: BTreeMap<String, Provider> = place.map(findings)?;
+            let sound = |name: &String| {
+                let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+                name.len() <= 64 && name.bytes().all(known) && !name.starts_with(['_', '-'])
+            };
+            if let Some(name) = providers.keys().find(|name| !sound(name)) {
+                let text = "expected a name of at most 64 lower-case letters, digits, `-` and `_`, found another";
+                return place.descend(&[name]).report(Problem::Invalid(text.to_owned()), findings);
+            }
+            if providers.len() > MAX_PROVIDERS { place.expected("at most 16 providers", findings) } else { Some(providers) }
+        });
+        fields.finish(findings);
+        Some(Self { providers: providers?.unwrap_or_default() })
+    }
+}
+
+impl Decode for Provider {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let (_, place) = place.choice(&["jwt"], findings)?;
+        Jwt::decode(place, findings).map(Box::new).map(Self::Jwt)
+    }
+}
+
+impl Decode for Jwt {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let issuer = fields.required("issuer", findings).and_then(|place| place.name(findings));
+        let audiences = fields.required("audiences", findings).and_then(|place| at_least_one::<Name>(&place, findings));
+        let algorithms = fields.required("algorithms", findings).and_then(|place| algorithms(&place, findings));
+        let keys_place = fields.required("keys", findings);
+        let keys = keys_place.clone().and_then(|place| Keys::decode(place, findings));
+        let tokens = fields.maybe("tokens", findings, |place, findings| at_least_one(&place, findings));
+        let clock_skew = fields.maybe("clock_skew", findings, |place, findings| duration(place, 0..=10 * MINUTE, "up to 10m", findings));
+        let max_lifetime =
+            fields.maybe("max_lifetime", findings, |place, findings| duration(place, 1000..=99_999 * HOUR, "of 1s at least", findings));
+        let max_length = fields.maybe("max_length", findings, |place, findings| place.integer(MIN_LENGTH..=MAX_LENGTH, findings));
+        fields.finish(findings);
+        let (algorithms, keys) = (algorithms?, keys?);
+        let symmetric = matches!(keys, Keys::Secrets(_));
+        if algorithms.iter().any(|algorithm| algorithm.value.is_symmetric() != symmetric) {
+            // With a public key for an HMAC's secret, everybody could sign.
+            let text = "expected HS256, HS384 and HS512 beside `secrets`, and the others beside public keys, found a mixture";
+            return keys_place?.report(Problem::Invalid(text.to_owned()), findings);
+        }
+        Some(Self {
+            issuer: issuer?,
+            audiences: audiences?.into_iter().map(|Name(name)| name).collect(),
+            algorithms,
+            keys,
+            tokens: tokens?.unwrap_or_else(default_tokens),
+            clock_skew: clock_skew?.or_else(|| Leaf::of(DEFAULT_SKEW))?,
+            max_lifetime: max_lifetime?,
+            max_length: max_length?.unwrap_or(DEFAULT_LENGTH),
+        })
+    }
+}
+
+fn algorithms(place: &Place<'_>, findings: &mut Findings) -> Option<Vec<Leaf<Algorithm>>> {
+    let algorithms: Vec<AlgorithmName> = at_least_one(place, findings)?;
+    place.each_once(algorithms.iter().map(|AlgorithmName(leaf)| leaf.value).collect(), findings)?;
+    Some(algorithms.into_iter().map(|AlgorithmName(leaf)| leaf).collect())
+}
+
+struct AlgorithmName(Leaf<Algorithm>);
+
+impl Decode for AlgorithmName {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let known = Algorithm::ALL.map(|algorithm| (algorithm.as_str(), ()));
+        place.word(&known, findings)?;
+        Leaf::parse(&place, |text| text.parse().map_err(|_| "expected an algorithm"), findings).map(Self)
+    }
+}
+
+impl Decode for Keys {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        match place.choice(&["inline", "pem", "secrets", "jwks", "discovery"], findings)? {
+            ("inline", place) => InlineKeys::decode(place, findings).map(Self::Inline),
+            ("pem", place) => {
+                let keys: Vec<PemKey> = at_least_one(&place, findings)?;
+                set(&place, keys.iter().cloned().map(PemKey::key).collect(), findings)?;
+                Some(Self::Pem(keys))
+            }
+            ("secrets", place) => {
+                let keys: Vec<SecretKey> = at_least_one(&place, findings)?;
+                let mut ids = BTreeSet::new();
+                if keys.len() > MAX_KEYS || keys.iter().filter_map(|key| key.kid.as_ref()).any(|kid| !ids.insert(kid)) {
+                    return place.report(Problem::Invalid("expected at most 100 keys, each `kid` once".to_owned()), findings);
+                }
+                Some(Self::Secrets(keys))
+            }
+            ("jwks", place) => {
+                let published = Published::decode(place.clone(), findings)?;
+                if published.jwks_cluster.is_some() {
+                    let text = "expected `jwks_cluster` in `discovery` alone, found it in `jwks`";
+                    return place.report(Problem::Invalid(text.to_owned()), findings);
+                }
+                Some(Self::Jwks(published))
+            }
+            (_, place) => Published::decode(place, findings).map(Self::Discovery),
+        }
+    }
+}
+
+fn set(place: &Place<'_>, keys: Vec<Key>, findings: &mut Findings) -> Option<KeySet> {
+    match KeySet::new(keys) {
+        Ok(keys) => Some(keys),
+        Err(invalid) => place.report(Problem::Invalid(invalid.to_string()), findings),
+    }
+}
+
+impl Decode for InlineKeys {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let keys_place = fields.required("keys", findings);
+        fields.finish(findings);
+        let keys_place = keys_place?;
+        let keys: Vec<InlineKey> = at_least_one(&keys_place, findings)?;
+        let written = keys.iter().map(|key| Written(key.written.clone())).collect();
+        let set = set(&keys_place, keys.into_iter().filter_map(|key| key.key).collect(), findings)?;
+        if set.is_empty() {
+            return keys_place.report(Problem::Invalid("expected at least one key of use, found none".to_owned()), findings);
+        }
+        Some(Self { keys: written, set })
+    }
+}
+
+struct InlineKey {
+    written: Node,
+    key: Option<Key>,
+}
+
+impl Decode for InlineKey {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        match read_jwk(place.node()) {
+            Ok(key) => {
+                if key.is_none() {
+                    place.warn("a key of a type that isn't known, or that isn't for signatures: it is left out", findings);
+                }
+                Some(Self { written: place.node().clone(), key })
+            }
+            Err(invalid) => place.report(Problem::Invalid(invalid.to_string()), findings),
+        }
+    }
+}
+
+impl Decode for PemKey {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let kid = fields.maybe("kid", findings, key_id);
+        let key = fields.required("key", findings).and_then(|place| {
+            let text = place.text(findings)?;
+            match Key::from_pem(text) {
+                Ok(_) => Leaf::parse(&place, Key::from_pem, findings),
+                Err(invalid) => place.report(Problem::Invalid(format!("{invalid}, found something else")), findings),
+            }
+        });
+        fields.finish(findings);
+        Some(Self { kid: kid?, key: key? })
+    }
+}
+
+impl Decode for SecretKey {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let kid = fields.maybe("kid", findings, key_id);
+        let key = fields.required("key", findings).and_then(|place| SecretName::decode(place, findings));
+        fields.finish(findings);
+        Some(Self { kid: kid?, key: key? })
+    }
+}
+
+fn key_id(place: Place<'_>, findings: &mut Findings) -> Option<String> {
+    let id = place.name(findings)?;
+    if id.len() <= 256 { Some(id) } else { place.expected("at most 256 bytes", findings) }
+}
+
+impl Decode for Published {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let uri = fields.required("uri", findings).and_then(|place| Leaf::decode(place, findings));
+        let cluster = fields.required("cluster", findings).and_then(|place| place.name(findings));
+        let jwks_cluster = fields.maybe("jwks_cluster", findings, |place, findings| place.name(findings));
+        let mut time = |name, range, words, default| {
+            let time = fields.maybe(name, findings, |place, findings| duration(place, range, words, findings))?;
+            time.or_else(|| Leaf::of(default))
+        };
+        let cache_duration = time("cache_duration", MINUTE..=24 * HOUR, "from 1m to 24h", DEFAULT_CACHE);
+        let stale_if_error = time("stale_if_error", 0..=720 * HOUR, "up to 720h", DEFAULT_STALE);
+        let unknown_kid_interval = time("unknown_kid_interval", 1000..=24 * HOUR, "from 1s to 24h", DEFAULT_INTERVAL);
+        let timeout = time("timeout", 100..=30_000, "from 100ms to 30s", DEFAULT_TIMEOUT);
+        let wait = time("wait", 0..=MINUTE, "up to 1m", DEFAULT_WAIT);
+        let words = [("refuse", OnUnavailable::Refuse), ("admit", OnUnavailable::Admit)];
+        let on_unavailable = fields.maybe("on_unavailable", findings, |place, findings| place.word(&words, findings));
+        fields.finish(findings);
+        Some(Self {
+            uri: uri?,
+            cluster: cluster?,
+            jwks_cluster: jwks_cluster?,
+            cache_duration: cache_duration?,
+            stale_if_error: stale_if_error?,
+            unknown_kid_interval: unknown_kid_interval?,
+            timeout: timeout?,
+            wait: wait?,
+            on_unavailable: on_unavailable?.unwrap_or_default(),
+        })
+    }
+}
+
+/// A duration within `range`, in milliseconds, which `words` say.
+fn duration(place: Place<'_>, range: RangeInclusive<u64>, words: &'static str, findings: &mut Findings) -> Option<Leaf<Duration>> {
+    let leaf: Leaf<Duration> = Leaf::decode(place.clone(), findings)?;
+    if range.contains(&leaf.value.milliseconds()) { Some(leaf) } else { place.expected(format!("a duration {words}"), findings) }
+}
+
+impl Decode for TokenPlace {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        match place.choice(&["authorization", "header", "query", "cookie"], findings)? {
+            ("authorization", place) => {
+                let mut fields = place.fields(findings)?;
+                let scheme = fields.required("scheme", findings).and_then(|place| token(&place, findings));
+                fields.finish(findings);
+                Some(Self::Authorization(Scheme { scheme: scheme? }))
+            }
+            ("header", place) => {
+                let name = token(&place, findings)?.to_ascii_lowercase();
+                // Its scheme must not pass for a part of the token, nor one cookie for another.
+                if matches!(name.as_str(), "authorization" | "cookie") {
+                    return place.expected("another header: `authorization` and `cookie` are places of their own", findings);
+                }
+                Some(Self::Header(name))
+            }
+            ("query", place) => place.name(findings).map(Self::Query),
+            (_, place) => token(&place, findings).map(Self::Cookie),
+        }
+    }
+}
+
+/// A token in the sense of RFC 9110 section 5.6.2.
+fn token(place: &Place<'_>, findings: &mut Findings) -> Option<String> {
+    let text = place.name(findings)?;
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.bytes().all(sound) { Some(text) } else { place.expected("a name of letters, digits and !#$%&'*+-.^_`|~", findings) }
+}
+
+fn default_tokens() -> Vec<TokenPlace> {
+    vec![TokenPlace::Authorization(Scheme { scheme: "Bearer".to_owned() })]
+}
+
+#[cfg(feature = "schema")]
+fn default_skew() -> String {
+    DEFAULT_SKEW.to_owned()
+}
+
+#[cfg(feature = "schema")]
+fn default_cache() -> String {
+    DEFAULT_CACHE.to_owned()
+}
+
+#[cfg(feature = "schema")]
+fn default_stale() -> String {
+    DEFAULT_STALE.to_owned()
+}
+
+#[cfg(feature = "schema")]
+fn default_interval() -> String {
+    DEFAULT_INTERVAL.to_owned()
+}
+
+#[cfg(feature = "schema")]
+fn default_timeout() -> String {
+    DEFAULT_TIMEOUT.to_owned()
+}
+
+#[cfg(feature = "schema")]
+fn default_wait() -> String {
+    DEFAULT_WAIT.to_owned()
+}
+
+#[cfg(feature = "schema")]
+const fn default_length() -> u64 {
+    DEFAULT_LENGTH
+}
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DEFAULT_SKEW: &str = "60s";
+const DEFAULT_CACHE: &str = "1h";
+const DEFAULT_STALE: &str = "24h";
+const DEFAULT_INTERVAL: &str = "5m";
+const DEFAULT_TIMEOUT: &str = "2s";
+const DEFAULT_WAIT: &str = "5s";
+/// Bytes of a token.
+const MIN_LENGTH: u64 = 256;
+const MAX_LENGTH: u64 = 65_536;
+const DEFAULT_LENGTH: u64 = 8192;
+const MAX_PROVIDERS: usize = 16;
+const MAX_KEYS: usize = 100;

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tokens that have been verified, for as long as they and their keys count.
+//!
+//! Indexed by a hash under a key of this VM's own, so that nobody can aim at one bucket, and compared in full. Two halves: what isn't used
+//! while the younger one fills up goes with the elder one.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::BuildHasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::claims::Validity;
+
+/// Verified tokens.
+pub(super) struct TokenCache {
+    seed: Seed,
+    young: Half,
+    old: Half,
+}
+
+#[derive(Clone, Copy)]
+struct Seed(u64, u64);
+
+impl BuildHasher for Seed {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_keys(self.0, self.1)
+    }
+}
+
+struct Half {
+    tokens: HashMap<Box<[u8]>, Entry, Seed>,
+    bytes: usize,
+}
+
+/// What is known of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The provider that it was verified for.
+    pub(super) provider: usize,
+    /// Which keys it was verified with.
+    pub(super) generation: u64,
+    /// When it counts.
+    pub(super) validity: Validity,
+}
+
+/// In each half: as many tokens, and as many bytes of them.
+const MAX_TOKENS: usize = 4096;
+const MAX_BYTES: usize = 4 << 20;
+
+impl TokenCache {
+    /// An empty cache; `seed` is nobody else's.
+    pub(super) fn new(seed: [u8; 16]) -> Self {
+        let (first, second) = seed.split_at(8);
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+        let seed = Seed(number(first), number(second));
+        Self { seed, young: Half::new(seed), old: Half::new(seed) }
+    }
+
+    /// What is known of `token`.
+    pub(super) fn get(&mut self, token: &[u8]) -> Option<Entry> {
+        if let Some(entry) = self.young.tokens.get(token) {
+            return Some(*entry);
+        }
+        let (token, entry) = self.old.tokens.remove_entry(token)?;
+        self.old.bytes = self.old.bytes.saturating_sub(token.len());
+        self.keep(token, entry);
+        Some(entry)
+    }
+
+    /// Keeps what is known of `token`, in the place of what was.
+    pub(super) fn insert(&mut self, token: &[u8], entry: Entry) {
+        self.keep(token.into(), entry);
+    }
+
+    fn keep(&mut self, token: Box<[u8]>, entry: Entry) {
+        if self.young.tokens.len() >= MAX_TOKENS || self.young.bytes.saturating_add(token.len()) > MAX_BYTES {
+            self.old = std::mem::replace(&mut self.young, Half::new(self.seed));
+        }
+        let length = token.len();
+        if self.young.tokens.insert(token, entry).is_none() {
+            self.young.bytes = self.young.bytes.saturating_add(length);
+        }
+    }
+}
+
+impl Half {
+    fn new(seed: Seed) -> Self {
+        Self { tokens: HashMap::with_hasher(seed), bytes: 0 }
+    }
+}
+
+impl fmt::Debug for TokenCache {
+    /// Shows how many there are, never a token.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "TokenCache({} tokens)", self.young.tokens.len().saturating_add(self.old.tokens.len()))
+    }
+}

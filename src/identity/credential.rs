@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Where a request carries its token.
+
+use std::borrow::Cow;
+
+use crate::head::{RequestHead, trim_ows};
+
+/// A place where a token may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenPlace {
+    /// In `Authorization`, after this scheme, in any case (RFC 9110 section 11.4).
+    Authorization {
+        /// The scheme: `Bearer` (RFC 6750 section 2.1).
+        scheme: String,
+    },
+    /// As the whole value of this header, in lower case.
+    Header(String),
+    /// In this parameter of the query (RFC 6750 section 2.3).
+    Query(String),
+    /// In this cookie.
+    Cookie(String),
+}
+
+/// What a request carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Carried<'a> {
+    /// No token.
+    Nothing,
+    /// One.
+    Token(Cow<'a, [u8]>),
+    /// More than one, or one that readers could take for different ones.
+    Several,
+}
+
+/// Looks in all places: a second token is an attack on whoever reads the other one (RFC 6750 section 3.1).
+pub(super) fn find<'a>(head: &RequestHead<'a>, places: &[TokenPlace]) -> Carried<'a> {
+    let mut found = Carried::Nothing;
+    for place in places {
+        match (place.look(head), &found) {
+            (Carried::Nothing, _) => {}
+            (token @ Carried::Token(_), Carried::Nothing) => found = token,
+            _ => return Carried::Several,
+        }
+    }
+    found
+}
+
+impl TokenPlace {
+    fn look<'a>(&self, head: &RequestHead<'a>) -> Carried<'a> {
+        match self {
+            Self::Authorization { scheme } => match one(head.headers.values("authorization").map(Cow::Borrowed)) {
+                Carried::Token(Cow::Borrowed(value)) => {
+                    after_scheme(value, scheme).map_or(Carried::Nothing, |token| Carried::Token(token.into()))
+                }
+                other => other,
+            },
+            Self::Header(name) => one(head.headers.values(name).map(Cow::Borrowed)),
+            Self::Query(name) => {
+                let query = head.path.iter().position(|byte| *byte == b'?').and_then(|at| head.path.get(at.saturating_add(1)..));
+                let parameters = query.unwrap_or_default().split(|byte| *byte == b'&').filter_map(|parameter| {
+                    let (found, value) = halves(parameter, b'=');
+                    (*form_decoded(found) == *name.as_bytes()).then(|| form_decoded(value))
+                });
+                one(parameters)
+            }
+            Self::Cookie(name) => {
+                let pairs = head.headers.values("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
+                let values = pairs.map(|pair| halves(trim_ows(pair), b'=')).filter(|(found, _)| *found == name.as_bytes());
+                one(values.map(|(_, value)| Cow::Borrowed(unquoted(value))))
+            }
+        }
+    }
+}
+
+fn one<'a>(mut values: impl Iterator<Item = Cow<'a, [u8]>>) -> Carried<'a> {
+    match (values.next(), values.next()) {
+        (None, _) => Carried::Nothing,
+        (Some(value), None) => Carried::Token(value),
+        (Some(_), Some(_)) => Carried::Several,
+    }
+}
+
+/// The credentials, where the value has this scheme; none at all behind it is a token that is empty.
+fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
+    let (found, rest) = value.split_at_checked(scheme.len())?;
+    let ends = rest.first().is_none_or(|byte| *byte == b' ');
+    (ends && found.eq_ignore_ascii_case(scheme.as_bytes())).then(|| trim_ows(rest))
+}
+
+/// What stands before and after the first `by`.
+fn halves(text: &[u8], by: u8) -> (&[u8], &[u8]) {
+    let at = text.iter().position(|byte| *byte == by).unwrap_or(text.len());
+    (text.get(..at).unwrap_or_default(), text.get(at.saturating_add(1)..).unwrap_or_default())
+}
+
+/// A cookie's value without its quotes (RFC 6265 section 4.1.1).
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// `application/x-www-form-urlencoded`, as services read queries: a name that is spelt in another way is the same name.
+fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Cow::Borrowed(text);
+    }
+    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match (first, after) {
+            (b'%', [high, low, ..]) => hex_digit(*high).zip(hex_digit(*low)).map(|(high, low)| (high << 4) | low),
+            _ => None,
+        };
+        decoded.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    Cow::Owned(decoded)
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::{Header, Headers};
+
+    fn carried(places: &[TokenPlace], lines: &[(&str, &str)]) -> String {
+        let lines: Vec<Header<'_>> = [(":method", "GET")]
+            .iter()
+            .chain(lines)
+            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
+            .collect();
+        match find(&RequestHead::read(Headers::new(&lines)).unwrap(), places) {
+            Carried::Nothing => "nothing".into(),
+            Carried::Several => "several".into(),
+            Carried::Token(token) => format!("token {}", String::from_utf8_lossy(&token)),
+        }
+    }
+
+    #[test]
+    fn one_token_is_found_and_two_are_refused() {
+        let bearer = [TokenPlace::Authorization { scheme: "Bearer".into() }];
+        let header = [TokenPlace::Header("x-token".into())];
+        let query = [TokenPlace::Query("access_token".into())];
+        let cookie = [TokenPlace::Cookie("session".into())];
+        let all = [bearer.clone(), header.clone(), query.clone(), cookie.clone()].concat();
+        for (places, lines, expected) in [
+            (&bearer[..], &[("authorization", "Bearer a.b.c")][..], "token a.b.c"),
+            (&bearer, &[("authorization", "bEARER   a.b.c")], "token a.b.c"),
+            (&bearer, &[("authorization", "Bearer")], "token "),
+            (&bearer, &[("authorization", "Bearer ")], "token "),
+            (&bearer, &[("authorization", "Bearera.b.c")], "nothing"),
+            (&bearer, &[("authorization", "Bearer\ta.b.c")], "nothing"),
+            (&bearer, &[("authorization", "Basic YTpi")], "nothing"),
+            (&bearer, &[], "nothing"),
+            (&bearer, &[("authorization", "Bearer a"), ("authorization", "Bearer b")], "several"),
+            (&bearer, &[("authorization", "Bearer a"), ("authorization", "Basic YTpi")], "several"),
+            (&bearer, &[("authorization", "Bearer a"), ("Authorization", "Bearer a")], "several"),
+            (&bearer, &[("authorization", "Bearer a, Bearer b")], "token a, Bearer b"),
+            (&header, &[("x-token", "a.b.c"), ("authorization", "Bearer d")], "token a.b.c"),
+            (&header, &[("x-token", "a"), ("x-token", "a")], "several"),
+            (&query, &[(":path", "/x?y=1&access_token=a.b%2Ec")], "token a.b.c"),
+            (&query, &[(":path", "/x?access_token=a&access%5Ftoken=b")], "several"),
+            (&query, &[(":path", "/x?access_token=a%2&z")], "token a%2"),
+            (&query, &[(":path", "/x?access_token")], "token "),
+            (&query, &[(":path", "/access_token=a")], "nothing"),
+            (&query, &[(":path", "/x?Access_Token=a")], "nothing"),
+            (&cookie, &[("cookie", "theme=dark; session=a.b.c")], "token a.b.c"),
+            (&cookie, &[("cookie", "theme=dark"), ("cookie", "session=\"a.b.c\"")], "token a.b.c"),
+            (&cookie, &[("cookie", "session=a; session=b")], "several"),
+            (&cookie, &[("cookie", "session=a"), ("cookie", "session=b")], "several"),
+            (&cookie, &[("cookie", "xsession=a")], "nothing"),
+            (&all, &[("authorization", "Bearer a"), (":path", "/?access_token=a")], "several"),
+            (&all, &[("authorization", "Basic YTpi"), ("cookie", "session=a")], "token a"),
+        ] {
+            assert_eq!(carried(places, lines), expected, "{places:?} {lines:?}");
+        }
+    }
+}

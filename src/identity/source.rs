@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: Apache-2.0
+//! An issuer's published keys: fetched once for all VMs of a process, refreshed before they expire, and fetched again for a key that nobody has
+//! seen yet.
+//!
+//! Who fetches is decided in the host's shared data: by compare-and-set, for a lease that ends, so that a VM which dies in the middle costs the
+//! others the rest of its lease. A VM looks there on tick, and for a key that it doesn't know; never for a request whose key it has.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use sha2::{Digest, Sha256};
+
+use super::algorithm::Algorithm;
+use super::discovery;
+use super::jwk::{self, Published};
+use super::key::{Key, KeySet};
+use super::record::Record;
+use super::uri::FetchUri;
+use crate::effect::{CallId, Fetch};
+use crate::event::{CallFailed, Reply};
+use crate::inputs::{Expected, Store, StoreError, Stored};
+
+/// Where an issuer publishes its keys, and how they are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePolicy {
+    /// Where to fetch.
+    pub location: Location,
+    /// The host's cluster that answers.
+    pub cluster: String,
+    /// The longest that keys count as fresh, in nanoseconds, and how long where the issuer doesn't say.
+    pub cache_duration: u64,
+    /// How long they go on being used when no fresher ones can be had, in nanoseconds.
+    pub stale_if_error: u64,
+    /// The shortest time between two fetches for unknown keys, in nanoseconds.
+    pub unknown_kid_interval: u64,
+    /// How long one fetch may take, in nanoseconds.
+    pub timeout: u64,
+    /// How long a request waits for keys, in nanoseconds.
+    pub wait: u64,
+    /// What becomes of a request when there are none.
+    pub on_unavailable: OnUnavailable,
+}
+
+/// Where an issuer publishes its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A JSON Web Key Set.
+    Jwks(FetchUri),
+    /// An OpenID Provider's configuration, which says where the key set is.
+    Discovery {
+        /// The configuration.
+        uri: FetchUri,
+        /// Whose it must be.
+        issuer: String,
+        /// The cluster that answers for the key set, where that is on another host.
+        jwks_cluster: Option<String>,
+    },
+}
+
+/// What becomes of a request whose token can't be verified because there are no keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnavailable {
+    /// It is answered with 503.
+    Refuse,
+    /// It goes on if the token's claims are in order: anybody can write such a token.
+    Admit,
+}
+
+/// A key source at work.
+#[derive(Debug)]
+pub(super) struct Source {
+    policy: SourcePolicy,
+    /// The names of its record and of its keys in the store.
+    record_name: String,
+    keys_name: String,
+    record: Record,
+    /// What the record in the store must be to be replaced.
+    expected: Expected,
+    keys: KeySet,
+    /// The version of `keys`.
+    version: Option<NonZeroU64>,
+    /// The digest of the text that `keys` were read from.
+    digest: [u8; 32],
+    /// A key was asked for that nobody knows.
+    wanted: bool,
+    fetching: Option<Fetching>,
+    /// Keys that a fetch didn't bring.
+    absent: BTreeMap<String, Absent>,
+}
+
+/// A fetch of this VM's.
+#[derive(Clone, Debug)]
+struct Fetching {
+    call: CallId,
+    step: Step,
+    deadline: u64,
+    /// Which fetch of the process it is.
+    begun: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Discovery,
+    Keys,
+}
+
+/// A key that a fetch didn't bring.
+#[derive(Clone, Copy, Debug)]
+struct Absent {
+    times: u32,
+    /// Until when it makes nobody fetch again.
+    until: u64,
+}
+
+/// What a source says about a key.
+#[derive(Debug)]
+pub(super) enum Answer<'a> {
+    /// Here it is.
+    Key(&'a Key),
+    /// It may come with the fetch that is under way.
+    Soon,
+    /// The issuer has no such key.
+    Absent,
+    /// There are no keys.
+    Unavailable,
+}
+
+/// What became of a fetch.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    /// There is another step to take.
+    Next(Fetch),
+    /// The keys are there; so many of them are wrong.
+    Keys {
+        /// Left out.
+        wrong: usize,
+    },
+    /// It failed, and why.
+    Failed(String),
+}
+
+impl Source {
+    pub(super) fn new(policy: SourcePolicy) -> Self {
+        let location = match &policy.location {
+            Location::Jwks(uri) => format!("jwks {uri} {}", policy.cluster),
+            Location::Discovery { uri, issuer, jwks_cluster } => {
+                format!("discovery {uri} {} {issuer} {}", policy.cluster, jwks_cluster.as_deref().unwrap_or_default())
+            }
+        };
+        let digest = Sha256::digest(location.as_bytes());
+        let id: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            policy,
+            record_name: format!("lease/{id}"),
+            keys_name: format!("keys/{id}"),
+            record: Record::default(),
+            expected: Expected::Absent,
+            keys: KeySet::default(),
+            version: None,
+            digest: [0; 32],
+            wanted: false,
+            fetching: None,
+            absent: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn policy(&self) -> &SourcePolicy {
+        &self.policy
+    }
+
+    /// How many fetches are over: who waits for one waits for this to change.
+    pub(super) const fn over(&self) -> u64 {
+        self.record.over
+    }
+
+    /// Changes with the keys.
+    pub(super) fn generation(&self) -> u64 {
+        self.version.map_or(0, NonZeroU64::get)
+    }
+
+    /// Whether there are keys to verify with.
+    pub(super) const fn has_keys(&self, now: u64) -> bool {
+        self.version.is_some() && now < self.record.fresh_until.saturating_add(self.policy.stale_if_error)
+    }
+
+    /// Whether it should be looked after more often than usual.
+    pub(super) const fn is_urgent(&self, now: u64) -> bool {
+        self.fetching.is_some() || (!self.has_keys(now) && self.record.failures == 0)
+    }
+
+    /// The key that a token names. `waited` is true for who has seen a fetch end since it first asked.
+    pub(super) fn find(&mut self, id: Option<&str>, algorithm: Algorithm, waited: bool, now: u64, store: &mut dyn Store) -> Answer<'_> {
+        let known = self.has_keys(now) && self.keys.find(id, algorithm).is_some();
+        if !known {
+            self.look(now, store);
+        }
+        if !self.has_keys(now) {
+            let soon = self.record.is_leased(now) || self.due_at() <= now.saturating_add(self.policy.wait);
+            return if soon { Answer::Soon } else { Answer::Unavailable };
+        }
+        if self.keys.find(id, algorithm).is_none() {
+            return if self.may_come(id, waited, now) { Answer::Soon } else { Answer::Absent };
+        }
+        // Found twice, for the borrow checker's sake; a set has a few keys.
+        self.keys.find(id, algorithm).map_or(Answer::Absent, Answer::Key)
+    }
+
+    /// Whether it is worth waiting for a key that isn't there.
+    fn may_come(&mut self, id: Option<&str>, waited: bool, now: u64) -> bool {
+        // Without an id, another fetch would hardly make the choice clearer.
+        let Some(id) = id else { return false };
+        let absent = self.absent.get(id).copied();
+        if absent.is_some_and(|absent| now < absent.until) {
+            return false;
+        }
+        let open = self.may_force(now);
+        if waited && !open {
+            self.note_absent(id, absent.map_or(0, |absent| absent.times), now);
+            return false;
+        }
+        self.wanted |= open;
+        open || self.record.is_leased(now)
+    }
+
+    /// Every further time that a key makes us fetch in vain doubles the wait before it may do so again, up to when keys expire anyway.
+    fn note_absent(&mut self, id: &str, times: u32, now: u64) {
+        if self.absent.len() >= MAX_ABSENT && !self.absent.contains_key(id) {
+            let first = self.absent.iter().min_by_key(|(_, absent)| absent.until).map(|(id, _)| id.clone());
+            first.map(|id| self.absent.remove(&id));
+        }
+        let wait = self.policy.unknown_kid_interval.saturating_mul(1 << times.min(16)).min(self.policy.cache_duration);
+        self.absent.insert(id.to_owned(), Absent { times: times.saturating_add(1), until: now.saturating_add(wait) });
+    }
+
+    const fn may_force(&self, now: u64) -> bool {
+        self.record.forced_at == 0 || now >= self.record.forced_at.saturating_add(self.policy.unknown_kid_interval)
+    }
+
+    /// When the next fetch is due for the keys' own sake.
+    fn due_at(&self) -> u64 {
+        let Record { version, fetched_at, fresh_until, begun_at, failures, .. } = self.record;
+        let due =
+            if version.is_none() { 0 } else { fetched_at.saturating_add((fresh_until.saturating_sub(fetched_at) / 5).saturating_mul(4)) };
+        let retry = if failures == 0 { 0 } else { begun_at.saturating_add(backoff(failures)) };
+        due.max(retry)
+    }
+
+    /// Follows what other VMs have done.
+    pub(super) fn look(&mut self, now: u64, store: &mut dyn Store) {
+        let over = self.record.over;
+        if let Some(Stored { value, version }) = store.get(&self.record_name) {
+            self.expected = Expected::Version(version);
+            // What can't be read is replaced.
+            if let Some(record) = Record::decode(&value) {
+                self.record = record;
+            }
+        }
+        self.record = self.record.at(now, self.lease(), self.policy.cache_duration);
+        if self.record.over != over {
+            self.wanted = false;
+        }
+        if self.record.version != self.version
+            && let Some(Stored { value, .. }) = store.get(&self.keys_name)
+            && let Some((version, text)) = keys_value(&value)
+            && Some(version) == self.record.version
+            && let Ok(Published { keys, .. }) = jwk::published(text)
+        {
+            self.adopt(keys, version, text);
+        }
+    }
+
+    fn adopt(&mut self, keys: KeySet, version: NonZeroU64, text: &[u8]) {
+        self.keys = keys;
+        self.version = Some(version);
+        self.digest = Sha256::digest(text).into();
+        self.absent.clear();
+    }
+
+    /// As long as all steps of a fetch may take, and a little longer.
+    fn lease(&self) -> u64 {
+        let steps = if matches!(self.policy.location, Location::Discovery { .. }) { 2 } else { 1 };
+        self.policy.timeout.saturating_mul(steps).saturating_add(LEASE_MARGIN)
+    }
+
+    /// Begins a fetch, if one is due and nobody else has begun one. `None` where there is nothing to do; the failure of an own fetch that took too
+    /// long comes first.
+    pub(super) fn tick(&mut self, call: impl FnOnce() -> CallId, now: u64, store: &mut dyn Store) -> Option<Fetched> {
+        if let Some(fetching) = &self.fetching {
+            // The host's own time-out may not count the time until it has a connection.
+            let late = now >= fetching.deadline || fetching.deadline > now.saturating_add(self.policy.timeout);
+            return late.then(|| self.fail("expected an answer in time, found none".to_owned(), now, store));
+        }
+        self.look(now, store);
+        if self.record.is_leased(now) {
+            return None;
+        }
+        let forced = self.wanted && self.may_force(now);
+        let abandoned = self.record.is_abandoned(now);
+        if abandoned {
+            // The first time at once; one that is lost again and again counts as failing.
+            self.record.over = self.record.begun;
+            self.record.failures = self.record.failures.saturating_add(1);
+        }
+        let due = now >= self.due_at() || forced || (abandoned && self.record.failures == 1);
+        if !due {
+            return None;
+        }
+        let begun = self.record.begun.saturating_add(1);
+        let forced_at = if forced { now } else { self.record.forced_at };
+        let claimed = Record { begun, begun_at: now, lease_until: now.saturating_add(self.lease()), forced_at, ..self.record };
+        match store.set(&self.record_name, &claimed.encode(), self.expected) {
+            // Another VM was quicker: it fetches.
+            Err(StoreError::Conflict) => return None,
+            // A VM that shares nothing fetches for itself.
+            Ok(()) | Err(StoreError::Unavailable) => self.record = claimed,
+        }
+        self.wanted = false;
+        let (step, uri) = match &self.policy.location {
+            Location::Jwks(uri) => (Step::Keys, uri.clone()),
+            Location::Discovery { uri, .. } => (Step::Discovery, uri.clone()),
+        };
+        Some(Fetched::Next(self.fetch(call(), step, uri, self.policy.cluster.clone(), now)))
+    }
+
+    fn fetch(&mut self, call: CallId, step: Step, uri: FetchUri, cluster: String, now: u64) -> Fetch {
+        let timeout = self.policy.timeout;
+        self.fetching = Some(Fetching { call, step, deadline: now.saturating_add(timeout), begun: self.record.begun });
+        Fetch { call, cluster, uri, timeout, max_body: MAX_BODY }
+    }
+
+    /// Takes a call's answer; `None` where this source waits for another call or none.
+    pub(super) fn reply(
+        &mut self,
+        call: CallId,
+        answer: Result<Reply<'_>, CallFailed>,
+        next: impl FnOnce() -> CallId,
+        now: u64,
+        store: &mut dyn Store,
+    ) -> Option<Fetched> {
+        let Fetching { step, begun, .. } = self.fetching.take_if(|fetching| fetching.call == call)?;
+        self.look(now, store);
+        if self.record.begun != begun {
+            // This VM was given up, and another one has begun since: its answer is the newer one.
+            return Some(Fetched::Failed("expected an answer before the lease ended, found it afterwards".to_owned()));
+        }
+        let done = body(answer).and_then(|(reply, text)| match step {
+            Step::Discovery => discovery::read(text, &self.policy).map(Done::Location),
+            Step::Keys => match jwk::published(text) {
+                Ok(published) => Ok(Done::Keys(published, freshness(reply, self.policy.cache_duration))),
+                Err(invalid) => Err(invalid.to_string()),
+            },
+        });
+        Some(match done {
+            Ok(Done::Location((uri, cluster))) => Fetched::Next(self.fetch(next(), Step::Keys, uri, cluster, now)),
+            Ok(Done::Keys(Published { keys, wrong }, lifetime)) => {
+                let text = answer.map(|reply| reply.body).unwrap_or_default();
+                self.publish(keys, text, lifetime, now, store);
+                Fetched::Keys { wrong }
+            }
+            Err(why) => self.fail(why, now, store),
+        })
+    }
+
+    fn publish(&mut self, keys: KeySet, text: &[u8], lifetime: u64, now: u64, store: &mut dyn Store) {
+        let unchanged =
+            self.version.is_some() && <[u8; 32]>::from(Sha256::digest(text)) == self.digest && self.version == self.record.version;
+        if !unchanged {
+            let version = NonZeroU64::MIN.saturating_add(self.record.version.map_or(0, NonZeroU64::get));
+            let value: Vec<u8> = std::iter::once(FORMAT).chain(version.get().to_le_bytes()).chain(text.iter().copied()).collect();
+            // A VM that shares nothing keeps them to itself.
+            let _ = store.set(&self.keys_name, &value, Expected::Any);
+            self.record.version = Some(version);
+            self.adopt(keys, version, text);
+        }
+        self.record.fetched_at = now;
+        self.record.fresh_until = now.saturating_add(lifetime);
+        self.record.failures = 0;
+        self.end(store);
+    }
+
+    fn fail(&mut self, why: String, now: u64, store: &mut dyn Store) -> Fetched {
+        let begun = self.fetching.take().map(|fetching| fetching.begun);
+        self.look(now, store);
+        if begun == Some(self.record.begun) {
+            self.record.failures = self.record.failures.saturating_add(1);
+            self.end(store);
+        }
+        Fetched::Failed(why)
+    }
+
+    /// Ends the lease.
+    fn end(&mut self, store: &mut dyn Store) {
+        self.record.over = self.record.begun;
+        self.record.lease_until = 0;
+        let _ = store.set(&self.record_name, &self.record.encode(), Expected::Any);
+    }
+}
+
+enum Done {
+    Location((FetchUri, String)),
+    Keys(Published, u64),
+}
+
+/// The body of a good answer. Its media type isn't asked for: key sets are served under many, and what it is shows when it is read.
+fn body(answer: Result<Reply<'_>, CallFailed>) -> Result<(Reply<'_>, &[u8]), String> {
+    let reply = answer.map_err(|failed| {
+        let found = match failed {
+            CallFailed::Refused => "a cluster that takes no calls",
+            CallFailed::TimedOut => "none in time",
+            CallFailed::Disconnected => "a broken connection",
+        };
+        format!("expected an answer, found {found}")
+    })?;
+    let status = reply.headers.values(":status").next().unwrap_or_default();
+    if status != b"200" {
+        return Err(format!("expected status 200, found {}", status.escape_ascii()));
+    }
+    if reply.body.len() > MAX_BODY {
+        return Err(format!("expected at most {MAX_BODY} bytes, found more"));
+    }
+    Ok((reply, reply.body))
+}
+
+/// How long an answer is fresh (RFC 9111 section 4.2), in nanoseconds, within our own bounds.
+fn freshness(reply: Reply<'_>, longest: u64) -> u64 {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim_matches('"').parse::<u64>().ok();
+    let directives = reply.headers.values("cache-control").flat_map(|line| line.split(|byte| *byte == b','));
+    let mut max_age = None;
+    for directive in directives.map(<[u8]>::trim_ascii) {
+        if directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"no-cache") {
+            max_age = Some(0);
+            break;
+        }
+        if let Some((name, value)) = directive.split_at_checked(8)
+            && name.eq_ignore_ascii_case(b"max-age=")
+        {
+            max_age = max_age.or(number(value));
+        }
+    }
+    let age = reply.headers.values("age").next().and_then(number).unwrap_or(0);
+    let fresh = max_age.map(|max_age| max_age.saturating_sub(age).saturating_mul(SECOND));
+    fresh.unwrap_or(longest).clamp(MIN_FRESH.min(longest), longest)
+}
+
+/// Reads a value of `keys/`.
+fn keys_value(value: &[u8]) -> Option<(NonZeroU64, &[u8])> {
+    let (head, text) = value.split_at_checked(9)?;
+    let (&FORMAT, version) = head.split_first()? else { return None };
+    Some((NonZeroU64::new(u64::from_le_bytes(version.try_into().ok()?))?, text))
+}
+
+/// How long to wait after so many failures in a row.
+fn backoff(failures: u64) -> u64 {
+    let doublings = u32::try_from(failures.saturating_sub(1).min(10)).unwrap_or(10);
+    SECOND.saturating_mul(1 << doublings).min(MAX_BACKOFF)
+}
+
+const SECOND: u64 = 1_000_000_000;
+/// Keys are fresh for at least a minute, whatever the issuer says: else every tick would fetch.
+const MIN_FRESH: u64 = 60 * SECOND;
+/// The longest wait after a failure.
+const MAX_BACKOFF: u64 = 30 * SECOND;
+/// How much longer a lease is than what it is for.
+const LEASE_MARGIN: u64 = SECOND / 2;
+/// The longest answer, in bytes.
+const MAX_BODY: usize = 256 << 10;
+/// How many absent keys are remembered.
+const MAX_ABSENT: usize = 256;
+/// The first byte of the keys' value: its format.
+const FORMAT: u8 = 1;
