@@ -2,7 +2,7 @@
 //! The keys that a policy's secrets stand for, at a desk: the environment's, or stand-ins.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha512};
 use tracegate::Policy;
 
 /// The environment variables that the policy names, with their values. A variable that isn't set gets a key of its own, so that a policy can
@@ -20,6 +20,7 @@ pub fn missing(policy: &Policy) -> Vec<&str> {
 }
 
 fn stand_in(name: &str, seed: u64) -> String {
-    let digest = Sha256::new().chain_update(b"tracegate stand-in\0").chain_update(seed.to_be_bytes()).chain_update(name);
+    // As long as any algorithm asks.
+    let digest = Sha512::new().chain_update(b"tracegate stand-in\0").chain_update(seed.to_be_bytes()).chain_update(name);
     BASE64_STANDARD.encode(digest.finalize())
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`module`] | builds the module that ships |
 //! | [`policy`] | reads policies, JSON or YAML |
+//! | [`issuer`] | mints tokens of its own, to try a policy with |
 //! | [`keys`] | finds the keys that a policy's secrets stand for |
 //! | [`host`] | runs the module natively |
 //! | [`carrier`] | knows the headers that carry trace context, and what becomes of them |
@@ -25,6 +26,7 @@ pub mod error;
 mod grid;
 pub mod host;
 pub mod http;
+pub mod issuer;
 pub mod keys;
 pub mod look;
 pub mod module;
