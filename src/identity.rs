@@ -98,3 +98,6 @@ pub(crate) fn decide(
 const fn status(reason: Reason) -> u16 {
     if matches!(reason, Reason::TokenKeysUnavailable) { 503 } else { 401 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,7 @@ pub(super) struct Source {
 }
 
 /// A fetch of this VM's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Fetching {
     call: CallId,
     step: Step,
@@ -285,10 +285,14 @@ impl Source {
     /// Begins a fetch, if one is due and nobody else has begun one. `None` where there is nothing to do; the failure of an own fetch that took too
     /// long comes first.
     pub(super) fn tick(&mut self, call: impl FnOnce() -> CallId, now: u64, store: &mut dyn Store) -> Option<Fetched> {
-        if let Some(fetching) = &self.fetching {
-            // The host's own time-out may not count the time until it has a connection.
-            let late = now >= fetching.deadline || fetching.deadline > now.saturating_add(self.policy.timeout);
-            return late.then(|| self.fail("expected an answer in time, found none".to_owned(), now, store));
+        if let Some(Fetching { deadline, begun, .. }) = self.fetching {
+            // The host's own time-out may not count the time until it has a connection. A deadline further away than any is a clock's that has
+            // jumped.
+            let late = now >= deadline || deadline > now.saturating_add(self.policy.timeout);
+            return late.then(|| {
+                self.fetching = None;
+                self.fail(begun, "expected an answer in time, found none".to_owned(), now, store)
+            });
         }
         self.look(now, store);
         if self.record.is_leased(now) {
@@ -306,7 +310,8 @@ impl Source {
             return None;
         }
         let begun = self.record.begun.saturating_add(1);
-        let forced_at = if forced { now } else { self.record.forced_at };
+        // 0 is the time of none.
+        let forced_at = if forced { now.max(1) } else { self.record.forced_at };
         let claimed = Record { begun, begun_at: now, lease_until: now.saturating_add(self.lease()), forced_at, ..self.record };
         match store.set(&self.record_name, &claimed.encode(), self.expected) {
             // Another VM was quicker: it fetches.
@@ -357,7 +362,7 @@ impl Source {
                 self.publish(keys, text, lifetime, now, store);
                 Fetched::Keys { wrong }
             }
-            Err(why) => self.fail(why, now, store),
+            Err(why) => self.fail(begun, why, now, store),
         })
     }
 
@@ -378,10 +383,10 @@ impl Source {
         self.end(store);
     }
 
-    fn fail(&mut self, why: String, now: u64, store: &mut dyn Store) -> Fetched {
-        let begun = self.fetching.take().map(|fetching| fetching.begun);
+    /// The fetch that this VM began has failed.
+    fn fail(&mut self, begun: u64, why: String, now: u64, store: &mut dyn Store) -> Fetched {
         self.look(now, store);
-        if begun == Some(self.record.begun) {
+        if begun == self.record.begun {
             self.record.failures = self.record.failures.saturating_add(1);
             self.end(store);
         }
