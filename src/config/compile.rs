@@ -51,6 +51,24 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The clusters that it calls, each once.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<&str> {
+        let mut clusters = Vec::new();
+        for provider in &self.providers {
+            let Keys::Published(source) = &provider.keys else { continue };
+            clusters.push(source.cluster.as_str());
+            if let Location::Discovery { jwks_cluster: Some(cluster), .. } = &source.location {
+                clusters.push(cluster);
+            }
+        }
+        clusters.sort_unstable();
+        clusters.dedup();
+        clusters
+    }
+}
+
 /// OpenTelemetry resource attributes of an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {

@@ -55,6 +55,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
                 workers: 1,
                 max_headers: None,
                 cpu: own_cpu,
+                clusters: Vec::new(),
             };
             envoys.push(Envoy::start(&options)?);
         }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::Outcome;
 use crate::echo::Echo;
-use crate::envoy::{self, Envoy, Options, Plugin};
+use crate::envoy::{self, Cluster, Envoy, Options, Plugin, host_and_port};
 use crate::error::{Context, Error, Result};
 use crate::{module, output, policy};
 
@@ -23,7 +23,8 @@ Without --upstream a built-in echo answers with what reached it: {\"method\", \"
 
 Examples:
   cargo harness envoy
-  cargo harness envoy --policy edge.yaml --port 8000 --upstream localhost:3000")]
+  cargo harness envoy --policy edge.yaml --port 8000 --upstream localhost:3000
+  cargo harness envoy --policy edge.yaml --cluster idp=https://id.shop.example:443")]
 pub(super) struct RunEnvoy {
     /// The policy to run: YAML or JSON; without one, trace context is settled and nothing is refused
     #[arg(long, value_name = "FILE")]
@@ -37,6 +38,9 @@ pub(super) struct RunEnvoy {
     /// Where requests go, instead of the echo
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     upstream: Option<(String, u16)>,
+    /// A cluster that the policy names: where an issuer of tokens publishes its keys. With https:// it is reached by TLS and must prove its name
+    #[arg(long = "cluster", value_name = "NAME=[https://]HOST:PORT", value_parser = Cluster::parse)]
+    clusters: Vec<Cluster>,
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: u32,
@@ -50,7 +54,14 @@ impl RunEnvoy {
         let configuration = match &self.policy {
             None => policy::OBSERVE_ONLY.to_owned(),
             Some(path) => match policy::read(path) {
-                Ok(loaded) => loaded.canonical,
+                Ok(loaded) => {
+                    let known = |name: &str| self.clusters.iter().any(|cluster| cluster.name == name);
+                    if let Some(name) = loaded.policy.clusters().into_iter().find(|name| !known(name)) {
+                        eprintln!("{}: the policy calls cluster {name:?}: say where it is by --cluster NAME=HOST:PORT", path.display());
+                        return Ok(Outcome::Unusable);
+                    }
+                    loaded.canonical
+                }
                 Err(error) => {
                     eprintln!("{error}");
                     return Ok(Outcome::Unusable);
@@ -73,6 +84,7 @@ impl RunEnvoy {
             workers: self.workers,
             max_headers: None,
             cpu: None,
+            clusters: self.clusters,
         };
         let mut envoy = Envoy::start(&options)?;
         output::print(&format!("ready listener=http://{} admin=http://{}\n", envoy.listener(), envoy.admin()))?;
@@ -87,13 +99,4 @@ impl RunEnvoy {
             }
         }
     }
-}
-
-fn host_and_port(text: &str) -> std::result::Result<(String, u16), String> {
-    let parsed = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
-    let (host, port) = parsed.ok_or_else(|| format!("expected HOST:PORT, found {text:?}"))?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let sound = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
-    let ambiguous = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err();
-    if sound && !ambiguous { Ok((host.to_owned(), port)) } else { Err(format!("expected HOST:PORT, found {text:?}")) }
 }

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tracegate::Policy;
 
-use super::{Options, Plugin};
+use super::{Cluster, Options, Plugin};
 use crate::error::{Context, Error, Result};
 
 /// A configuration that ships. Each has one listener with one filter chain, and one cluster.
@@ -81,6 +81,10 @@ impl Shipped {
                 machine.insert("environment_variables".to_owned(), json!({ "host_env_keys": variables }));
             }
         }
+        let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        clusters
+            .ok_or_else(|| Error::new(format!("{} has no clusters", self.path())))?
+            .extend(options.clusters.iter().map(Cluster::to_value));
         let manager = bootstrap.pointer_mut(MANAGER).and_then(Value::as_object_mut);
         let manager = manager.ok_or_else(|| Error::new(format!("{} has no {MANAGER}", self.path())))?;
         if let (Plugin::None, Some(Value::Array(filters))) = (&options.plugin, manager.get_mut("http_filters")) {
