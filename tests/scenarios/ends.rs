@@ -61,7 +61,6 @@ fn nothing_that_comes_after_the_end_changes_anything() {
     for event in [
         OwnedEvent::Response(Message::answer(500)),
         OwnedEvent::Wake,
-        OwnedEvent::Deadline,
         OwnedEvent::Reply(call, Err(CallFailed::TimedOut)),
         OwnedEvent::Request(get("/orders")),
         OwnedEvent::Closed,
@@ -71,7 +70,7 @@ fn nothing_that_comes_after_the_end_changes_anything() {
     }
     let counted = world.counts(world.newest()).values().sum::<u64>();
     world.finish();
-    let after = ["response", "wake", "deadline", "reply", "request", "closed", "request"];
+    let after = ["response", "wake", "reply", "request", "closed", "request"];
     assert_eq!(world.outcome(order).told()[3..], after);
     assert_eq!((world.upstream(order), world.client(order)), (&before.0, &before.1));
     assert_eq!(world.counts(world.newest()).values().sum::<u64>(), counted);

@@ -39,8 +39,7 @@ impl Chance {
             0 => OwnedEvent::Request(self.request()),
             1 => OwnedEvent::Closed,
             2 => OwnedEvent::Response(Message::answer(500)),
-            3 | 4 => OwnedEvent::Wake,
-            5 => OwnedEvent::Deadline,
+            3..=5 => OwnedEvent::Wake,
             6 => OwnedEvent::Reply(call, Err(CallFailed::TimedOut)),
             _ => OwnedEvent::Reply(call, Ok(Message::answer(200).with_body("x"))),
         }

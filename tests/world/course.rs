@@ -9,7 +9,7 @@ use tracegate::{CallFailed, CallId, Effect, ExchangeId, GatewayId, HeaderEdits, 
 use super::agenda::Due;
 use super::event::{OwnedEvent, lend_answer};
 use super::message::Message;
-use super::outcome::AtHand;
+use super::outcome::{AtHand, Outcome};
 use super::service::{Asker, OwnedReply};
 use super::{TICK_PERIOD, World};
 
@@ -111,7 +111,9 @@ impl World {
         let Some(exchange) = self.exchanges.get_mut(&id) else { return };
         let Some(gateway) = self.gateways.get_mut(&exchange.gateway) else { return };
         exchange.tell(event);
-        let Step { verdict, effects } = event.lend(|event| exchange.core.step(&mut gateway.core, event, &mut self.host.inputs()));
+        let Outcome { core, request, .. } = exchange;
+        let step = event.lend(request.as_ref(), |event| core.step(&mut gateway.core, event, &mut self.host.inputs()));
+        let Step { verdict, effects } = step;
         self.note(format_args!("{id:?} {}: {}", event.name(), Shown(&verdict)));
         self.perform(Asker::Exchange(id), &effects);
         match verdict {
@@ -171,9 +173,10 @@ impl World {
     }
 }
 
-/// The call that an effect asks for. No stage asks for anything yet; the compiler points here when the first one does.
-fn call_of(effect: &Effect) -> CallId {
-    match *effect {}
+/// The call that an effect asks for.
+const fn call_of(effect: &Effect) -> CallId {
+    let Effect::Fetch(fetch) = effect;
+    fetch.call
 }
 
 /// A verdict without the edits, which show in what upstream and client saw.

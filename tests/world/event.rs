@@ -13,10 +13,8 @@ pub enum OwnedEvent {
     Request(Message),
     /// The answer to a call.
     Reply(CallId, Result<OwnedReply, CallFailed>),
-    /// What several exchanges wait for has arrived.
+    /// What several exchanges wait for has arrived, or the time to wait is over: the request is decided anew.
     Wake,
-    /// The time to wait is over.
-    Deadline,
     /// The response's head.
     Response(Message),
     /// The exchange is over.
@@ -24,13 +22,12 @@ pub enum OwnedEvent {
 }
 
 impl OwnedEvent {
-    /// Lends the event for the time of one step.
-    pub(super) fn lend<T>(&self, step: impl FnOnce(Event<'_>) -> T) -> T {
+    /// Lends the event for the time of one step; `request` is the head that the exchange has got so far.
+    pub(super) fn lend<T>(&self, request: Option<&Message>, step: impl FnOnce(Event<'_>) -> T) -> T {
         match self {
             Self::Request(head) => step(Event::Request(Headers::new(&head.lines()))),
             Self::Reply(call, answer) => lend_answer(answer, |answer| step(Event::Reply(*call, answer))),
-            Self::Wake => step(Event::Wake),
-            Self::Deadline => step(Event::Deadline),
+            Self::Wake => step(Event::Wake(Headers::new(&request.map(Message::lines).unwrap_or_default()))),
             Self::Response(head) => step(Event::Response(Headers::new(&head.lines()))),
             Self::Closed => step(Event::Closed),
         }
@@ -41,7 +38,6 @@ impl OwnedEvent {
             Self::Request(_) => "request",
             Self::Reply(..) => "reply",
             Self::Wake => "wake",
-            Self::Deadline => "deadline",
             Self::Response(_) => "response",
             Self::Closed => "closed",
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tracegate::{Entropy, EntropyUnavailable, Inputs, Peer, PeerFact};
+use tracegate::{Entropy, EntropyUnavailable, Inputs, NoSignatures, NoStore, Peer, PeerFact};
 
 /// A duration in milliseconds.
 #[must_use]
@@ -28,12 +28,22 @@ pub(super) struct Host {
     fails_until: u64,
     randomness: Randomness,
     peer: Known,
+    store: NoStore,
+    signatures: NoSignatures,
 }
 
 impl Host {
     pub(super) fn new(seed: u64) -> Self {
         let randomness = Randomness { source: ChaCha8Rng::seed_from_u64(seed), fails: false };
-        Self { monotonic: 0, wall_lead: WALL_AT_START, fails_until: 0, randomness, peer: Known::default() }
+        Self {
+            monotonic: 0,
+            wall_lead: WALL_AT_START,
+            fails_until: 0,
+            randomness,
+            peer: Known::default(),
+            store: NoStore,
+            signatures: NoSignatures,
+        }
     }
 
     pub(super) const fn monotonic(&self) -> u64 {
@@ -65,7 +75,8 @@ impl Host {
     pub(super) fn inputs(&mut self) -> Inputs<'_> {
         self.randomness.fails = self.monotonic < self.fails_until;
         let elapsed = i64::try_from(self.monotonic).expect("no scenario lasts for centuries");
-        Inputs { now: self.wall_lead + elapsed, monotonic: self.monotonic, entropy: &mut self.randomness, peer: &mut self.peer }
+        let Self { wall_lead, monotonic, randomness, peer, store, signatures, .. } = self;
+        Inputs { now: *wall_lead + elapsed, monotonic: *monotonic, entropy: randomness, peer, store, signatures }
     }
 }
 

@@ -11,6 +11,7 @@ use super::message::Message;
 pub struct Outcome {
     pub(super) gateway: GatewayId,
     pub(super) core: Exchange,
+    pub(super) request: Option<Message>,
     pub(super) at_hand: Option<AtHand>,
     pub(super) told: Vec<&'static str>,
     pub(super) decided: usize,
@@ -27,7 +28,7 @@ pub(super) enum AtHand {
 
 impl Outcome {
     pub(super) const fn new(gateway: GatewayId, core: Exchange) -> Self {
-        Self { gateway, core, at_hand: None, told: Vec::new(), decided: 0, upstream: None, client: None }
+        Self { gateway, core, request: None, at_hand: None, told: Vec::new(), decided: 0, upstream: None, client: None }
     }
 
     /// The gateway whose exchange this is.
@@ -77,10 +78,13 @@ impl Outcome {
     pub(super) fn tell(&mut self, event: &OwnedEvent) {
         self.told.push(event.name());
         match event {
-            OwnedEvent::Request(head) => self.at_hand = Some(AtHand::Request(head.clone())),
+            OwnedEvent::Request(head) => {
+                self.request = Some(head.clone());
+                self.at_hand = Some(AtHand::Request(head.clone()));
+            }
             OwnedEvent::Response(head) => self.at_hand = Some(AtHand::Response(head.clone())),
             OwnedEvent::Closed => self.at_hand = None,
-            OwnedEvent::Reply(..) | OwnedEvent::Wake | OwnedEvent::Deadline => {}
+            OwnedEvent::Reply(..) | OwnedEvent::Wake => {}
         }
     }
 
