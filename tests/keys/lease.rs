@@ -60,7 +60,7 @@ fn a_vm_that_traps_while_it_fetches_delays_nobody_past_its_lease() {
     };
     let tick = Duration::from_millis(10);
     together(&mut elected, &mut other, tick);
-    assert_eq!((elected.world().asked, other.world().asked), (1, 0), "one has been elected");
+    assert_eq!((elected.world_mut().asked, other.world_mut().asked), (1, 0), "one has been elected");
     // It traps before the answer comes.
     let mut head = request(&token);
     for line in 0..90_000 {
@@ -79,6 +79,6 @@ fn a_vm_that_traps_while_it_fetches_delays_nobody_past_its_lease() {
     // The lease is a fetch's second and half a one more; then comes the other's fetch.
     println!("admitted after {waited:?}");
     assert!(waited <= Duration::from_millis(1500 + 300 + 20), "{waited:?}");
-    assert_eq!(other.world().asked, 1);
+    assert_eq!(other.world_mut().asked, 1);
     assert_eq!(other.failure(), None);
 }
