@@ -279,7 +279,7 @@ impl Source {
     /// As long as all steps of a fetch may take, and a little longer.
     fn lease(&self) -> u64 {
         let steps = if matches!(self.policy.location, Location::Discovery { .. }) { 2 } else { 1 };
-        self.policy.timeout.saturating_mul(steps).saturating_add(LEASE_MARGIN)
+        self.policy.timeout.saturating_add(CALL_MARGIN).saturating_mul(steps).saturating_add(CALL_MARGIN)
     }
 
     /// Begins a fetch, if one is due and nobody else has begun one. `None` where there is nothing to do; the failure of an own fetch that took too
@@ -288,7 +288,7 @@ impl Source {
         if let Some(Fetching { deadline, begun, .. }) = self.fetching {
             // The host's own time-out may not count the time until it has a connection. A deadline further away than any is a clock's that has
             // jumped.
-            let late = now >= deadline || deadline > now.saturating_add(self.policy.timeout);
+            let late = now >= deadline || deadline > self.deadline(now);
             return late.then(|| {
                 self.fetching = None;
                 self.fail(begun, "expected an answer in time, found none".to_owned(), now, store)
@@ -328,9 +328,13 @@ impl Source {
     }
 
     fn fetch(&mut self, call: CallId, step: Step, uri: FetchUri, cluster: String, now: u64) -> Fetch {
-        let timeout = self.policy.timeout;
-        self.fetching = Some(Fetching { call, step, deadline: now.saturating_add(timeout), begun: self.record.begun });
-        Fetch { call, cluster, uri, timeout, max_body: MAX_BODY }
+        self.fetching = Some(Fetching { call, step, deadline: self.deadline(now), begun: self.record.begun });
+        Fetch { call, cluster, uri, timeout: self.policy.timeout, max_body: MAX_BODY }
+    }
+
+    /// When a call that begins now is given up: a little later than the host should have done so, which knows better what went wrong.
+    const fn deadline(&self, now: u64) -> u64 {
+        now.saturating_add(self.policy.timeout).saturating_add(CALL_MARGIN)
     }
 
     /// Takes a call's answer; `None` where this source waits for another call or none.
@@ -465,8 +469,8 @@ const SECOND: u64 = 1_000_000_000;
 const MIN_FRESH: u64 = 60 * SECOND;
 /// The longest wait after a failure.
 const MAX_BACKOFF: u64 = 30 * SECOND;
-/// How much longer a lease is than what it is for.
-const LEASE_MARGIN: u64 = SECOND / 2;
+/// How much longer than a call should take we wait for it, and how much longer than all that a lease is.
+const CALL_MARGIN: u64 = SECOND / 4;
 /// The longest answer, in bytes.
 const MAX_BODY: usize = 256 << 10;
 /// How many absent keys are remembered.
