@@ -4,6 +4,7 @@
 mod core;
 mod envoy;
 mod host;
+mod tokens;
 
 pub use core::run as core;
 pub use envoy::run as envoy;

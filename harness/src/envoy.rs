@@ -110,6 +110,8 @@ pub enum Plugin {
         /// Its configuration, as text.
         configuration: String,
     },
+    /// One of Envoy's own, as its configuration has it.
+    Native(Value),
 }
 
 /// A running Envoy; it ends when dropped.

@@ -7,14 +7,17 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::json;
+use tracegate::identity::Algorithm;
 use tracegate::trace::{TraceParent, TraceState};
 use tracegate::{
-    Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy, UnknownPeer,
-    Verdict,
+    EntropyUnavailable, Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore, PeerFact,
+    Policy, UnknownPeer, Verdict,
 };
 
 use super::median;
 use crate::error::{Context, Error, Result};
+use crate::issuer::Issuer;
 
 /// Tells nanoseconds an operation, and the ratio to a step that begins a fresh trace.
 ///
@@ -33,6 +36,7 @@ pub fn run() -> Result<String> {
     let commas = vec![b','; 60 * 1024];
     let state = b"rojo=00f067aa0ba902b7,congo=t61rcWkgMzE";
     let fresh = measure_step(open, &[])?;
+    let mut issuer = Issuer::new(0)?.sharing(vec![0; 64]);
     let rows = [
         ("step: fresh trace", fresh),
         ("step: trace goes on", measure_step(open, &[("traceparent", PARENT)])?),
@@ -60,6 +64,20 @@ pub fn run() -> Result<String> {
         ("step: trace goes on, 8 formats written", measure_step(&writing, &[("traceparent", PARENT)])?),
         ("step: trace goes on, baggage of 2", measure_step(open, &[("traceparent", PARENT), ("baggage", b"tenant=7,role=admin;p")])?),
         ("step: baggage of 60 KiB", measure_step(open, &[("traceparent", PARENT), ("baggage", &baggage)])?),
+        ("step: no token where one is required", measure_step(&identity(&issuer, Algorithm::Rs256), &[])?),
+        ("step: token known, RS256", measure_token(&mut issuer, Algorithm::Rs256, true)?),
+        ("step: token verified, RS256", measure_token(&mut issuer, Algorithm::Rs256, false)?),
+        ("step: token verified, RS384", measure_token(&mut issuer, Algorithm::Rs384, false)?),
+        ("step: token verified, RS512", measure_token(&mut issuer, Algorithm::Rs512, false)?),
+        ("step: token verified, PS256", measure_token(&mut issuer, Algorithm::Ps256, false)?),
+        ("step: token verified, PS384", measure_token(&mut issuer, Algorithm::Ps384, false)?),
+        ("step: token verified, PS512", measure_token(&mut issuer, Algorithm::Ps512, false)?),
+        ("step: token verified, ES256", measure_token(&mut issuer, Algorithm::Es256, false)?),
+        ("step: token verified, ES384", measure_token(&mut issuer, Algorithm::Es384, false)?),
+        ("step: token verified, EdDSA", measure_token(&mut issuer, Algorithm::EdDsa, false)?),
+        ("step: token verified, HS256", measure_token(&mut issuer, Algorithm::Hs256, false)?),
+        ("step: token verified, HS384", measure_token(&mut issuer, Algorithm::Hs384, false)?),
+        ("step: token verified, HS512", measure_token(&mut issuer, Algorithm::Hs512, false)?),
         ("parse: traceparent", measure(|| _ = black_box(TraceParent::try_from(black_box(PARENT))))),
         ("parse: tracestate of 2", measure(|| drop(black_box(TraceState::try_from(black_box(&state[..])))))),
     ];
@@ -80,15 +98,41 @@ fn routes(count: usize) -> String {
     )
 }
 
+/// A policy that requires a token of the issuer's.
+fn identity(issuer: &Issuer, algorithm: Algorithm) -> String {
+    let keys =
+        if algorithm.is_symmetric() { json!({"secrets": [{"key": {"secret": "shared"}}]}) } else { json!({"inline": issuer.key_set()}) };
+    let jwt = json!({"issuer": "https://id.shop.example/", "audiences": ["orders-api"], "algorithms": [algorithm.as_str()], "keys": keys});
+    json!({
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"},
+        "secrets": {"shared": {"environment": {"name": "SHARED"}}},
+        "identity": {"providers": {"customers": {"jwt": jwt}}},
+        "routes": [{"name": "all", "rules": [{"name": "who", "require": {"caller": {"provider": "customers"}}}]}],
+    })
+    .to_string()
+}
+
+/// A request with a token that is in order, known or verified each time.
+fn measure_token(issuer: &mut Issuer, algorithm: Algorithm, known: bool) -> Result<f64> {
+    let claims = json!({"iss": "https://id.shop.example/", "aud": "orders-api", "sub": "1f2c7a64", "exp": 4_102_444_800_u64});
+    let authorization = format!("Bearer {}", issuer.mint(algorithm, &claims)?);
+    measure_through(&identity(issuer, algorithm), &[("authorization", authorization.as_bytes())], known)
+}
+
 /// A whole request through a gateway, among the headers that a browser sends.
 fn measure_step(policy: &str, trace: &[(&str, &[u8])]) -> Result<f64> {
+    measure_through(policy, trace, true)
+}
+
+/// The same, in a gateway that remembers tokens or doesn't, for want of a seed to index them by.
+fn measure_through(policy: &str, trace: &[(&str, &[u8])], remembers: bool) -> Result<f64> {
     let loaded = Policy::from_json(policy.as_bytes()).context(|| "the benchmark's policy")?;
     let mut gateway = Gateway::new(GatewayId(1), loaded.policy);
     gateway.provide(&mut key).context(|| "the benchmark's key")?;
     let mut randomness = ChaCha8Rng::seed_from_u64(0);
     let mut entropy = move |bytes: &mut [u8]| {
         randomness.fill_bytes(bytes);
-        Ok(())
+        if remembers || bytes.len() > SEED { Ok(()) } else { Err(EntropyUnavailable) }
     };
     let browser = BROWSER.iter().map(|&(name, value)| (name, value.as_bytes()));
     let lines: Vec<Header<'_>> =
@@ -124,7 +168,7 @@ fn signed() -> Result<Vec<u8>> {
 
 #[expect(clippy::unnecessary_wraps, reason = "what a host without it would answer")]
 fn key(_: &str) -> Option<String> {
-    Some(format!("{}=", "A".repeat(43)))
+    Some(format!("{}==", "A".repeat(86)))
 }
 
 /// What Envoy tells of a client.
@@ -187,5 +231,7 @@ const BROWSER: &[(&str, &str)] = &[
     ("x-forwarded-proto", "https"),
     ("x-request-id", "2f1c7a64-0b6e-4c1e-8f0e-3f0f7d1f9a55"),
 ];
+/// Bytes of the seed that tokens are indexed by; ids are drawn in blocks.
+const SEED: usize = 16;
 const ROUND: Duration = Duration::from_millis(20);
 const ROUNDS: usize = 9;

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::median;
+use super::tokens::{Carried, Tokens};
 use crate::envoy::{self, Envoy, Options, Plugin};
 use crate::error::{Context, Error, Result};
 use crate::http::Connection;
@@ -32,19 +33,25 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
     let own_cpu = (std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1) && pin_to(1)).then_some(0);
     let echo = Echo::start().context(|| "can't start the upstream")?;
     let wasm = |module: &Path, configuration: &str| Plugin::Wasm { module: module.to_owned(), configuration: configuration.to_owned() };
+    let tokens = Tokens::mint(requests)?;
     let variants = [
-        ("router only", Plugin::None),
-        ("plugin that does nothing", wasm(&noop, "")),
-        ("tracegate: trace goes on", wasm(&module, POLICY)),
-        ("tracegate: our tracestate member too", wasm(&module, POLICY_WITH_MEMBER)),
-        ("tracegate: 8 formats read", wasm(&module, POLICY_READING)),
-        ("tracegate: trust by network, sampling", wasm(&module, POLICY_TRUST)),
+        ("router only", Plugin::None, Carried::Same),
+        ("plugin that does nothing", wasm(&noop, ""), Carried::Same),
+        ("tracegate: trace goes on", wasm(&module, POLICY), Carried::Same),
+        ("tracegate: our tracestate member too", wasm(&module, POLICY_WITH_MEMBER), Carried::Same),
+        ("tracegate: 8 formats read", wasm(&module, POLICY_READING), Carried::Same),
+        ("tracegate: trust by network, sampling", wasm(&module, POLICY_TRUST), Carried::Same),
+        ("tracegate: trace, known token", wasm(&module, &tokens.policy()), Carried::Same),
+        ("tracegate: trace, new token each time", wasm(&module, &tokens.policy()), Carried::New),
+        ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true)), Carried::Same),
+        ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true)), Carried::New),
+        ("jwt_authn: no cache", Plugin::Native(tokens.jwt_authn(false)), Carried::Same),
     ];
-    let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, _)| (*name, Vec::new())).collect();
+    let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, ..)| (*name, Vec::new())).collect();
     let progress = indicatif::ProgressBar::new(u64::from(rounds));
     for batch in 0..STARTS {
         let mut envoys = Vec::new();
-        for (_, plugin) in &variants {
+        for (_, plugin, _) in &variants {
             let upstream = proxied.then(|| (echo.address().ip().to_string(), echo.address().port()));
             let options = Options {
                 binary: binary.clone(),
@@ -59,11 +66,13 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
             };
             envoys.push(Envoy::start(&options)?);
         }
-        envoys.iter().try_for_each(|envoy| load(envoy.listener(), requests))?;
+        for (envoy, (.., carried)) in envoys.iter().zip(&variants) {
+            load(envoy.listener(), requests, tokens.requests(*carried))?;
+        }
         for _ in (batch..rounds).step_by(STARTS as usize) {
-            for (envoy, (_, measured)) in envoys.iter().zip(&mut rows) {
+            for ((envoy, (_, measured)), (.., carried)) in envoys.iter().zip(&mut rows).zip(&variants) {
                 let before = cpu(envoy.process_id())?;
-                load(envoy.listener(), requests)?;
+                load(envoy.listener(), requests, tokens.requests(*carried))?;
                 let used = cpu(envoy.process_id())?.saturating_sub(before);
                 measured.push(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) / f64::from(requests));
             }
@@ -114,13 +123,13 @@ fn cpu(process: u32) -> Result<u64> {
 }
 
 /// Sends requests over some connections at once, each a closed loop.
-fn load(address: SocketAddr, requests: u32) -> Result<()> {
+fn load<'r>(address: SocketAddr, requests: u32, mut next: impl Iterator<Item = &'r [u8]>) -> Result<()> {
     let mut connections =
         (0..CONNECTIONS).map(|_| Connection::open(address)).collect::<std::io::Result<Vec<_>>>().context(|| "can't connect to Envoy")?;
     let mut sent = 0;
     while sent < requests {
         for connection in &mut connections {
-            connection.send(REQUEST).context(|| "can't send to Envoy")?;
+            connection.send(next.next().unwrap_or_default()).context(|| "can't send to Envoy")?;
         }
         for connection in &mut connections {
             let response = connection.read_response().context(|| "can't read from Envoy")?;
@@ -146,5 +155,3 @@ const POLICY_TRUST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace"
     {"name": "partners", "when": {"source": {"cidr": ["203.0.113.0/24"]}}, "context": "link"},
     {"name": "ours", "when": {"source": {"cidr": ["127.0.0.0/8", "fd00::/8"]}}, "context": "continue", "sampled": "ignore"},
     {"name": "internet", "context": "restart"}], "sampling": {"root": {"probability": 0.1}, "max_per_second": 200}}, "default": {"action": "admit"}}"#;
-const REQUEST: &[u8] = b"GET /orders/7?expand=lines HTTP/1.1\r\nhost: api.example.com\r\nuser-agent: bench\r\naccept: application/json\r\n\
-    traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: rojo=00f067aa0ba902b7\r\n\r\n";

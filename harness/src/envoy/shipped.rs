@@ -81,6 +81,10 @@ impl Shipped {
                 machine.insert("environment_variables".to_owned(), json!({ "host_env_keys": variables }));
             }
         }
+        if let Plugin::Native(filter) = &options.plugin {
+            let place = bootstrap.pointer_mut(&format!("{MANAGER}/http_filters/0"));
+            *place.ok_or_else(|| Error::new(format!("{} has no filter", self.path())))? = filter.clone();
+        }
         let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
         clusters
             .ok_or_else(|| Error::new(format!("{} has no clusters", self.path())))?
