@@ -106,6 +106,8 @@ const IN_ENVOY: Step = Step {
         "--test",
         "hostile",
         "--test",
+        "keys",
+        "--test",
         "listener",
         "--test",
         "vectors",

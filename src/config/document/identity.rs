@@ -195,6 +195,13 @@ impl Identity {
     /// Reports what doesn't go together with the rest of the document. `root` is the document's place.
     pub(super) fn check_against(&self, document: &Document, root: &Place<'_>, findings: &mut Findings) {
         let providers = root.descend(&["identity", "providers"]);
+        let required = |name: &String| {
+            let mut rules = document.routes.iter().flat_map(|route| &route.rules);
+            rules.any(|rule| matches!(&rule.require, Requirement::Caller(caller) if caller.provider == *name))
+        };
+        for name in self.providers.keys().filter(|name| !required(name)) {
+            providers.descend(&[name]).warn("no rule requires this provider: it keeps nobody out", findings);
+        }
         for (name, Provider::Jwt(jwt)) in &self.providers {
             let Keys::Secrets(keys) = &jwt.keys else { continue };
             for (index, _) in keys.iter().enumerate().filter(|(_, key)| !document.secrets.contains_key(&key.key.secret)) {
@@ -411,6 +418,10 @@ impl Decode for Published {
         let wait = time("wait", 0..=MINUTE, "up to 1m", DEFAULT_WAIT);
         let words = [("refuse", OnUnavailable::Refuse), ("admit", OnUnavailable::Admit)];
         let on_unavailable = fields.maybe("on_unavailable", findings, |place, findings| place.word(&words, findings));
+        let choice = fields.optional("on_unavailable");
+        if let (Some(Some(OnUnavailable::Admit)), Some(place)) = (on_unavailable, choice) {
+            place.warn("without keys every token that claims what it should is believed: anybody can write one", findings);
+        }
         fields.finish(findings);
         Some(Self {
             uri: uri?,
