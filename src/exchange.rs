@@ -62,18 +62,23 @@ impl Exchange {
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting | State::Decided { .. } | State::Closed, Event::Request(_)) => {
+                self.leave(gateway, State::Decided { trace_response: None });
                 Step::of(Verdict::Refuse(unreadable(UnreadableHead)))
             }
             (State::Decided { trace_response }, Event::Response(_)) => Step::of(Verdict::Continue(response_edits(trace_response))),
             (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
-            (state, Event::Closed) => {
-                if state == State::Waiting {
-                    gateway.forget(self.id);
-                }
-                self.state = State::Closed;
+            (_, Event::Closed) => {
+                self.leave(gateway, State::Closed);
                 Step::of(Verdict::Wait)
             }
             (_, Event::Reply(..) | Event::Wake(_)) => Step::of(Verdict::Wait),
+        }
+    }
+
+    /// Waits no more, and goes over to `next`.
+    fn leave(&mut self, gateway: &mut Gateway, next: State) {
+        if std::mem::replace(&mut self.state, next) == State::Waiting {
+            gateway.forget(self.id);
         }
     }
 }

@@ -9,10 +9,12 @@
 //! | `credential` | where a request carries its token |
 //! | `token`, `claims`, `members`, `base64url` | what it says, read strictly |
 //! | `algorithm`, `key`, `jwk`, `host` | what it is verified with, and by whom |
-//! | `source`, `discovery`, `record`, `uri` | where keys come from, and who of many VMs fetches them |
+//! | `source`, `discovery`, `answer`, `absent`, `record`, `uri` | where keys come from, and who of many VMs fetches them |
 //! | `cache`, `keyring`, `provider` | what a gateway keeps |
 
+mod absent;
 mod algorithm;
+mod answer;
 mod base64url;
 mod cache;
 mod claims;
@@ -38,6 +40,8 @@ pub use provider::{Keys, Provider};
 pub use source::{Location, OnUnavailable, SourcePolicy};
 pub use uri::{FetchUri, InvalidUri};
 
+pub(crate) use jwk::MAX_KEY_ID;
+pub(crate) use key::MAX_KEYS;
 pub(crate) use keyring::KeyRing;
 
 use crate::decision::{Decision, Reason, Refusal};
@@ -68,11 +72,11 @@ pub(crate) fn decide(
             Requirement::Deny => Some(Refusal::new(403, Reason::AccessDenied)),
             Requirement::Caller { provider: index } => {
                 let Some(provider) = providers.get(index) else { continue };
-                let patience = (!rule.shadow).then_some(id);
+                let patient = (!rule.shadow).then_some(id);
                 let proof = match credential::find(head, &provider.places) {
                     Carried::Nothing => Proof::Refused(Reason::TokenNotPresent),
                     Carried::Several => Proof::Refused(Reason::TokenAmbiguous),
-                    Carried::Token(text) => ring.verify(index, provider, &text, patience, inputs, counts),
+                    Carried::Token(text) => ring.verify(index, provider, &text, patient, inputs, counts),
                 };
                 match proof {
                     Proof::Verified => None,

@@ -101,7 +101,7 @@ pub fn published(text: &[u8]) -> Result<Published, InvalidPublished> {
 }
 
 /// The longest `kid`, in bytes, of keys and tokens.
-pub(super) const MAX_KEY_ID: usize = 256;
+pub(crate) const MAX_KEY_ID: usize = 256;
 
 /// A key that is none.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -356,7 +356,7 @@ impl KeySet {
 }
 
 /// More keys than any issuer has.
-pub(super) const MAX_KEYS: usize = 100;
+pub(crate) const MAX_KEYS: usize = 100;
 
 /// Why keys make no set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::algorithm::Algorithm;
 use super::cache::{Entry, TokenCache};
 use super::host::Proven;
 use super::key::{Key, KeySet, Verification};
@@ -10,7 +11,7 @@ use super::provider::{Keys, Provider};
 use super::source::{Answer, Fetched, OnUnavailable, Source};
 use super::token::Token;
 use crate::decision::Reason;
-use crate::effect::{CallId, ExchangeId, Woken};
+use crate::effect::{CallId, Effect, ExchangeId, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::Inputs;
 use crate::metrics::{Counter, Counts, KeyFate};
@@ -92,35 +93,25 @@ impl KeyRing {
         self.proven = Proven::test(used, inputs.signatures);
     }
 
-    /// Whether the token proves what the provider asks; an exchange that waits is known by its id until it is answered.
+    /// Whether the token proves what the provider asks. An exchange that is `patient` may be told to wait.
     pub(super) fn verify(
         &mut self,
         index: usize,
         provider: &Provider,
         text: &[u8],
-        patience: Option<ExchangeId>,
+        patient: Option<ExchangeId>,
         inputs: &mut Inputs<'_>,
         counts: &mut Counts,
     ) -> Proof {
+        let Self { rings, proven, cache, waiting } = self;
+        let Some(ring) = rings.get_mut(index) else { return Proof::Refused(Reason::TokenKeysUnavailable) };
         if text.len() > provider.max_length {
             return Proof::Refused(Reason::JwtInvalid);
         }
-        let Some(ring) = self.rings.get_mut(index) else { return Proof::Refused(Reason::TokenKeysUnavailable) };
-        let now = inputs.monotonic;
-        let usable = match ring {
-            Ring::Fixed(_) => true,
-            Ring::Published(source) => source.has_keys(now),
-        };
-        let generation = ring.generation();
-        if usable
-            && let Some(entry) = self.cache.as_mut().and_then(|cache| cache.get(text))
-            && (entry.provider, entry.generation) == (index, generation)
-        {
+        let known = cache.as_mut().filter(|_| ring.has_keys(inputs.monotonic)).and_then(|cache| cache.get(text));
+        if let Some(Entry { validity, .. }) = known.filter(|entry| (entry.provider, entry.generation) == (index, ring.generation())) {
             counts.add(Counter::TokenCached);
-            return match entry.validity.check(inputs.now) {
-                Ok(()) => Proof::Verified,
-                Err(reason) => Proof::Refused(reason),
-            };
+            return validity.check(inputs.now).map_or_else(Proof::Refused, |()| Proof::Verified);
         }
         let Ok(token) = Token::read(text) else { return Proof::Refused(Reason::JwtInvalid) };
         let Some(algorithm) = token.algorithm.filter(|algorithm| provider.algorithms.contains(algorithm)) else {
@@ -131,53 +122,22 @@ impl KeyRing {
             Ok(validity) => validity,
             Err(reason) => return Proof::Refused(reason),
         };
-        let waiter = patience.and_then(|id| self.waiting.get(&id)).copied().filter(|waiter| waiter.provider == index);
-        let key = match ring {
-            Ring::Fixed(keys) => keys.find(token.key_id.as_deref(), algorithm).ok_or(Reason::TokenSignatureKeyNotFound),
-            Ring::Published(source) => {
-                let waited = waiter.is_some_and(|waiter| waiter.over != source.over());
-                let (over, wait, choice) = (source.over(), source.policy().wait, source.policy().on_unavailable);
-                let late = waiter.is_some_and(|waiter| now >= waiter.deadline);
-                let room = self.waiting.len() < MAX_WAITING || waiter.is_some();
-                let has_keys = source.has_keys(now);
-                match source.find(token.key_id.as_deref(), algorithm, waited, now, inputs.store) {
-                    Answer::Key(key) => Ok(key),
-                    Answer::Absent => Err(Reason::TokenSignatureKeyNotFound),
-                    Answer::Soon if !late && room && patience.is_some() => {
-                        let deadline = waiter.map_or(now.saturating_add(wait), |waiter| waiter.deadline);
-                        let waiter = Waiter { provider: index, over, deadline };
-                        patience.map(|id| self.waiting.insert(id, waiter));
-                        return Proof::Wait;
-                    }
-                    // Who waits for one key among others has no claim to the policy's choice: any name would do to get it.
-                    Answer::Soon if has_keys => Err(Reason::TokenSignatureKeyNotFound),
-                    Answer::Soon | Answer::Unavailable => match choice {
-                        OnUnavailable::Refuse => Err(Reason::TokenKeysUnavailable),
-                        OnUnavailable::Admit => return Proof::Unverified,
-                    },
-                }
-            }
+        let key = match ring.find(token.key_id.as_deref(), algorithm, WaitingRoom { waiting, provider: index, patient }, inputs) {
+            Ok(key) if key.fits(algorithm) => key,
+            Ok(_) => return Proof::Refused(Reason::TokenSignatureKeyNotFound),
+            Err(proof) => return proof,
         };
-        let key = match key {
-            Ok(key) => key,
-            Err(reason) => return Proof::Refused(reason),
-        };
-        if !key.fits(algorithm) {
-            return Proof::Refused(Reason::TokenSignatureKeyNotFound);
-        }
-        let Verification { sound, by_host } = key.verify(algorithm, token.signed, &token.signature, self.proven, inputs.signatures);
+        let Verification { sound, by_host } = key.verify(algorithm, token.signed, &token.signature, *proven, inputs.signatures);
         if !sound {
             return Proof::Refused(Reason::TokenSignatureInvalid);
         }
         counts.add(if by_host { Counter::TokenVerifiedByHost } else { Counter::TokenVerified });
-        if self.cache.is_none() {
+        if cache.is_none() {
             let mut seed = [0; 16];
-            self.cache = inputs.entropy.fill(&mut seed).is_ok().then(|| TokenCache::new(seed));
+            *cache = inputs.entropy.fill(&mut seed).is_ok().then(|| TokenCache::new(seed));
         }
-        // The generation that `find` may have brought.
-        let generation = self.rings.get(index).map_or(generation, Ring::generation);
-        if let Some(cache) = &mut self.cache {
-            cache.insert(text, Entry { provider: index, generation, validity });
+        if let Some(cache) = cache {
+            cache.insert(text, Entry { provider: index, generation: ring.generation(), validity });
         }
         Proof::Verified
     }
@@ -241,7 +201,7 @@ impl KeyRing {
 
 fn note(provider: usize, fetched: Fetched, counts: &mut Counts, woken: &mut Woken) {
     match fetched {
-        Fetched::Next(fetch) => woken.effects.push(crate::effect::Effect::Fetch(fetch)),
+        Fetched::Next(fetch) => woken.effects.push(Effect::Fetch(fetch)),
         Fetched::Keys { wrong } => {
             counts.count_keys(provider, KeyFate::Fetched);
             if wrong > 0 {
@@ -256,11 +216,71 @@ fn note(provider: usize, fetched: Fetched, counts: &mut Counts, woken: &mut Woke
 }
 
 impl Ring {
+    /// Whether there are keys to verify with.
+    fn has_keys(&self, now: u64) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Published(source) => source.has_keys(now),
+        }
+    }
+
     /// Changes with the keys.
     fn generation(&self) -> u64 {
         match self {
             Self::Fixed(_) => 0,
             Self::Published(source) => source.generation(),
         }
+    }
+
+    /// The key that a token names, or what becomes of the token without it.
+    fn find(&mut self, id: Option<&str>, algorithm: Algorithm, room: WaitingRoom<'_>, inputs: &mut Inputs<'_>) -> Result<&Key, Proof> {
+        let not_found = Proof::Refused(Reason::TokenSignatureKeyNotFound);
+        let source = match self {
+            Self::Fixed(keys) => return keys.find(id, algorithm).ok_or(not_found),
+            Self::Published(source) => source,
+        };
+        let now = inputs.monotonic;
+        let waited = room.waiter().is_some_and(|waiter| waiter.over != source.over());
+        let answer = source.ask(id, algorithm, waited, now, inputs.store);
+        // Who waits for one key among others has no claim to the policy's choice: any name would do to get it.
+        let without = match (source.has_keys(now), source.policy().on_unavailable) {
+            (true, _) => not_found,
+            (false, OnUnavailable::Refuse) => Proof::Refused(Reason::TokenKeysUnavailable),
+            (false, OnUnavailable::Admit) => Proof::Unverified,
+        };
+        match answer {
+            Answer::Here => source.keys().find(id, algorithm).ok_or(not_found),
+            Answer::Absent => Err(not_found),
+            Answer::Soon if room.take(source.over(), now, source.policy().wait) => Err(Proof::Wait),
+            Answer::Soon | Answer::Unavailable => Err(without),
+        }
+    }
+}
+
+/// Where an exchange may wait for a provider's keys.
+struct WaitingRoom<'a> {
+    waiting: &'a mut BTreeMap<ExchangeId, Waiter>,
+    provider: usize,
+    /// `None` for one that doesn't wait.
+    patient: Option<ExchangeId>,
+}
+
+impl WaitingRoom<'_> {
+    /// The exchange, where it waits already.
+    fn waiter(&self) -> Option<Waiter> {
+        let waiter = self.waiting.get(&self.patient?).copied();
+        waiter.filter(|waiter| waiter.provider == self.provider)
+    }
+
+    /// Lets the exchange wait for the next fetch to end, if there is room and it still has time.
+    fn take(self, over: u64, now: u64, wait: u64) -> bool {
+        let Some(id) = self.patient else { return false };
+        let deadline = self.waiter().map_or(now.saturating_add(wait), |waiter| waiter.deadline);
+        let room = self.waiting.len() < MAX_WAITING || self.waiting.contains_key(&id);
+        let waits = room && now < deadline;
+        if waits {
+            self.waiting.insert(id, Waiter { provider: self.provider, over, deadline });
+        }
+        waits
     }
 }

@@ -63,9 +63,11 @@ impl Record {
         if self.lease_until > now.saturating_add(lease) {
             self.lease_until = 0;
         }
-        if self.fetched_at > now || self.fresh_until > self.fetched_at.saturating_add(lifetime) {
+        if self.fetched_at > now {
             (self.fetched_at, self.fresh_until) = (now, now);
         }
+        // Another configuration may let keys live for longer.
+        self.fresh_until = self.fresh_until.min(self.fetched_at.saturating_add(lifetime));
         if self.begun_at > now {
             self.begun_at = 0;
         }
@@ -129,5 +131,6 @@ mod tests {
         let back = record.at(9 * hour, 5, hour);
         assert_eq!((back.lease_until, back.forced_at, back.begun_at, back.fresh_until), (0, 0, 0, 9 * hour));
         assert!(back.is_abandoned(9 * hour));
+        assert_eq!(record.at(10 * hour, 5, hour / 2).fresh_until, 10 * hour + hour / 2, "another configuration's");
     }
 }

@@ -5,15 +5,16 @@
 //! Who fetches is decided in the host's shared data: by compare-and-set, for a lease that ends, so that a VM which dies in the middle costs the
 //! others the rest of its lease. A VM looks there on tick, and for a key that it doesn't know; never for a request whose key it has.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use sha2::{Digest, Sha256};
 
+use super::absent::AbsentKeys;
 use super::algorithm::Algorithm;
+use super::answer::{MAX_BODY, SECOND, body, freshness};
 use super::discovery;
 use super::jwk::{self, Published};
-use super::key::{Key, KeySet};
+use super::key::KeySet;
 use super::record::Record;
 use super::uri::FetchUri;
 use crate::effect::{CallId, Fetch};
@@ -85,7 +86,7 @@ pub(super) struct Source {
     wanted: bool,
     fetching: Option<Fetching>,
     /// Keys that a fetch didn't bring.
-    absent: BTreeMap<String, Absent>,
+    absent: AbsentKeys,
 }
 
 /// A fetch of this VM's.
@@ -104,19 +105,11 @@ enum Step {
     Keys,
 }
 
-/// A key that a fetch didn't bring.
-#[derive(Clone, Copy, Debug)]
-struct Absent {
-    times: u32,
-    /// Until when it makes nobody fetch again.
-    until: u64,
-}
-
 /// What a source says about a key.
-#[derive(Debug)]
-pub(super) enum Answer<'a> {
-    /// Here it is.
-    Key(&'a Key),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is among the keys.
+    Here,
     /// It may come with the fetch that is under way.
     Soon,
     /// The issuer has no such key.
@@ -160,7 +153,7 @@ impl Source {
             digest: [0; 32],
             wanted: false,
             fetching: None,
-            absent: BTreeMap::new(),
+            absent: AbsentKeys::default(),
         }
     }
 
@@ -188,48 +181,42 @@ impl Source {
         self.fetching.is_some() || (!self.has_keys(now) && self.record.failures == 0)
     }
 
-    /// The key that a token names. `waited` is true for who has seen a fetch end since it first asked.
-    pub(super) fn find(&mut self, id: Option<&str>, algorithm: Algorithm, waited: bool, now: u64, store: &mut dyn Store) -> Answer<'_> {
-        let known = self.has_keys(now) && self.keys.find(id, algorithm).is_some();
-        if !known {
+    /// The keys, the last that came.
+    pub(super) const fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Asks for the key that a token names. `waited` is true for who has seen a fetch end since it first asked.
+    pub(super) fn ask(&mut self, id: Option<&str>, algorithm: Algorithm, waited: bool, now: u64, store: &mut dyn Store) -> Answer {
+        if !self.has_keys(now) || self.keys.find(id, algorithm).is_none() {
             self.look(now, store);
         }
         if !self.has_keys(now) {
             let soon = self.record.is_leased(now) || self.due_at() <= now.saturating_add(self.policy.wait);
-            return if soon { Answer::Soon } else { Answer::Unavailable };
+            if soon { Answer::Soon } else { Answer::Unavailable }
+        } else if self.keys.find(id, algorithm).is_some() {
+            Answer::Here
+        } else if self.may_come(id, waited, now) {
+            Answer::Soon
+        } else {
+            Answer::Absent
         }
-        if self.keys.find(id, algorithm).is_none() {
-            return if self.may_come(id, waited, now) { Answer::Soon } else { Answer::Absent };
-        }
-        // Found twice, for the borrow checker's sake; a set has a few keys.
-        self.keys.find(id, algorithm).map_or(Answer::Absent, Answer::Key)
     }
 
     /// Whether it is worth waiting for a key that isn't there.
     fn may_come(&mut self, id: Option<&str>, waited: bool, now: u64) -> bool {
         // Without an id, another fetch would hardly make the choice clearer.
         let Some(id) = id else { return false };
-        let absent = self.absent.get(id).copied();
-        if absent.is_some_and(|absent| now < absent.until) {
+        if self.absent.has(id, now) {
             return false;
         }
         let open = self.may_force(now);
         if waited && !open {
-            self.note_absent(id, absent.map_or(0, |absent| absent.times), now);
+            self.absent.add(id, now, self.policy.unknown_kid_interval, self.policy.cache_duration);
             return false;
         }
         self.wanted |= open;
         open || self.record.is_leased(now)
-    }
-
-    /// Every further time that a key makes us fetch in vain doubles the wait before it may do so again, up to when keys expire anyway.
-    fn note_absent(&mut self, id: &str, times: u32, now: u64) {
-        if self.absent.len() >= MAX_ABSENT && !self.absent.contains_key(id) {
-            let first = self.absent.iter().min_by_key(|(_, absent)| absent.until).map(|(id, _)| id.clone());
-            first.map(|id| self.absent.remove(&id));
-        }
-        let wait = self.policy.unknown_kid_interval.saturating_mul(1 << times.min(16)).min(self.policy.cache_duration);
-        self.absent.insert(id.to_owned(), Absent { times: times.saturating_add(1), until: now.saturating_add(wait) });
     }
 
     const fn may_force(&self, now: u64) -> bool {
@@ -273,7 +260,7 @@ impl Source {
         self.keys = keys;
         self.version = Some(version);
         self.digest = Sha256::digest(text).into();
-        self.absent.clear();
+        self.absent = AbsentKeys::default();
     }
 
     /// As long as all steps of a fetch may take, and a little longer.
@@ -410,47 +397,6 @@ enum Done {
     Keys(Published, u64),
 }
 
-/// The body of a good answer. Its media type isn't asked for: key sets are served under many, and what it is shows when it is read.
-fn body(answer: Result<Reply<'_>, CallFailed>) -> Result<(Reply<'_>, &[u8]), String> {
-    let reply = answer.map_err(|failed| {
-        let found = match failed {
-            CallFailed::Refused => "a cluster that takes no calls",
-            CallFailed::TimedOut => "none in time",
-            CallFailed::Disconnected => "a broken connection",
-        };
-        format!("expected an answer, found {found}")
-    })?;
-    let status = reply.headers.values(":status").next().unwrap_or_default();
-    if status != b"200" {
-        return Err(format!("expected status 200, found {}", status.escape_ascii()));
-    }
-    if reply.body.len() > MAX_BODY {
-        return Err(format!("expected at most {MAX_BODY} bytes, found more"));
-    }
-    Ok((reply, reply.body))
-}
-
-/// How long an answer is fresh (RFC 9111 section 4.2), in nanoseconds, within our own bounds.
-fn freshness(reply: Reply<'_>, longest: u64) -> u64 {
-    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim_matches('"').parse::<u64>().ok();
-    let directives = reply.headers.values("cache-control").flat_map(|line| line.split(|byte| *byte == b','));
-    let mut max_age = None;
-    for directive in directives.map(<[u8]>::trim_ascii) {
-        if directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"no-cache") {
-            max_age = Some(0);
-            break;
-        }
-        if let Some((name, value)) = directive.split_at_checked(8)
-            && name.eq_ignore_ascii_case(b"max-age=")
-        {
-            max_age = max_age.or(number(value));
-        }
-    }
-    let age = reply.headers.values("age").next().and_then(number).unwrap_or(0);
-    let fresh = max_age.map(|max_age| max_age.saturating_sub(age).saturating_mul(SECOND));
-    fresh.unwrap_or(longest).clamp(MIN_FRESH.min(longest), longest)
-}
-
 /// Reads a value of `keys/`.
 fn keys_value(value: &[u8]) -> Option<(NonZeroU64, &[u8])> {
     let (head, text) = value.split_at_checked(9)?;
@@ -464,16 +410,9 @@ fn backoff(failures: u64) -> u64 {
     SECOND.saturating_mul(1 << doublings).min(MAX_BACKOFF)
 }
 
-const SECOND: u64 = 1_000_000_000;
-/// Keys are fresh for at least a minute, whatever the issuer says: else every tick would fetch.
-const MIN_FRESH: u64 = 60 * SECOND;
 /// The longest wait after a failure.
 const MAX_BACKOFF: u64 = 30 * SECOND;
 /// How much longer than a call should take we wait for it, and how much longer than all that a lease is.
 const CALL_MARGIN: u64 = SECOND / 4;
-/// The longest answer, in bytes.
-const MAX_BODY: usize = 256 << 10;
-/// How many absent keys are remembered.
-const MAX_ABSENT: usize = 256;
 /// The first byte of the keys' value: its format.
 const FORMAT: u8 = 1;

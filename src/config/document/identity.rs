@@ -14,7 +14,7 @@ use super::super::schema;
 use super::condition::{Name, at_least_one};
 use super::trace::SecretName;
 use super::{Document, Requirement};
-use crate::identity::{Algorithm, FetchUri, Key, KeySet, read_jwk};
+use crate::identity::{Algorithm, FetchUri, Key, KeySet, MAX_KEY_ID, MAX_KEYS, read_jwk};
 use crate::json::{Node, Written};
 
 /// Who calls.
@@ -398,7 +398,7 @@ impl Decode for SecretKey {
 
 fn key_id(place: Place<'_>, findings: &mut Findings) -> Option<String> {
     let id = place.name(findings)?;
-    if id.len() <= 256 { Some(id) } else { place.expected("at most 256 bytes", findings) }
+    if id.len() <= MAX_KEY_ID { Some(id) } else { place.expected("at most 256 bytes", findings) }
 }
 
 impl Decode for Published {
@@ -525,4 +525,3 @@ const MIN_LENGTH: u64 = 256;
 const MAX_LENGTH: u64 = 65_536;
 const DEFAULT_LENGTH: u64 = 8192;
 const MAX_PROVIDERS: usize = 16;
-const MAX_KEYS: usize = 100;
