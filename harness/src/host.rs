@@ -15,6 +15,7 @@
 mod abi;
 mod callout;
 mod calls;
+mod compiled;
 mod engine;
 mod facts;
 pub mod faults;

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use serde_json::json;
+use tracegate::identity::Algorithm;
 use tracegate::trace::TraceParent;
 use tracegate_harness::host::faults::{EXCLUDED, Fault, FaultKind, Faults, Injected, Mangle};
 use tracegate_harness::host::{
     Always, Callout, Cluster, ExchangeId, Finished, HeaderMap, Message, Metering, Module, Options, Part, Proxy, Reply, Request, World,
 };
+use tracegate_harness::issuer::Issuer;
 use tracegate_harness::module;
 
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}},
@@ -151,7 +154,8 @@ fn what_is_excluded_is_never_injected_and_has_a_reason() {
         for injected in run(&module, seed, 1000).1 {
             let kind = match injected.fault {
                 Fault::Buffer(Mangle::Long) => FaultKind::SizeBeyondBuffer,
-                Fault::Status(_) | Fault::Silent => FaultKind::Failure,
+                Fault::Status(_) | Fault::Silent | Fault::Number(_) => FaultKind::Failure,
+                Fault::ReplyTwice => FaultKind::ReplyTwice,
                 _ => continue,
             };
             let excluded =
@@ -160,6 +164,74 @@ fn what_is_excluded_is_never_injected_and_has_a_reason() {
         }
     }
     assert!(EXCLUDED.iter().all(|known| known.reason.len() > 20 || known.reason.starts_with("as ")));
+}
+
+/// An issuer's keys, after 10 ms, and an upstream that answers at once.
+struct Publishing(String);
+
+impl World for Publishing {
+    fn upstream(&mut self, _: ExchangeId, _: &Message) -> Reply {
+        Reply::now(Message::response(200, [("x", "1")], b""))
+    }
+
+    fn service(&mut self, _: &Callout) -> Reply {
+        Reply::After(Duration::from_millis(10), Message::response(200, [("y", "1")], self.0.as_bytes()))
+    }
+}
+
+/// Whatever the host does, a token that isn't proven reaches no upstream, and nothing traps. (The tokens' algorithm is one that no host verifies:
+/// one that lies about signatures once it has been believed could let anything pass.)
+#[test]
+fn no_fault_lets_a_forged_token_pass() {
+    let module = Module::compile(&fs::read(module::build().unwrap()).unwrap(), Metering::Time).unwrap();
+    let mut issuer = Issuer::new(1).unwrap();
+    let claims = json!({"iss": "https://id.shop.example/", "aud": "orders-api", "exp": 4_102_444_800_u64});
+    let good = issuer.mint(Algorithm::EdDsa, &claims).unwrap();
+    let forged = Issuer::new(2).unwrap().mint(Algorithm::EdDsa, &claims).unwrap();
+    let jwks = json!({"uri": "https://id.shop.example/jwks.json", "cluster": "idp", "unknown_kid_interval": "1s"});
+    let jwt = json!({"issuer": "https://id.shop.example/", "audiences": ["orders-api"], "algorithms": ["EdDSA"], "keys": {"jwks": jwks}});
+    let policy = json!({
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "identity": {"providers": {"customers": {"jwt": jwt}}},
+        "routes": [{"name": "all", "rules": [{"name": "who", "require": {"caller": {"provider": "customers"}}}]}],
+    });
+    let mut functions = BTreeSet::new();
+    let (mut admitted, mut waited) = (0, 0);
+    for per_mille in [20, 100, 300] {
+        for seed in 0..100 {
+            let mut options = Options::new(&policy.to_string(), seed);
+            options.timeouts.idle = Duration::from_secs(2);
+            options.clock = 1_800_000_000_000_000_000;
+            options.clusters.insert("idp".to_owned(), Cluster::Reachable);
+            let mut proxy = Proxy::start(&module, options, Publishing(issuer.key_set().to_string())).unwrap();
+            proxy.vm_mut().inject(Faults::new(seed, per_mille));
+            for round in 0..10 {
+                for (token, genuine) in [(&good, true), (&forged, false)] {
+                    let authorization = format!("Bearer {token}");
+                    let head = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("authorization", &authorization)];
+                    let head: HeaderMap = head.into_iter().collect();
+                    let finished = proxy.exchange(Request { message: Message::request(head), ..Request::default() });
+                    assert_eq!(proxy.failure(), None, "seed {seed}, after {:?}", proxy.vm().faults().unwrap().injected().last());
+                    assert!(
+                        genuine || finished.upstream.is_none(),
+                        "seed {seed}, round {round}: {:?}",
+                        proxy.vm().faults().unwrap().injected()
+                    );
+                    admitted += u32::from(finished.upstream.is_some());
+                    waited += u32::from(finished.details == "stream_idle_timeout");
+                }
+                proxy.advance(Duration::from_millis(700));
+                assert_eq!(proxy.failure(), None, "seed {seed}, at a tick");
+            }
+            functions.extend(proxy.vm().faults().unwrap().injected().iter().map(|injected| injected.function));
+        }
+    }
+    for function in
+        ["proxy_get_shared_data", "proxy_set_shared_data", "proxy_set_tick_period_milliseconds", "proxy_continue_stream", "reply"]
+    {
+        assert!(functions.contains(function), "no fault came to {function}: {functions:?}");
+    }
+    println!("{admitted} admitted, {waited} never answered");
+    assert!(admitted > 500, "only {admitted} genuine tokens passed");
 }
 
 /// Answers callouts after 10 ms, and requests at once.

@@ -6,6 +6,7 @@ use std::fmt;
 use wasmtime::{InstancePre, Linker};
 
 use super::abi;
+use super::compiled;
 use super::engine::{self, Metering, wasm_error};
 use super::state::State;
 use super::varint;
@@ -26,7 +27,7 @@ impl Module {
     /// When `wasm` is no module, is for another ABI version, or imports what that ABI doesn't have.
     pub fn compile(wasm: &[u8], metering: Metering) -> Result<Self> {
         let engine = engine::start(metering)?;
-        let module = wasmtime::Module::new(&engine, wasm).map_err(|error| wasm_error("expected a WebAssembly module", &error))?;
+        let module = compiled::compile(&engine, wasm, metering)?;
         check_abi(&module)?;
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker, &module)?;
