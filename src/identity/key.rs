@@ -380,3 +380,8 @@ impl fmt::Display for InvalidKeySet {
 }
 
 impl std::error::Error for InvalidKeySet {}
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod tests;
