@@ -7,9 +7,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracegate_harness::echo::Echo;
-use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
+use tracegate_harness::envoy::{self, Envoy, Options, Plugin, Shipped};
 use tracegate_harness::http::{Connection, Response};
 use tracegate_harness::{module, workspace};
 
@@ -80,6 +80,21 @@ impl Edge {
     /// Starts Envoy with a policy, perhaps with more header lines allowed than its own 100, perhaps of another version.
     #[must_use]
     pub fn start_with(policy: &str, max_headers: Option<u32>, version: Option<&str>) -> Option<Self> {
+        Self::run(policy, max_headers, version, |_| {})
+    }
+
+    /// Starts Envoy with a policy, and hands these environment variables to the module.
+    #[must_use]
+    pub fn start_with_secrets(policy: &str, environment: &[(String, String)]) -> Option<Self> {
+        let variables: serde_json::Map<String, Value> = environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        Self::run(policy, None, None, |tree| {
+            let manager = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+            let config = &mut manager["http_filters"][0]["typed_config"]["config"];
+            config["vm_config"]["environment_variables"] = json!({ "key_values": variables });
+        })
+    }
+
+    fn run(policy: &str, max_headers: Option<u32>, version: Option<&str>, change: impl FnOnce(&mut Value)) -> Option<Self> {
         let chosen = std::env::var("TRACEGATE_TEST_ENVOY").unwrap_or_else(|_| envoy::VERSION.to_owned());
         let binary = binary(version.unwrap_or(&chosen))?;
         let echo = Echo::start().expect("there is a free port");
@@ -87,7 +102,9 @@ impl Edge {
         let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
         let options =
             Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 2, max_headers, cpu: None, clusters: Vec::new() };
-        let envoy = Envoy::start(&options).unwrap_or_else(|error| panic!("{error}"));
+        let mut tree = Shipped::Plain.bootstrap(&options).unwrap_or_else(|error| panic!("{error}"));
+        change(&mut tree);
+        let envoy = Envoy::run(&options.binary, &tree, options.workers, options.cpu).unwrap_or_else(|error| panic!("{error}"));
         Some(Self { envoy, _echo: echo })
     }
 
