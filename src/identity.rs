@@ -40,6 +40,9 @@ pub use provider::{Keys, Provider};
 pub use source::{Location, OnUnavailable, SourcePolicy};
 pub use uri::{FetchUri, InvalidUri};
 
+#[cfg(any(test, fuzzing))]
+pub use token::accepted_has_one_spelling as fuzz_token;
+
 pub(crate) use jwk::MAX_KEY_ID;
 pub(crate) use key::MAX_KEYS;
 pub(crate) use keyring::KeyRing;

@@ -87,3 +87,8 @@ fn path() {
 fn policy() {
     each("policy", crate::config::fuzz_policy);
 }
+
+#[test]
+fn token() {
+    each("token", crate::identity::fuzz_token);
+}

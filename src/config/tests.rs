@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod identity;
+
 const LEAST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 
 fn findings(text: &str) -> Vec<String> {

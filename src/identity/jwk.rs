@@ -173,3 +173,6 @@ impl fmt::Display for InvalidPublished {
 }
 
 impl std::error::Error for InvalidPublished {}
+
+#[cfg(test)]
+mod tests;

@@ -36,3 +36,6 @@ fn stand_once(node: &Node) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,32 @@ impl<'a> Token<'a> {
         Ok(Self { algorithm: algorithm.parse().ok(), key_id, claims, signed, signature })
     }
 }
+
+/// No bytes panic, and what is well-formed has one spelling: whatever a lenient reader would take for the same bytes, written anew, is the same
+/// text.
+#[cfg(any(test, fuzzing))]
+pub fn accepted_has_one_spelling(bytes: &[u8]) {
+    use std::collections::BTreeMap;
+
+    use base64::Engine as _;
+    use base64::alphabet::URL_SAFE;
+    use base64::engine::DecodePaddingMode::Indifferent;
+    use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
+    use serde_json::value::RawValue;
+
+    let Ok(token) = Token::read(bytes) else { return };
+    let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(Indifferent);
+    let lenient = GeneralPurpose::new(&URL_SAFE, config);
+    let segments: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'.').filter_map(|segment| lenient.decode(segment).ok()).collect();
+    let [header, payload, signature] = segments.as_slice() else { panic!("expected three segments, found {}", segments.len()) };
+    let written = [header, payload, signature].map(|segment| URL_SAFE_NO_PAD.encode(segment)).join(".");
+    assert_eq!(written.as_bytes(), bytes);
+    assert_eq!(*signature, token.signature);
+    assert_eq!(bytes.strip_prefix(token.signed).map(|rest| rest.iter().filter(|byte| **byte == b'.').count()), Some(1));
+    for object in [header, payload] {
+        assert!(serde_json::from_slice::<BTreeMap<String, &RawValue>>(object).is_ok(), "expected an object");
+    }
+}
+
+#[cfg(test)]
+mod tests;

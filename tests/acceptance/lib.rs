@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Policy documents that the reader accepts, and documents that it refuses, each a change to one that has every field.
 
+mod identity;
+
 use serde_json::{Value, json};
 
 /// What a JSON Schema says of a document that the reader refuses.
@@ -26,6 +28,7 @@ pub fn whole() -> Value {
         "service": {"name": "shop-edge", "namespace": "shop", "attributes": {"deployment.environment.name": "production"}},
         "listener": {"trusted_hops": 1, "client_certificates": "verified"},
         "secrets": {"hop-key": {"environment": {"name": "TRACEGATE_HOP_KEY"}}, "old-key": {"environment": {"name": "OLD"}}},
+        "identity": identity::whole(),
         "trace": {
             "propagation": {
                 "extract": ["tracecontext", "b3", "b3multi", "jaeger", "ottrace", "ot_span_context", "xray", "request_id"],
@@ -62,7 +65,11 @@ pub fn whole() -> Value {
                 "rules": [{"name": "open", "require": "anonymous", "mode": "enforce"}, {"name": "soon", "require": "deny", "mode": "shadow"}]
             },
             {"name": "health", "match": {"path": {"exact": "/healthz"}}, "sampling": {"root": {"probability": 0}}},
-            {"name": "admin", "match": {"path": {"prefix": "/admin"}}}
+            {
+                "name": "admin",
+                "match": {"path": {"prefix": "/admin"}},
+                "rules": [{"name": "callers", "require": {"caller": {"provider": "inline"}}}]
+            }
         ],
         "default": {"action": "refuse", "status": 403}
     })
@@ -151,14 +158,17 @@ pub fn accepted() -> Vec<Value> {
         ("/default/status", json!(400)),
         ("/default/status", json!(599)),
     ];
-    [least(), whole()].into_iter().chain(changes.into_iter().map(|(place, value)| changed(place, Some(value)))).collect()
+    let changes = changes.into_iter().chain(identity::accepted());
+    [least(), whole()].into_iter().chain(changes.map(|(place, value)| changed(place, Some(value)))).collect()
 }
 
 /// Documents that the reader refuses, and what the schema says.
 #[must_use]
 pub fn refused() -> Vec<(Value, Schema)> {
-    let known = refused_by_both().into_iter().map(|(place, value)| (changed(place, value), Schema::Refuses));
-    let unknowable = refused_by_the_reader().into_iter().map(|(place, value, why)| (changed(place, Some(value)), Schema::CannotKnow(why)));
+    let both = refused_by_both().into_iter().chain(identity::refused_by_both());
+    let known = both.map(|(place, value)| (changed(place, value), Schema::Refuses));
+    let unknowable = refused_by_the_reader().into_iter().chain(identity::refused_by_the_reader());
+    let unknowable = unknowable.map(|(place, value, why)| (changed(place, Some(value)), Schema::CannotKnow(why)));
     let no_mappings = [json!(null), json!([]), json!("schema"), json!({})].map(|value| (value, Schema::Refuses));
     known.chain(unknowable).chain(no_mappings).collect()
 }

@@ -113,8 +113,10 @@ fn is_beyond_a_schema(finding: &Finding) -> bool {
                 "a prefix that goes past the authority: with a `/` behind it",
                 "a suffix with its leading dot, such as .shop.example",
                 "`exact` or `suffix`: a name's owner is told by its end",
+                "a name in `identity.providers`",
             ]
             .contains(&expected.as_ref())
+                || expected.starts_with("a duration ")
                 || (expected.starts_with("a whole number") && found.ends_with(".0"))
         }
         Problem::Invalid(message) => {
@@ -250,6 +252,19 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected an IPv4 network as such",
     "expected a prefix length",
     "expected a probability",
+    "expected HS256, HS384 and HS512 beside `secrets`",
+    "expected an absolute URI",
+    "expected an RSA, P-256, P-384 or Ed25519 key",
+    "expected an RSA key",
+    "expected a point on the key's curve",
+    "expected an `alg` that fits",
+    "expected a member `",
+    "expected `",
+    "expected a public key, found a private one",
+    "expected a `kid` of 1 to 256 bytes",
+    "expected each `kid` once",
+    "expected at most 100 keys",
+    "expected at least one key of use",
 ];
 const NAMES: &[&str] = &[
     "name",
