@@ -77,12 +77,11 @@ pub fn accepted_has_one_spelling(bytes: &[u8]) {
     let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(Indifferent);
     let lenient = GeneralPurpose::new(&URL_SAFE, config);
     let segments: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'.').filter_map(|segment| lenient.decode(segment).ok()).collect();
-    let [header, payload, signature] = segments.as_slice() else { panic!("expected three segments, found {}", segments.len()) };
-    let written = [header, payload, signature].map(|segment| URL_SAFE_NO_PAD.encode(segment)).join(".");
-    assert_eq!(written.as_bytes(), bytes);
-    assert_eq!(*signature, token.signature);
+    let written: Vec<String> = segments.iter().map(|segment| URL_SAFE_NO_PAD.encode(segment)).collect();
+    assert_eq!((segments.len(), written.join(".").as_bytes()), (3, bytes));
+    assert_eq!(segments.last(), Some(&token.signature));
     assert_eq!(bytes.strip_prefix(token.signed).map(|rest| rest.iter().filter(|byte| **byte == b'.').count()), Some(1));
-    for object in [header, payload] {
+    for object in segments.iter().take(2) {
         assert!(serde_json::from_slice::<BTreeMap<String, &RawValue>>(object).is_ok(), "expected an object");
     }
 }

@@ -14,6 +14,9 @@ pub fn add(table: &mut Table) {
     add_counts(table);
 }
 
+/// What is done to a segment.
+type Change = fn(&str) -> String;
+
 fn add_spellings(table: &mut Table) {
     // These give base64 both of the characters that base64url has others for.
     let odd = |object: &dyn Fn(&str, &str) -> String, serial: u32| loose_ended(|pad| object("x", &format!("\"???>>>{serial}{pad}\"")));
@@ -27,7 +30,7 @@ fn add_spellings(table: &mut Table) {
         })
         .find(|(_, signature)| signature.contains('-') && signature.contains('_'))
         .expect("there is one among so many");
-    let changes: [(&str, fn(&str) -> String); 12] = [
+    let changes: [(&str, Change); 12] = [
         ("with padding", |segment| format!("{segment}{}", "=".repeat((4 - segment.len() % 4) % 4))),
         ("with one more `=`", |segment| format!("{segment}=")),
         ("in base64's own alphabet", |segment| segment.replace('-', "+").replace('_', "/")),

@@ -29,7 +29,7 @@ impl Message {
 
     /// The answer that a refused client gets.
     pub(super) fn refusal(refusal: Refusal) -> Self {
-        let answer = refusal.headers().into_iter().fold(Self::answer(refusal.status()), |answer, (name, value)| answer.with(name, value));
+        let answer = refusal.headers().fold(Self::answer(refusal.status()), |answer, (name, value)| answer.with(name, value));
         answer.with_body(refusal.body())
     }
 
