@@ -82,8 +82,11 @@ impl<'n> Place<'n> {
 
     /// The value in words; nothing of it where a secret could stand in the place of its name.
     fn shown(&self) -> String {
-        let keyed = self.path.starts_with("trace.signed_hop") || self.path.starts_with("identity");
-        let secret = self.path.starts_with("secrets") || (keyed && self.path.contains(".key"));
+        let hop = self.path.starts_with("trace.signed_hop") && self.path.contains(".key");
+        // A URI may hold a password.
+        let published = (self.path.contains(".keys.jwks") || self.path.contains(".keys.discovery")) && !self.path.ends_with(".uri");
+        let token = self.path.starts_with("identity") && self.path.contains(".keys") && !published;
+        let secret = self.path.starts_with("secrets") || hop || token;
         if secret { "something else".to_owned() } else { self.node.value.to_string() }
     }
 

@@ -292,7 +292,7 @@ pub struct InvalidKey(pub(super) &'static str);
 impl InvalidKey {
     const RSA: Self = Self("expected an RSA key of 2048 to 8192 bits with an odd exponent from 3 on");
     const POINT: Self = Self("expected a point on the key's curve, each coordinate as long as its field");
-    const PEM: Self = Self("expected an RSA, P-256, P-384 or Ed25519 key as a PEM block `PUBLIC KEY`");
+    const PEM: Self = Self("expected an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 key as a PEM block `PUBLIC KEY`");
     const ALGORITHM: Self = Self("expected an `alg` that fits the key's type");
 }
 

@@ -10,12 +10,12 @@ pub struct Refusal {
     message: &'static str,
 }
 
-/// Section 3.1: `invalid_request` is answered with 400, `invalid_token` with 401, and who has sent no token is told no error.
+/// Section 3.1 gives the codes; who has sent no token is told no error. All are answered with 401: to authenticate is what the client has to do.
 const REFUSALS: [Refusal; 11] = [
     Refusal { code: "TokenNotPresent", status: 401, challenge: "", message: "JWT not present." },
     Refusal {
         code: "TokenAmbiguous",
-        status: 400,
+        status: 401,
         challenge: " error=\"invalid_request\", error_description=\"The request carries more than one token.\"",
         message: INVALID,
     },

@@ -219,7 +219,7 @@ fn what_does_not_go_together_is_no_provider() {
     let spki = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", &URL_SAFE_NO_PAD.decode(ED25519).unwrap()[..]].concat();
     let weak = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00", &[0; 32][..]].concat();
     assert_eq!(wrong(&policy(|provider| provider["keys"] = pem(&block(&spki, "PUBLIC KEY")))), [""; 0]);
-    let no_pem = "keys.pem[0].key: expected an RSA, P-256, P-384 or Ed25519 key as a PEM block `PUBLIC KEY`, found something else";
+    let no_pem = "keys.pem[0].key: expected an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 key as a PEM block `PUBLIC KEY`, found something else";
     let names = "tokens[0].header: expected another header: `authorization` and `cookie` are places of their own, found";
     for (field, value, expected) in [
         ("algorithms", json!(["HS256"]), format!("keys: {MIXED}")),
@@ -261,18 +261,18 @@ fn what_does_not_go_together_is_no_provider() {
         ("keys", jwks("uri", json!("https://user:pass@id.shop.example/")), URI.to_owned()),
         ("keys", jwks("uri", json!("https://id.shop.example/#x")), URI.to_owned()),
         ("keys", jwks("uri", json!("https://id.shop.example/\r\nx: y")), URI.to_owned()),
-        ("keys", jwks("cluster", json!("")), "keys.jwks.cluster: expected text of at least one character, found something else".to_owned()),
-        ("keys", jwks("cache_duration", json!("59s")), between("cache_duration", "from 1m to 24h")),
-        ("keys", jwks("cache_duration", json!("25h")), between("cache_duration", "from 1m to 24h")),
-        ("keys", jwks("stale_if_error", json!("721h")), between("stale_if_error", "up to 720h")),
-        ("keys", jwks("unknown_kid_interval", json!("999ms")), between("unknown_kid_interval", "from 1s to 24h")),
-        ("keys", jwks("timeout", json!("99ms")), between("timeout", "from 100ms to 30s")),
-        ("keys", jwks("timeout", json!("31s")), between("timeout", "from 100ms to 30s")),
-        ("keys", jwks("wait", json!("61s")), between("wait", "up to 1m")),
+        ("keys", jwks("cluster", json!("")), "keys.jwks.cluster: expected text of at least one character, found \"\"".to_owned()),
+        ("keys", jwks("cache_duration", json!("59s")), between("cache_duration", "from 1m to 24h", "59s")),
+        ("keys", jwks("cache_duration", json!("25h")), between("cache_duration", "from 1m to 24h", "25h")),
+        ("keys", jwks("stale_if_error", json!("721h")), between("stale_if_error", "up to 720h", "721h")),
+        ("keys", jwks("unknown_kid_interval", json!("999ms")), between("unknown_kid_interval", "from 1s to 24h", "999ms")),
+        ("keys", jwks("timeout", json!("99ms")), between("timeout", "from 100ms to 30s", "99ms")),
+        ("keys", jwks("timeout", json!("31s")), between("timeout", "from 100ms to 30s", "31s")),
+        ("keys", jwks("wait", json!("61s")), between("wait", "up to 1m", "61s")),
         (
             "keys",
             jwks("on_unavailable", json!("allow")),
-            "keys.jwks.on_unavailable: expected `refuse` or `admit`, found something else".to_owned(),
+            "keys.jwks.on_unavailable: expected `refuse` or `admit`, found \"allow\"".to_owned(),
         ),
     ] {
         let found = wrong(&policy(|provider| provider[field] = value.clone()));
@@ -329,8 +329,8 @@ fn a_key_in_the_place_of_its_name_is_not_shown() {
     }
 }
 
-fn between(field: &str, range: &str) -> String {
-    format!("keys.jwks.{field}: expected a duration {range}, found something else")
+fn between(field: &str, range: &str, found: &str) -> String {
+    format!("keys.jwks.{field}: expected a duration {range}, found {found:?}")
 }
 
 /// A SubjectPublicKeyInfo of an RSA key of so many bytes, from 128 to 240.
