@@ -33,7 +33,7 @@ mod uri;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use claims::ClaimRules;
-pub use credential::TokenPlace;
+pub use credential::{Carried, TokenPlace};
 pub use jwk::{InvalidJwk, InvalidPublished, Published, published, read as read_jwk};
 pub use key::{InvalidKey, InvalidKeySet, Key, KeySet};
 pub use provider::{Keys, Provider};
@@ -53,7 +53,6 @@ use crate::head::RequestHead;
 use crate::inputs::Inputs;
 use crate::metrics::{Counter, Counts};
 use crate::route::{Requirement, Route};
-use credential::Carried;
 use keyring::Proof;
 
 /// Whether the route's rules are met, all of them; `None` while that hangs on keys which may still come.

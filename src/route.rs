@@ -110,6 +110,24 @@ pub(crate) fn find<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> Matched
     route.map_or_else(|| Matched::Default(table.default.decision()), Matched::Route)
 }
 
+impl RouteTable {
+    /// The provider whose token a request needs, by its place in the policy: that of the first enforced rule of its route that asks for a
+    /// caller. `None` where none does, or where no token helps: another rule denies.
+    #[must_use]
+    pub fn required_provider(&self, head: &RequestHead<'_>) -> Option<usize> {
+        let Matched::Route(route) = find(head, self) else { return None };
+        let mut required = None;
+        for rule in route.rules.iter().filter(|rule| !rule.shadow) {
+            match rule.require {
+                Requirement::Anonymous => {}
+                Requirement::Deny => return None,
+                Requirement::Caller { provider } => required = required.or(Some(provider)),
+            }
+        }
+        required
+    }
+}
+
 impl Route {
     fn matches(&self, method: &[u8], host: RequestHost<'_>, path: &NormalPath<'_>) -> bool {
         let any_method = self.methods.is_empty() || self.methods.iter().any(|known| known.as_bytes() == method);
@@ -190,5 +208,30 @@ mod tests {
         let head = RequestHead::read(Headers::new(&lines)).unwrap();
         let table = RouteTable { routes: vec![], default: DefaultAction::Admit };
         assert_eq!(find(&head, &table), Matched::Default(Decision::Admitted { shadow: None }));
+    }
+
+    #[test]
+    fn a_route_says_whose_token_it_needs() {
+        let rule = |require, shadow| Rule { name: "r".into(), require, shadow };
+        let caller = |provider, shadow| rule(Requirement::Caller { provider }, shadow);
+        let (anonymous, deny) = (rule(Requirement::Anonymous, false), rule(Requirement::Deny, false));
+        for (rules, expected) in [
+            (vec![], None),
+            (vec![anonymous.clone()], None),
+            (vec![anonymous, caller(1, false), caller(0, false)], Some(1)),
+            (vec![caller(1, true)], None),
+            (vec![caller(1, true), caller(2, false)], Some(2)),
+            (vec![caller(1, false), deny], None),
+            (vec![caller(1, false), rule(Requirement::Deny, true)], Some(1)),
+        ] {
+            let mut table = table();
+            table.routes[1].rules = rules.clone();
+            let needs = |path: &[u8]| {
+                let head = RequestHead { method: b"GET", authority: b"api.example", path, headers: Headers::default() };
+                table.required_provider(&head)
+            };
+            assert_eq!(needs(b"/trial/1"), expected, "{rules:?}");
+            assert_eq!((needs(b"/other"), needs(b"/trial%2F1")), (None, None), "no route");
+        }
     }
 }

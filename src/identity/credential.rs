@@ -23,7 +23,7 @@ pub enum TokenPlace {
 
 /// What a request carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Carried<'a> {
+pub enum Carried<'a> {
     /// No token.
     Nothing,
     /// One.
@@ -46,7 +46,9 @@ pub(super) fn find<'a>(head: &RequestHead<'a>, places: &[TokenPlace]) -> Carried
 }
 
 impl TokenPlace {
-    fn look<'a>(&self, head: &RequestHead<'a>) -> Carried<'a> {
+    /// What a request carries in this place.
+    #[must_use]
+    pub fn look<'a>(&self, head: &RequestHead<'a>) -> Carried<'a> {
         match self {
             Self::Authorization { scheme } => match one(head.headers.values("authorization").map(Cow::Borrowed)) {
                 Carried::Token(Cow::Borrowed(value)) => {
