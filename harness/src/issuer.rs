@@ -58,8 +58,14 @@ impl Issuer {
 
     /// The same issuer, sharing this secret for HS256 and its like.
     #[must_use]
-    pub fn sharing(self, secret: Vec<u8>) -> Self {
-        Self { secret: Some(secret), ..self }
+    pub fn sharing(mut self, secret: Vec<u8>) -> Self {
+        self.share(secret);
+        self
+    }
+
+    /// Shares this secret for HS256 and its like, instead of any other.
+    pub fn share(&mut self, secret: Vec<u8>) {
+        self.secret = Some(secret);
     }
 
     /// Replaces all keys: from now on it signs with others, under other ids, and publishes them alone.

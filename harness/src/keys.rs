@@ -19,6 +19,11 @@ pub fn missing(policy: &Policy) -> Vec<&str> {
     policy.variables().into_iter().filter(|name| std::env::var_os(name).is_none()).collect()
 }
 
+/// The secret that a variable's value stands for; `None` where it is none.
+pub(crate) fn secret(value: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(value.trim_ascii()).ok()
+}
+
 fn stand_in(name: &str, seed: u64) -> String {
     // As long as any algorithm asks.
     let digest = Sha512::new().chain_update(b"tracegate stand-in\0").chain_update(seed.to_be_bytes()).chain_update(name);

@@ -7,18 +7,49 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tracegate::Policy;
+use tracegate::identity::TokenPlace;
 
 /// Replaces credential values by the first 32 bits of a keyed digest.
 #[derive(Clone, Debug)]
 pub struct Redactor {
     key: [u8; 32],
+    /// Headers that carry tokens, whatever they are called; in lower case.
+    headers: Vec<String>,
+    /// Parameters that do. They are read as they stand, and not shown.
+    parameters: Vec<String>,
 }
 
 impl Redactor {
     /// The redactor of one replay: the same seed gives the same digests.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { key: Sha256::digest(format!("tracegate redaction{seed}")).into() }
+        let key = Sha256::digest(format!("tracegate redaction{seed}")).into();
+        Self { key, headers: Vec::new(), parameters: Vec::new() }
+    }
+
+    /// The same redactor, which knows where a policy looks for tokens too. What stands in a query there is a request's to be decided by: a
+    /// target keeps it, and nothing that is shown does.
+    #[must_use]
+    pub fn knowing(mut self, policy: &Policy) -> Self {
+        for place in policy.providers.iter().flat_map(|provider| &provider.places) {
+            match place {
+                TokenPlace::Header(name) => self.headers.push(name.to_ascii_lowercase()),
+                TokenPlace::Query(name) => self.parameters.push(name.clone()),
+                // These always are credentials.
+                TokenPlace::Authorization { .. } | TokenPlace::Cookie(_) => {}
+            }
+        }
+        self
+    }
+
+    fn is_credential_header(&self, name: &[u8]) -> bool {
+        is_credential_header(name) || self.headers.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    }
+
+    /// Whether a parameter is where a policy looks for a token.
+    fn is_token(&self, name: &str) -> bool {
+        !self.parameters.is_empty() && self.parameters.contains(&percent_decoded(&name.replace('+', " ")))
     }
 
     /// Eight hexadecimal digits that stand for `secret`.
@@ -33,7 +64,7 @@ impl Redactor {
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
         let text = String::from_utf8_lossy(value);
-        if is_credential_header(name) || begins_with_scheme(&text) {
+        if self.is_credential_header(name) || begins_with_scheme(&text) {
             return json!({"redacted": self.digest(value)});
         }
         // Trace context is what a replay is about, and its members are no parameters.
@@ -110,6 +141,10 @@ impl Redactor {
             let (parameter, tail) = rest.split_at_checked(end).unwrap_or((rest, ""));
             match parameter.split_once('=') {
                 Some((_, value)) if is_redacted(value) => redacted.push_str(parameter),
+                Some((name, value)) if self.is_token(name) => match whole {
+                    false => redacted.push_str(parameter),
+                    true => redacted.extend([name, "=REDACTED-", &self.digest(value.as_bytes())]),
+                },
                 // A whole segment, as `/key=1`, is no parameter.
                 Some((name, value)) if (before != Some('/') && is_credential_parameter(name)) || self.holds_credential(value, nesting) => {
                     redacted.push_str(name);

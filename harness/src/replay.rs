@@ -14,9 +14,13 @@ mod failed;
 mod found;
 mod html;
 mod json;
+mod mint;
+mod minted;
 mod native;
 mod pass;
+mod place;
 mod progress;
+mod published;
 mod query;
 mod render;
 mod report;
@@ -27,8 +31,12 @@ mod summary;
 mod survival;
 mod table;
 mod text;
+mod token;
+mod tokens;
 mod totals;
 mod trust;
+
+use std::sync::Arc;
 
 use tracegate::trace::{TraceId, TraceParent};
 
@@ -38,18 +46,22 @@ pub use edge::{Edge, head};
 pub use edges::{Edges, Executed, Lost};
 pub use failed::Failed;
 pub use json::write_exchange;
+pub use minted::Minted;
 pub use pass::{Pass, Passed};
 pub use progress::Progress;
+pub use published::Published;
 pub use query::Query;
 pub use render::{Format, Renderer, Shown};
 pub use report::{By, Report};
 pub use summary::Summary;
+pub use token::Token;
+pub use tokens::{Prepared, Tokens};
 pub use totals::Totals;
 pub use trust::Trust;
 
 use crate::Redactor;
 use crate::host::HeaderMap;
-use crate::recording::Recorded;
+use crate::recording::{Recorded, Request};
 
 /// One recorded exchange and what the edge made of it.
 #[derive(Debug)]
@@ -60,6 +72,12 @@ pub struct Replayed {
     pub decided: Decided,
     /// What the edge that it is compared with decided; `None` where it is compared with the record.
     pub against: Option<Decided>,
+    /// Which token the request carried.
+    pub token: Token,
+    /// The request as it was presented, where that isn't as recorded.
+    pub presented: Option<Box<Request>>,
+    /// What the test issuer published meanwhile.
+    pub published: Option<Arc<Published>>,
     /// What became of the caller's trace.
     pub trace: TraceFate,
     /// How that compares.
@@ -80,12 +98,25 @@ pub enum TraceFate {
 impl Replayed {
     /// Compares what was decided with the record, or where there is one with another decision.
     #[must_use]
-    pub fn new(recorded: Box<Recorded>, decided: Decided, against: Option<Decided>, redactor: &Redactor) -> Self {
+    pub fn new(recorded: Box<Recorded>, prepared: Prepared, decided: Decided, against: Option<Decided>, redactor: &Redactor) -> Self {
+        let Prepared { token, request: presented, published } = prepared;
         let agreement = match &against {
-            None => Agreement::of(&recorded, &decided, redactor),
-            Some(against) => against::compare(&recorded, against, &decided, redactor),
+            None => Agreement::of(&recorded, token, &decided, redactor),
+            Some(against) => against::compare(presented.as_deref().unwrap_or(&recorded.request), against, &decided, redactor),
         };
-        Self { trace: TraceFate::of(&recorded, &decided), recorded, decided, against, agreement }
+        Self { trace: TraceFate::of(&recorded, &decided), recorded, decided, against, token, presented, published, agreement }
+    }
+
+    /// The request as it was presented.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        self.presented.as_deref().unwrap_or(&self.recorded.request)
+    }
+
+    /// For a token that was minted and whose decision is compared with the record: what it is to be refused for, or `sound`. It counts apart.
+    #[must_use]
+    pub const fn minted(&self) -> Option<&'static str> {
+        if self.against.is_none() { self.token.minted() } else { None }
     }
 }
 

@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
+use tracegate::Policy;
 
 use super::median;
 use crate::error::{Context, Error, Result};
 use crate::host::{self, Always, Message, Metering, Module, Options, Proxy, Reply, Request};
 use crate::look::Look;
 use crate::recording::{Files, InOrder, Ordered, Records, WINDOW};
-use crate::replay::{self, By, Edge, Edges, Format, Pass, Progress, Renderer, Replayed, Report};
+use crate::replay::{self, By, Edge, Edges, Format, Pass, Prepared, Progress, Renderer, Replayed, Report, Tokens};
 use crate::{Redactor, module, policy, workspace};
 
 /// Tells the shares of parsing, host, module, comparing and writing, exchanges a second, one after another and as a replay
@@ -52,7 +53,10 @@ pub fn run() -> Result<String> {
         let begun = Instant::now();
         let replayed: Vec<_> = recorded
             .into_iter()
-            .map(|Ordered { recorded, .. }| edge.decide(&recorded).map(|decided| Replayed::new(recorded, decided, None, &redactor)))
+            .map(|Ordered { recorded, .. }| {
+                let decided = edge.decide(&recorded, &recorded.request)?;
+                Ok(Replayed::new(recorded, Prepared::default(), decided, None, &redactor))
+            })
             .collect::<Result<_>>()?;
         comparing.push((begun.elapsed().as_secs_f64() - both).max(0.0));
 
@@ -88,8 +92,10 @@ fn upstream() -> Always {
 
 /// Sends every exchange through a proxy; the seconds that it took.
 fn serve(mut proxy: Proxy<'_, Always>, recorded: &[Ordered]) -> f64 {
-    let requests: Vec<_> =
-        recorded.iter().map(|next| Request { message: Message::request(replay::head(&next.recorded)), ..Request::default() }).collect();
+    let requests: Vec<_> = recorded
+        .iter()
+        .map(|next| Request { message: Message::request(replay::head(&next.recorded.request)), ..Request::default() })
+        .collect();
     let begun = Instant::now();
     for request in requests {
         proxy.exchange(request);
@@ -110,7 +116,8 @@ fn replayed(module: &Module, policy: &str, format: Format) -> Result<f64> {
     (0..COPIES).try_for_each(|_| file.write_all(&sample)).context(|| "can't write a recording")?;
     let (files, redactor) = (Files(vec![file.path().to_owned()]), Redactor::new(0));
     let mut progress = Progress::over(&files, false);
-    let mut edges = Edges { edge: Edge::start(module, policy, 0)?, against: None };
+    let read = Policy::from_json(policy.as_bytes()).context(|| "the sample policy")?.policy;
+    let mut edges = Edges::new(Edge::start(module, policy, 0)?, None, Tokens::recorded(&read, None, 0));
     let renderer = Renderer { files: &files, redactor: &redactor, queries: &[], format, look: Look::PLAIN };
     let begun = Instant::now();
     let mut report = Report::new(&[By::Api], None);
@@ -126,7 +133,7 @@ fn fuel(wasm: &std::path::Path, policy: &str, redactor: &Redactor) -> Result<f64
     let count = f64::from(u32::try_from(recorded.len()).unwrap_or(u32::MAX));
     let before = edge.vm().fuel_used().unwrap_or(0);
     for Ordered { recorded, .. } in recorded {
-        edge.decide(&recorded)?;
+        edge.decide(&recorded, &recorded.request)?;
     }
     let used = edge.vm().fuel_used().unwrap_or(0).saturating_sub(before);
     Ok(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) * 1000.0 / count)

@@ -15,7 +15,7 @@ use crate::look::{Look, complain};
 use crate::output::OutputFile;
 use crate::policy::{self, PolicyError};
 use crate::recording::Files;
-use crate::replay::{By, Edge, Edges, Format, Pass, Passed, Progress, Query, Renderer, Report, Summary};
+use crate::replay::{By, Edge, Edges, Format, Minted, Pass, Passed, Progress, Query, Renderer, Report, Summary, Tokens};
 use crate::{Redactor, keys, module, workspace};
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
@@ -30,6 +30,10 @@ stands for any one segment), `id=…` (a trace, span, correlation or request id,
 stands in a URL or a header) or `caller=…` (an address, subscription, user, product or certificate
 name). Given several times, all must fit.
 
+--mint tries a policy's rules on traffic whose tokens were not logged. A minted token proves what the
+rules do with it, nothing about the true issuer's signatures: such exchanges count apart, and are a
+finding with --fail-on minted only. None can be minted where the policy holds public keys itself.
+
 Exit code: 0 where all agrees or can't be decided, 1 where something differs or is malformed,
 2 where a file or the policy can't be used or nothing could be replayed.
 
@@ -40,6 +44,7 @@ Examples:
   cargo harness replay logs/ --format html --out replay.html
   cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow
   cargo harness replay logs/ --policy edge.yaml --against main.yaml
+  cargo harness replay logs/ --policy edge.yaml --mint --rotate-keys-at 1000
   cargo harness replay logs/ --find path=/files/42 --find caller=203.0.113.9")]
 pub(super) struct Replay {
     /// Recordings: API Management's logs in any layout, or native NDJSON, gzipped or not; a directory stands for every
@@ -74,6 +79,13 @@ pub(super) struct Replay {
     /// Malformed records alone are no reason for exit code 1
     #[arg(long)]
     lenient: bool,
+    /// Where a route asks for a token and the record has none that can be read, send one of the harness's own issuer's: sound where the record
+    /// admitted, with the recorded fault where it refused for one. Such exchanges count as `minted`, neither as agreed nor as differed
+    #[arg(long)]
+    mint: bool,
+    /// From this many exchanges on the issuer of --mint signs with other keys, and publishes those alone; may be given several times
+    #[arg(long, value_name = "COUNT", requires = "mint")]
+    rotate_keys_at: Vec<u64>,
     /// What is a reason for exit code 1, instead of `differed` and `malformed`; may be given several times
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "lenient")]
     fail_on: Vec<FailOn>,
@@ -92,6 +104,8 @@ enum FailOn {
     Malformed,
     /// A rule in `mode: shadow` would have refused
     Shadow,
+    /// With --mint: the edge decides otherwise about a minted token than the record has it
+    Minted,
     /// With --against: the edge refuses what the other admits
     NewlyRefused,
     /// With --against: the edge admits what the other refuses
@@ -144,6 +158,9 @@ impl Replay {
         }
         if self.fail_on.contains(&FailOn::Shadow) && !self.find.is_empty() {
             return Err(Error::new("expected --fail-on shadow without --find: shadow rules count every exchange"));
+        }
+        if self.fail_on.contains(&FailOn::Minted) && (!self.mint || self.against.is_some()) {
+            return Err(Error::new("expected --fail-on minted with --mint and without --against: there is none of these otherwise"));
         }
         let wrong = |kind: &&FailOn| kind.needs_against().is_some_and(|needed| needed != self.against.is_some());
         if let Some(kind) = self.fail_on.iter().find(wrong) {
@@ -198,7 +215,11 @@ impl Replay {
             eprintln!("{variable} is not set: a stand-in signs, and no recorded signature is valid");
         }
         let against_edge = against.as_ref().map(|other| other.start(self.seed)).transpose()?;
-        let mut edges = Edges { edge: side.start(self.seed)?, against: against_edge };
+        let mut tokens = Tokens::recorded(&side.policy.policy, against.as_ref().map(|other| &other.policy.policy), self.seed);
+        if self.mint {
+            tokens = tokens.minted(self.seed, self.rotate_keys_at.clone())?;
+        }
+        let mut edges = Edges::new(side.start(self.seed)?, against_edge, tokens);
         let files = Files::named(&self.recordings);
         let mut progress = self.progress(&files);
         let name = self.against.as_ref().map(|path| path.display().to_string());
@@ -208,7 +229,11 @@ impl Replay {
         if against.is_none() && self.find.is_empty() {
             report.compare_sampling(&side.policy, self.seed);
         }
-        let redactor = Redactor::new(self.seed);
+        if self.mint && against.is_none() {
+            report.count_minted(Minted::new(&side.policy.policy));
+        }
+        let policies = [Some(side), against.as_ref()].into_iter().flatten().map(|side| &side.policy.policy);
+        let redactor = policies.fold(Redactor::new(self.seed), Redactor::knowing);
         let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, format: self.format, look: self.look() };
         let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, out)?;
         progress.bar.finish_and_clear();
@@ -216,6 +241,9 @@ impl Replay {
             eprintln!("{} records stand further out of order than the window holds, and were replayed where they stand", passed.late);
         }
         edges.edge.tick()?;
+        if let Some(minted) = report.minted_mut() {
+            minted.set_issuer(edges.edge.fetches(), edges.tokens.rotations());
+        }
         report.set_metrics(edges.edge.vm().metrics(), &side.policy.policy);
         if passed.exchanges == 0 {
             let names: Vec<String> = self.recordings.iter().map(|path| path.display().to_string()).collect();
@@ -274,7 +302,7 @@ impl FailOn {
         match self {
             Self::NewlyRefused | Self::NewlyAdmitted => Some(true),
             Self::Undecidable => Some(false),
-            Self::Refused | Self::Differed | Self::Malformed | Self::Shadow => None,
+            Self::Refused | Self::Differed | Self::Malformed | Self::Shadow | Self::Minted => None,
         }
     }
 
@@ -287,6 +315,7 @@ impl FailOn {
             Self::Undecidable => totals.undecidable,
             Self::Malformed => passed.malformed,
             Self::Shadow => report.shadowed(),
+            Self::Minted => totals.minted_differed,
             Self::NewlyRefused => totals.newly_refused,
             Self::NewlyAdmitted => totals.newly_admitted,
         }

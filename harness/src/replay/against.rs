@@ -13,17 +13,17 @@ use super::decided::Decided;
 use super::edge::head;
 use crate::Redactor;
 use crate::host::HeaderMap;
-use crate::recording::Recorded;
+use crate::recording::Request;
 
 /// Compares `decided` with what another edge decided about the same request. Credentials in what is shown are redacted.
-pub(super) fn compare(recorded: &Recorded, against: &Decided, decided: &Decided, redactor: &Redactor) -> Agreement {
+pub(super) fn compare(request: &Request, against: &Decided, decided: &Decided, redactor: &Redactor) -> Agreement {
     let different = |field, expected: Value, found: Value| (expected != found).then_some(Difference { field, expected, found });
     different("decision", json!(against.name()), json!(decided.name()))
         .or_else(|| different("status", json!(against.status()), json!(decided.status())))
         .or_else(|| different("reason", json!(against.reason()), json!(decided.reason())))
         .or_else(|| {
             let (expected, found) = (against.upstream()?, decided.upstream()?);
-            let name = first_difference(&head(recorded), expected, found)?;
+            let name = first_difference(&head(request), expected, found)?;
             let shown = |headers| shown(&name, headers, redactor);
             Some(Difference { field: "upstream_headers", expected: shown(expected), found: shown(found) })
         })

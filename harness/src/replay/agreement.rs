@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Decided;
+use super::{Decided, Token};
 use crate::Redactor;
 use crate::host::HeaderMap;
 use crate::recording::{Apim, Expect, LastError, Recorded};
@@ -52,6 +52,8 @@ pub enum Undecidable {
     HeaderNotLogged,
     /// A policy judged a credential that was not logged.
     TokenNotLogged,
+    /// The keys that prove a token are out of a replay's reach.
+    KeysUnavailable,
     /// A policy counted requests, and a log need not hold them all.
     IncompleteLog,
     /// No policy failed the request, and yet no backend answered: cached, mocked, or cut off.
@@ -66,6 +68,7 @@ impl Undecidable {
             Self::NoRecord => "no_record",
             Self::HeaderNotLogged => "header_not_logged",
             Self::TokenNotLogged => "token_not_logged",
+            Self::KeysUnavailable => "keys_unavailable",
             Self::IncompleteLog => "incomplete_log",
             Self::BackendUnknown => "backend_unknown",
         }
@@ -77,7 +80,8 @@ impl Undecidable {
         match self {
             Self::NoRecord => "the record says nothing about the decision",
             Self::HeaderNotLogged => "the recorded refusal hangs on a header that the log doesn't hold",
-            Self::TokenNotLogged => "the recorded refusal hangs on a credential that the log doesn't hold",
+            Self::TokenNotLogged => "the decision hangs on a credential that the log doesn't hold",
+            Self::KeysUnavailable => "the decision hangs on an issuer's keys, which a replay doesn't have",
             Self::IncompleteLog => "the recorded refusal hangs on a count, and a log need not hold every request",
             Self::BackendUnknown => "no policy failed the request, yet no backend answered (cached, mocked or cut off)",
         }
@@ -85,13 +89,17 @@ impl Undecidable {
 }
 
 impl Agreement {
-    /// Compares. Credentials in what is shown of a difference are redacted.
+    /// Compares what was decided about a request that carried `token`. Credentials in what is shown of a difference are redacted.
     #[must_use]
-    pub fn of(recorded: &Recorded, decided: &Decided, redactor: &Redactor) -> Self {
-        match (&recorded.expect, &recorded.apim) {
+    pub fn of(recorded: &Recorded, token: Token, decided: &Decided, redactor: &Redactor) -> Self {
+        let compared = match (&recorded.expect, &recorded.apim) {
             (Some(expect), _) => first_difference(expect, decided, redactor).map_or(Self::Agrees, Self::Differs),
-            (None, Some(apim)) => with_log(recorded, apim, decided),
+            (None, Some(apim)) => with_log(recorded, apim, token, decided),
             (None, None) => Self::Undecidable(Undecidable::NoRecord),
+        };
+        match compared {
+            Self::Undecidable(_) => compared,
+            _ => token.doubt(recorded, decided, compared == Self::Agrees).map_or(compared, Self::Undecidable),
         }
     }
 }
@@ -143,14 +151,14 @@ fn header_difference(
     })
 }
 
-fn with_log(recorded: &Recorded, apim: &Apim, decided: &Decided) -> Agreement {
+fn with_log(recorded: &Recorded, apim: &Apim, token: Token, decided: &Decided) -> Agreement {
     let refusal = apim.last_error.as_ref().filter(|error| is_refusal(error));
     match (refusal, apim.backend_response_code.unwrap_or(0), decided) {
         (None, 0, _) if apim.errors_recorded => Agreement::Undecidable(Undecidable::BackendUnknown),
         (None, 0, _) => Agreement::Undecidable(Undecidable::NoRecord),
         (None, _, Decided::Admitted { .. }) => Agreement::Agrees,
         (None, _, Decided::Refused { .. }) => Agreement::Differs(decision(true, decided)),
-        (Some(error), _, Decided::Admitted { .. }) => match not_logged(recorded, error) {
+        (Some(error), _, Decided::Admitted { .. }) => match not_logged(recorded, error, token) {
             Some(undecidable) => Agreement::Undecidable(undecidable),
             None => Agreement::Differs(decision(false, decided)),
         },
@@ -169,9 +177,11 @@ fn is_refusal(error: &LastError) -> bool {
 }
 
 /// What the recorded refusal judged, where the log doesn't hold it.
-fn not_logged(recorded: &Recorded, error: &LastError) -> Option<Undecidable> {
+fn not_logged(recorded: &Recorded, error: &LastError, token: Token) -> Option<Undecidable> {
     let request = &recorded.request;
     match error.source.as_deref()? {
+        // What it judged is there, made for it.
+        "validate-jwt" | "validate-azure-ad-token" if token.has_fault() => None,
         "authorization" | "validate-jwt" | "validate-azure-ad-token" | "validate-client-certificate" => {
             let logged = request.headers.iter().any(|line| crate::redact::is_credential_header(&line.name));
             (!logged).then_some(Undecidable::TokenNotLogged)

@@ -18,7 +18,11 @@ pub(super) struct Columns {
 impl Columns {
     /// Those of a report.
     pub(super) const fn of(report: &Report) -> &'static Self {
-        if report.against.is_some() { &AGAINST_EDGE } else { &WITH_RECORD }
+        match report {
+            Report { against: Some(_), .. } => &AGAINST_EDGE,
+            Report { minted: Some(_), .. } => &WITH_MINTED,
+            _ => &WITH_RECORD,
+        }
     }
 }
 
@@ -30,6 +34,15 @@ const WITH_RECORD: Columns = Columns {
         vec![exchanges, continued, restarted, refused, agreed, differed, undecidable]
     },
     parts: &[(1, "#2277bb"), (2, "#999999"), (3, "#cc2222")],
+};
+
+const WITH_MINTED: Columns = Columns {
+    headings: &["exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable", "minted"],
+    numbers: |totals| {
+        let minted = totals.minted_agreed + totals.minted_differed;
+        (WITH_RECORD.numbers)(totals).into_iter().chain([minted]).collect()
+    },
+    ..WITH_RECORD
 };
 
 const AGAINST_EDGE: Columns = Columns {

@@ -4,25 +4,34 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracegate::{Policy, network};
 
 use super::decided::{ClientResponse, Decided};
+use super::published::{self, Published};
 use crate::error::{Error, Result};
-use crate::host::{Callout, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World};
+use crate::host::{
+    Callout, Cluster, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
+};
 use crate::keys;
-use crate::recording::{Caller, Recorded};
+use crate::recording::{self, Caller, Recorded};
 
 /// A policy at work in a proxy of its own.
 #[derive(Debug)]
 pub struct Edge<'m> {
     proxy: Proxy<'m, Recording>,
+    /// The policy fetches keys.
+    fetches_keys: bool,
 }
 
 /// What lies behind the edge in a replay.
 #[derive(Debug, Default)]
 struct Recording {
     response: Message,
+    /// What the test issuer publishes, where there is one.
+    published: Arc<Published>,
+    fetches: u64,
 }
 
 impl World for Recording {
@@ -30,8 +39,13 @@ impl World for Recording {
         Reply::now(std::mem::take(&mut self.response))
     }
 
-    fn service(&mut self, _: &Callout) -> Reply {
-        Reply::Refused
+    fn service(&mut self, callout: &Callout) -> Reply {
+        let asked = |name: &[u8]| callout.request.head.first(name).unwrap_or_default();
+        let Some(document) = self.published.find(callout.cluster.as_bytes(), asked(b":authority"), asked(b":path")) else {
+            return Reply::Refused;
+        };
+        self.fetches += u64::from(document.has_keys);
+        Reply::now(Message::response(200, published::HEADERS, &document.body))
     }
 }
 
@@ -45,20 +59,36 @@ impl<'m> Edge<'m> {
         let mut options = Options::new(policy, seed);
         if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
             options.vm.environment = keys::environment(&loaded.policy, seed);
+            options.clusters = published::clusters(&loaded.policy).map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
-        Ok(Self { proxy: Proxy::start(module, options, Recording::default())? })
+        let fetches_keys = !options.clusters.is_empty();
+        Ok(Self { fetches_keys, proxy: Proxy::start(module, options, Recording::default())? })
     }
 
-    /// Sends a recorded request through.
+    /// From now on key sets are what the test issuer publishes.
+    pub fn serve(&mut self, published: Arc<Published>) {
+        self.proxy.world_mut().published = published;
+    }
+
+    /// How often the module has fetched key sets of the test issuer's.
+    pub const fn fetches(&mut self) -> u64 {
+        self.proxy.world_mut().fetches
+    }
+
+    /// Sends a recorded request through, as it is presented now.
     ///
     /// # Errors
     ///
     /// When the module traps.
-    pub fn decide(&mut self, recorded: &Recorded) -> Result<Decided> {
+    pub fn decide(&mut self, recorded: &Recorded, presented: &recording::Request) -> Result<Decided> {
         self.proxy.vm_mut().set_clock(clock(recorded));
         self.proxy.world_mut().response = response(recorded);
-        let request = Request { message: Message::request(head(recorded)), facts: Arc::new(facts(recorded)), ..Request::default() };
+        let request = Request { message: Message::request(head(presented)), facts: Arc::new(facts(recorded)), ..Request::default() };
         let Finished { upstream, response, details } = self.proxy.exchange(request);
+        if self.fetches_keys {
+            // The next exchange may be an hour later: answers that are under way come before.
+            self.proxy.advance(ANSWERED);
+        }
         if let Some(failure) = self.proxy.failure() {
             return Err(Error::new(failure));
         }
@@ -86,6 +116,9 @@ impl<'m> Edge<'m> {
         self.proxy.failure().map_or(Ok(()), |failure| Err(Error::new(failure)))
     }
 }
+
+/// More than the answers to a policy's providers take, one after another.
+const ANSWERED: Duration = Duration::from_micros(100);
 
 /// The wall clock, in nanoseconds.
 pub(super) fn clock(recorded: &Recorded) -> i64 {
@@ -115,8 +148,7 @@ pub(super) fn facts(recorded: &Recorded) -> Facts {
 
 /// The head as a gateway hands it to a plugin, pseudo-headers first.
 #[must_use]
-pub fn head(recorded: &Recorded) -> HeaderMap {
-    let request = &recorded.request;
+pub fn head(request: &recording::Request) -> HeaderMap {
     let pseudo: [(&[u8], &[u8]); 4] = [
         (b":authority", request.authority.as_bytes()),
         (b":path", request.path.as_bytes()),

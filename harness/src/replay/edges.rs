@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The edge of a replay, and the one that it is compared with: both decide about every request, one after the other.
 
+use super::tokens::{Prepared, Tokens};
 use super::{Decided, Edge, Replayed};
 use crate::Redactor;
 use crate::error::{Context, Error};
@@ -13,6 +14,8 @@ pub struct Edges<'m> {
     pub edge: Edge<'m>,
     /// What it is compared with instead of the record.
     pub against: Option<Edge<'m>>,
+    /// Which token each request carries.
+    pub tokens: Tokens,
 }
 
 /// A record and what was decided about it.
@@ -21,6 +24,7 @@ pub struct Executed {
     /// The record.
     pub recorded: Box<Recorded>,
     late: bool,
+    prepared: Prepared,
     decided: Decided,
     against: Option<Decided>,
 }
@@ -38,11 +42,27 @@ impl Executed {
     /// Compares what was decided; and whether the record came late.
     #[must_use]
     pub fn compare(self, redactor: &Redactor) -> (Replayed, bool) {
-        (Replayed::new(self.recorded, self.decided, self.against, redactor), self.late)
+        (Replayed::new(self.recorded, self.prepared, self.decided, self.against, redactor), self.late)
     }
 }
 
-impl Edges<'_> {
+impl<'m> Edges<'m> {
+    /// Both edges, with requests as they were recorded or with minted tokens.
+    #[must_use]
+    pub fn new(edge: Edge<'m>, against: Option<Edge<'m>>, tokens: Tokens) -> Self {
+        let mut edges = Self { edge, against, tokens };
+        edges.serve();
+        edges
+    }
+
+    fn serve(&mut self) {
+        let Some([own, other]) = self.tokens.published() else { return };
+        self.edge.serve(own);
+        if let Some(against) = &mut self.against {
+            against.serve(other);
+        }
+    }
+
     /// Decides about the next record.
     ///
     /// # Errors
@@ -51,9 +71,14 @@ impl Edges<'_> {
     pub fn execute(&mut self, next: Result<Ordered, Unread>, files: &Files) -> Result<Executed, Lost> {
         let Ordered { recorded, late } = next.map_err(Lost::Unread)?;
         let place = || files.place(recorded.place.file, recorded.place.line);
-        let decided = self.edge.decide(&recorded).context(place).map_err(Lost::Trapped)?;
-        let against = self.against.as_mut().map(|edge| edge.decide(&recorded)).transpose();
+        let (prepared, rotated) = self.tokens.prepare(&recorded).context(place).map_err(Lost::Trapped)?;
+        if rotated {
+            self.serve();
+        }
+        let presented = prepared.request.as_deref().unwrap_or(&recorded.request);
+        let decided = self.edge.decide(&recorded, presented).context(place).map_err(Lost::Trapped)?;
+        let against = self.against.as_mut().map(|edge| edge.decide(&recorded, presented)).transpose();
         let against = against.context(|| format!("{} (against)", place())).map_err(Lost::Trapped)?;
-        Ok(Executed { recorded, late, decided, against })
+        Ok(Executed { recorded, late, prepared, decided, against })
     }
 }

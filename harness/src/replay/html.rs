@@ -12,8 +12,8 @@ use super::spans::human;
 use super::summary::Summary;
 use super::survival::Survivals;
 use super::text::{KINDS, SAMPLING, SHADOWED, SURVIVAL, UNSAID, differed, found};
-use super::trust;
 use super::{Replayed, Totals};
+use super::{minted, trust};
 use crate::Redactor;
 use crate::look::printable;
 
@@ -57,6 +57,11 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     if let Some(trust) = report.trust.as_ref().filter(|_| report.against.is_none()) {
         write_rows(out, trust::HEADING, &trust::COLUMNS, &trust.rows())?;
         write_counts(out, trust::SIGNS_HEADING, &trust.told())?;
+    }
+    if let Some(minted) = &report.minted {
+        write_rows(out, minted::HEADING, &minted::COLUMNS, &minted.rows())?;
+        minted.told().iter().try_for_each(|line| writeln!(out, "<p>{}</p>", escaped(line)))?;
+        write_counts(out, minted::KINDS, &minted.kinds)?;
     }
     report.sampling.as_ref().map_or(Ok(()), |sampling| write_sampling(out, sampling))?;
     write_counts(out, SHADOWED, &report.shadowed)?;

@@ -11,7 +11,7 @@ use super::report::Report;
 use super::sampling::{self, Sampling};
 use super::summary::Summary;
 use super::survival::{Compared, Lost, Survivals};
-use super::{Agreement, Decided, Replayed, Totals, Trust};
+use super::{Agreement, Decided, Minted, Replayed, Totals, Trust, minted};
 use crate::Redactor;
 use crate::host::HeaderMap;
 
@@ -29,6 +29,9 @@ struct Line<'a> {
     agrees: Option<bool>,
     undecidable: Option<&'static str>,
     difference: Option<Difference<'a>>,
+    /// What a minted token is to be refused for, or `sound`; absent where none was minted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minted: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     against: Option<Against<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,8 @@ struct SummaryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     searched: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    minted: Option<minted::Shown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<&'a Trust>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sampling: Option<sampling::Shown>,
@@ -125,8 +130,9 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
             field: difference.field,
             expected: &difference.expected,
             found: &difference.found,
-            explained_by: None,
+            explained_by: replayed.minted().map(|_| "minted"),
         }),
+        minted: replayed.token.minted(),
         against: against.as_ref().map(|other| Against { decision: other.name(), status: other.status(), reason: other.reason() }),
         found: found.then(|| Found::new(replayed, redactor)),
     };
@@ -156,6 +162,7 @@ pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Sum
         seed,
         against: against.map(|(policy_fingerprint, module_version)| AgainstEdge { policy_fingerprint, module_version }),
         searched,
+        minted: report.minted.as_ref().map(Minted::shown),
         trust: report.trust.as_ref(),
         sampling: report.sampling.as_ref().map(Sampling::shown),
         survival: survivals.map(|survivals| survivals.lost().collect()),

@@ -3,15 +3,19 @@
 //!
 //! Given what the module is given, randomness included, it decides what the module decides; a test holds it to that.
 
+use std::collections::VecDeque;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::metrics::Counter;
 use tracegate::trace::{DecidedBy, SamplingPolicy};
 use tracegate::{
-    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy, Verdict,
+    CallFailed, Effect, Event, ExchangeId, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy,
+    Reply, Verdict, Woken,
 };
 
 use super::edge;
+use super::published::Published;
 use crate::host::{HeaderMap, Tls};
 use crate::keys;
 use crate::recording::Recorded;
@@ -30,6 +34,7 @@ pub(super) struct Presented<'a> {
     source: String,
     tls: Option<Tls>,
     now: i64,
+    published: Option<&'a Published>,
 }
 
 /// What became of a request's trace.
@@ -57,12 +62,16 @@ impl Fate {
     }
 }
 
+/// A head's lines, as the core takes them.
+pub(super) fn lines(head: &HeaderMap) -> Vec<Header<'_>> {
+    head.iter().map(|line| Header { name: &line.name, value: &line.value }).collect()
+}
+
 impl<'a> Presented<'a> {
-    /// `head` is the record's.
-    pub(super) fn new(recorded: &Recorded, head: &'a HeaderMap) -> Self {
+    /// `head` is the request's, and the issuer publishes meanwhile what is `published`.
+    pub(super) fn new(recorded: &Recorded, head: &'a HeaderMap, published: Option<&'a Published>) -> Self {
         let facts = edge::facts(recorded);
-        let lines = head.iter().map(|line| Header { name: &line.name, value: &line.value }).collect();
-        Self { lines, source: facts.source.to_string(), tls: facts.tls, now: edge::clock(recorded) }
+        Self { lines: lines(head), source: facts.source.to_string(), tls: facts.tls, now: edge::clock(recorded), published }
     }
 
     fn fact(&self, fact: PeerFact) -> Option<Vec<u8>> {
@@ -75,6 +84,16 @@ impl<'a> Presented<'a> {
             PeerFact::Sha256 => tls?.sha256.as_ref(),
         };
         text.map(|text| text.as_bytes().to_vec())
+    }
+}
+
+impl Presented<'_> {
+    /// What the issuer answers.
+    fn answer(&self, fetch: &Fetch) -> Result<Reply<'_>, CallFailed> {
+        let Fetch { cluster, uri, .. } = fetch;
+        let document =
+            self.published.and_then(|published| published.find(cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes()));
+        document.map(|document| Reply { headers: Headers::new(ANSWER), body: &document.body }).ok_or(CallFailed::Refused)
     }
 }
 
@@ -109,10 +128,16 @@ impl Native {
         while verdict == Verdict::Wait {
             inputs.monotonic += TICK;
             inputs.now += i64::try_from(TICK).unwrap_or(i64::MAX);
-            for Effect::Fetch(fetch) in self.gateway.tick(&mut inputs).effects {
-                drop(self.gateway.reply(fetch.call, Err(CallFailed::Refused), &mut inputs));
+            let mut woken = VecDeque::from([self.gateway.tick(&mut inputs)]);
+            while let Some(Woken { effects, wake, .. }) = woken.pop_front() {
+                if verdict == Verdict::Wait && wake.contains(&exchange.id()) {
+                    verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
+                }
+                for Effect::Fetch(fetch) in effects {
+                    let answer = presented.answer(&fetch);
+                    woken.push_back(self.gateway.reply(fetch.call, answer, &mut inputs));
+                }
             }
-            verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
         }
         let mut fate = Fate::default();
         for (index, _) in self.gateway.drain_counts() {
@@ -128,5 +153,7 @@ impl Native {
     }
 }
 
+/// The head of an answer that keys are in.
+const ANSWER: &[Header<'_>] = &[Header { name: b":status", value: b"200" }];
 /// Nanoseconds from one tick to the next while somebody waits.
 const TICK: u64 = 10_000_000;

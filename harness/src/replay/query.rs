@@ -101,7 +101,7 @@ fn has_id(recorded: &Recorded, id: &str, redactor: &Redactor) -> bool {
     let backend = apim.as_ref().and_then(|apim| apim.backend_url.as_deref());
     let trace_id = apim.as_ref().and_then(|apim| apim.trace_id);
     ids.iter().any(|known| holds(known, id))
-        || std::iter::once(request.path.as_str()).chain(backend).any(|url| holds(url, id) || holds(&percent_decoded(url), id))
+        || [redactor.url(&request.path).as_str()].into_iter().chain(backend).any(|url| holds(url, id) || holds(&percent_decoded(url), id))
         || trace_id.is_some_and(|trace_id| trace_id.to_string().eq_ignore_ascii_case(id))
         || in_lines.any(|found| found)
 }

@@ -9,7 +9,7 @@ use tracegate::config::Loaded;
 
 use super::sampling::Sampling;
 use super::survival::Survivals;
-use super::{Agreement, Decided, Difference, Replayed, Totals, Trust, Undecidable};
+use super::{Agreement, Decided, Difference, Minted, Replayed, Totals, Trust, Undecidable};
 use crate::Redactor;
 use crate::look::printable;
 use crate::recording::Files;
@@ -46,6 +46,8 @@ pub struct Report {
     pub(super) trust: Option<Trust>,
     /// Which trace headers survived from the gateway to the backend, as recorded.
     pub(super) survivals: Survivals,
+    /// What came of minted tokens, where any are minted.
+    pub(super) minted: Option<Minted>,
     /// What is recorded, by the policy's setting for sampling and by others, where that is asked for.
     pub(super) sampling: Option<Sampling>,
 }
@@ -104,6 +106,16 @@ impl Report {
         self.sampling = Sampling::new(loaded, seed);
     }
 
+    /// Tells what comes of minted tokens.
+    pub fn count_minted(&mut self, minted: Minted) {
+        self.minted = Some(minted);
+    }
+
+    /// What came of minted tokens, where that is told.
+    pub const fn minted_mut(&mut self) -> Option<&mut Minted> {
+        self.minted.as_mut()
+    }
+
     /// Counts one exchange.
     pub fn add(&mut self, replayed: &Replayed, files: &Files, redactor: &Redactor) {
         self.tables.iter_mut().for_each(|table| table.add(replayed));
@@ -113,20 +125,28 @@ impl Report {
         if let Some(reason) = replayed.decided.reason() {
             *self.by_reason.entry(reason.to_owned()).or_default() += 1;
         }
+        if let Some(minted) = &mut self.minted {
+            minted.add(replayed);
+        }
         match &replayed.agreement {
             Agreement::Agrees => {}
             Agreement::Undecidable(undecidable) => *self.undecidable.entry(*undecidable).or_default() += 1,
             Agreement::Differs(difference) => {
                 let what = told(replayed, difference);
-                if self.differences.len() < MAX_DIFFERENCES {
+                let is_minted = replayed.minted().is_some();
+                if !is_minted && self.differences.len() < MAX_DIFFERENCES {
                     let recorded = &replayed.recorded;
                     let place = files.place(recorded.place.file, recorded.place.line);
                     let shown = format!("{} {}: {what}", recorded.request.method, redactor.url(&recorded.request.path));
                     self.differences.push(format!("{place}: {}", printable(&shown)));
                 }
                 let kind = difference.header().map_or(what, |header| format!("{}: {header}", difference.field));
-                let is_kept = self.kinds.contains_key(&kind) || self.kinds.len() < MAX_KINDS;
-                *self.kinds.entry(if is_kept { kind } else { OTHERS.to_owned() }).or_default() += 1;
+                let kinds = match &mut self.minted {
+                    Some(minted) if is_minted => &mut minted.kinds,
+                    _ => &mut self.kinds,
+                };
+                let is_kept = kinds.contains_key(&kind) || kinds.len() < MAX_KINDS;
+                *kinds.entry(if is_kept { kind } else { OTHERS.to_owned() }).or_default() += 1;
             }
         }
     }

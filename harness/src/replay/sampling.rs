@@ -85,8 +85,8 @@ impl Sampling {
     pub(super) fn add(&mut self, replayed: &Replayed) {
         let time = replayed.recorded.time;
         self.times = Some(self.times.map_or((time, time), |(first, last)| (first.min(time), last.max(time))));
-        let head = edge::head(&replayed.recorded);
-        let presented = Presented::new(&replayed.recorded, &head);
+        let head = edge::head(replayed.request());
+        let presented = Presented::new(&replayed.recorded, &head, replayed.published.as_deref());
         let decided = &replayed.decided;
         let failed = decided.status() >= 500;
         let fate = self.own.core.settle(&presented);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::columns::Columns;
+use super::minted::{self, Minted};
 use super::report::{By, Report, Rows};
 use super::sampling::Sampling;
 use super::spans::human;
@@ -34,6 +35,9 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
     report.tables.iter().try_for_each(|rows| write_table(out, report, rows, look))?;
     if let Some(trust) = report.trust.as_ref().filter(|_| report.against.is_none()) {
         write_trust(out, trust, look)?;
+    }
+    if let Some(minted) = &report.minted {
+        write_minted(out, minted, look)?;
     }
     if let Some(sampling) = &report.sampling {
         write_sampling(out, sampling, look)?;
@@ -113,6 +117,15 @@ fn write_trust(out: &mut impl Write, trust: &Trust, look: Look) -> fmt::Result {
     writeln!(out)?;
     table.write(out, look)?;
     write_counts(out, look, trust::SIGNS_HEADING, &trust.told())
+}
+
+fn write_minted(out: &mut impl Write, minted: &Minted, look: Look) -> fmt::Result {
+    let mut table = Table::new(minted::HEADING, &minted::COLUMNS);
+    minted.rows().into_iter().for_each(|(name, numbers)| table.add(&name, numbers));
+    writeln!(out)?;
+    table.write(out, look)?;
+    minted.told().iter().try_for_each(|line| writeln!(out, "{}", printable(line)))?;
+    write_counts(out, look, minted::KINDS, &minted.kinds)
 }
 
 fn write_counts(out: &mut impl Write, look: Look, heading: &str, counts: &BTreeMap<String, u64>) -> fmt::Result {

@@ -22,6 +22,10 @@ pub struct Totals {
     pub differed: u64,
     /// The record doesn't tell.
     pub undecidable: u64,
+    /// With a minted token, as the record has it; counted nowhere else.
+    pub minted_agreed: u64,
+    /// With a minted token, otherwise.
+    pub minted_differed: u64,
     /// Refused, though the other edge admits.
     pub newly_refused: u64,
     /// Admitted, though the other edge refuses.
@@ -46,10 +50,12 @@ impl Totals {
             TraceFate::Restarted => self.restarted += 1,
             TraceFate::None => {}
         }
-        match &replayed.agreement {
-            Agreement::Agrees => self.agreed += 1,
-            Agreement::Differs(_) => self.differed += 1,
-            Agreement::Undecidable(_) => self.undecidable += 1,
+        match (&replayed.agreement, replayed.minted()) {
+            (Agreement::Agrees, None) => self.agreed += 1,
+            (Agreement::Differs(_), None) => self.differed += 1,
+            (Agreement::Agrees, Some(_)) => self.minted_agreed += 1,
+            (Agreement::Differs(_), Some(_)) => self.minted_differed += 1,
+            (Agreement::Undecidable(_), _) => self.undecidable += 1,
         }
     }
 }

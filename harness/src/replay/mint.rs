@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Tokens of the test issuer's for recorded requests: sound ones, and ones with the very fault that the record names. They prove a policy's rules,
+//! nothing about signatures.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value, json};
+use tracegate::Reason;
+use tracegate::identity::{Algorithm, ClaimRules, Keys, Provider, TokenPlace};
+
+use super::place;
+use crate::error::Result;
+use crate::issuer::{Issuer, text};
+use crate::keys;
+use crate::recording::Request;
+
+/// Mints tokens.
+#[derive(Debug)]
+pub(super) struct Mint {
+    pub(super) issuer: Issuer,
+    /// The last token for each purpose, and when it was issued: a client's, too, serves for a while.
+    kept: Vec<(Purpose, i64, String)>,
+}
+
+/// What a token is for. Who calls makes no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Purpose {
+    /// Whose policy it is for, and which provider of it.
+    pub(super) owner: (usize, usize),
+    /// What is to be wrong with it.
+    pub(super) fault: Option<Reason>,
+}
+
+/// What a provider's tokens are signed with.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Signing {
+    /// The issuer's own key, which it publishes.
+    Published(Algorithm),
+    /// A secret of the policy's, under this id.
+    Shared(Algorithm, Option<String>, Vec<u8>),
+}
+
+impl std::fmt::Debug for Signing {
+    /// Shows no secret.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Published(algorithm) | Self::Shared(algorithm, ..) => write!(formatter, "Signing({algorithm})"),
+        }
+    }
+}
+
+impl Signing {
+    /// `None` where the policy holds the public keys alone: their owner signs, nobody else. `environment` are the policy's variables.
+    pub(super) fn of(provider: &Provider, environment: &[(String, String)]) -> Option<Self> {
+        match &provider.keys {
+            Keys::Inline(_) => None,
+            Keys::Published(_) => provider.algorithms.first().copied().map(Self::Published),
+            Keys::Secrets(secrets) => {
+                let (id, reference) = secrets.first()?;
+                let (_, value) = environment.iter().find(|(name, _)| *name == reference.variable)?;
+                let secret = keys::secret(value)?;
+                let algorithm = provider.algorithms.iter().copied().find(|algorithm| secret.len() >= least(*algorithm))?;
+                Some(Self::Shared(algorithm, id.clone(), secret))
+            }
+        }
+    }
+}
+
+/// The shortest secret, in bytes (RFC 7518 section 3.2).
+const fn least(algorithm: Algorithm) -> usize {
+    match algorithm {
+        Algorithm::Hs384 => 48,
+        Algorithm::Hs512 => 64,
+        _ => 32,
+    }
+}
+
+/// The fault of a token that a reason names, if it is one that a token of this provider's can have.
+pub(super) fn fault(reason: &str, provider: &Provider) -> Option<Reason> {
+    let fault = FAULTS.into_iter().find(|fault| fault.as_str() == reason)?;
+    // Gateways make two lines of `Authorization` one.
+    let one_place = matches!(provider.places.as_slice(), [TokenPlace::Authorization { .. }]);
+    (fault != Reason::TokenAmbiguous || !one_place).then_some(fault)
+}
+
+impl Mint {
+    pub(super) const fn new(issuer: Issuer) -> Self {
+        Self { issuer, kept: Vec::new() }
+    }
+
+    /// Signs with other keys from now on.
+    pub(super) fn rotate(&mut self) -> Result<()> {
+        self.kept.clear();
+        self.issuer.rotate()
+    }
+
+    /// The request with a token, in the first place where the provider looks for one, instead of what was recorded in any of them. `now` is in
+    /// nanoseconds.
+    pub(super) fn request(
+        &mut self,
+        recorded: &Request,
+        provider: &Provider,
+        signing: &Signing,
+        purpose: Purpose,
+        now: i64,
+    ) -> Result<Request> {
+        let mut request = recorded.clone();
+        provider.places.iter().for_each(|place| place::clear(&mut request, place));
+        let copies = match purpose.fault {
+            Some(Reason::TokenNotPresent) => 0,
+            Some(Reason::TokenAmbiguous) => 2,
+            _ => 1,
+        };
+        // Two tokens stand in two places, where there are as many.
+        let places = provider.places.iter().cycle().take(copies);
+        let token = self.token(signing, &provider.claims, purpose, now)?;
+        places.for_each(|place| place::put(&mut request, place, &token));
+        Ok(request)
+    }
+
+    fn token(&mut self, signing: &Signing, claims: &ClaimRules, purpose: Purpose, now: i64) -> Result<String> {
+        let now = now.div_euclid(1_000_000_000);
+        let most = claims.max_lifetime.unwrap_or(LIFETIME);
+        // Good for five minutes at least, where the policy lets it, and the same for a whole minute.
+        let (issued, lifetime) = if most < LIFETIME { (now, most.min(LEAST_LIFETIME)) } else { (now - now.rem_euclid(MINUTE), LIFETIME) };
+        if let Some((.., token)) = self.kept.iter().find(|(known, at, _)| (*known, *at) == (purpose, issued)) {
+            return Ok(token.clone());
+        }
+        let times = match purpose.fault {
+            Some(Reason::TokenExpired) => issued - claims.clock_skew - lifetime - MINUTE,
+            Some(Reason::TokenNotYetValid) => issued + claims.clock_skew + 2 * MINUTE,
+            _ => issued,
+        };
+        let token = self.fresh(signing, claims, purpose.fault, times..times + lifetime)?;
+        self.kept.retain(|(known, ..)| *known != purpose);
+        self.kept.push((purpose, issued, token.clone()));
+        Ok(token)
+    }
+
+    /// `times` are those for which it is good, in seconds.
+    fn fresh(&mut self, signing: &Signing, claims: &ClaimRules, fault: Option<Reason>, times: Range<i64>) -> Result<String> {
+        let (algorithm, id) = match signing {
+            Signing::Published(algorithm) => (*algorithm, Some(self.issuer.key_id(*algorithm))),
+            Signing::Shared(algorithm, id, secret) => {
+                self.issuer.share(secret.clone());
+                (*algorithm, id.clone())
+            }
+        };
+        let mut issuer = claims.issuer.clone();
+        let mut audience = claims.audiences.first().cloned().unwrap_or_default();
+        let (mut alg, mut id) = (algorithm.as_str(), id);
+        match fault {
+            Some(Reason::JwtInvalid) => return Ok("minted.malformed.token".to_owned()),
+            Some(Reason::TokenIssuerNotAllowed) => issuer.push_str("/not-this-one"),
+            Some(Reason::TokenAudienceNotAllowed) => {
+                while claims.audiences.contains(&audience) {
+                    audience.push_str("-not-this-one");
+                }
+            }
+            Some(Reason::TokenAlgorithmNotAllowed) => alg = "none",
+            Some(Reason::TokenSignatureKeyNotFound) => id = Some(UNKNOWN_KEY.to_owned()),
+            _ => {}
+        }
+        let header: Map<String, Value> = [("alg", Some(json!(alg))), ("kid", id.map(Value::from)), ("typ", Some(json!("JWT")))]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect();
+        let mut payload = json!({"iss": issuer, "sub": SUBJECT, "aud": audience, "iat": times.start, "nbf": times.start, "exp": times.end});
+        if fault == Some(Reason::TokenLifetimeNotAllowed) {
+            payload.as_object_mut().map(|claims| claims.remove("exp"));
+        }
+        let (header, payload) = (Value::Object(header).to_string(), payload.to_string());
+        if fault == Some(Reason::TokenSignatureInvalid) {
+            let signature = self.issuer.sign(algorithm, b"something else")?;
+            return Ok(format!("{}.{}.{}", text(header.as_bytes()), text(payload.as_bytes()), text(&signature)));
+        }
+        self.issuer.compact(algorithm, header.as_bytes(), payload.as_bytes())
+    }
+}
+
+/// Faults that a token can have. That keys can't be had is none.
+const FAULTS: [Reason; 11] = [
+    Reason::TokenNotPresent,
+    Reason::TokenAmbiguous,
+    Reason::JwtInvalid,
+    Reason::TokenAlgorithmNotAllowed,
+    Reason::TokenSignatureKeyNotFound,
+    Reason::TokenSignatureInvalid,
+    Reason::TokenIssuerNotAllowed,
+    Reason::TokenAudienceNotAllowed,
+    Reason::TokenExpired,
+    Reason::TokenNotYetValid,
+    Reason::TokenLifetimeNotAllowed,
+];
+/// Seconds.
+const MINUTE: i64 = 60;
+const LEAST_LIFETIME: i64 = 5 * MINUTE;
+const LIFETIME: i64 = LEAST_LIFETIME + MINUTE;
+const SUBJECT: &str = "tracegate-replay";
+/// No key has this id.
+const UNKNOWN_KEY: &str = "no-such-key";

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The token of a replayed request: recorded, not recorded, or minted; and what of a decision hangs on that.
+
+use tracegate::Reason;
+
+use super::agreement::Undecidable;
+use super::decided::Decided;
+use crate::recording::Recorded;
+
+/// The token of a replayed request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Token {
+    /// The policy asks for none.
+    #[default]
+    NotAsked,
+    /// As it was recorded.
+    Recorded {
+        /// Whether a replay has the keys that can prove it.
+        provable: bool,
+    },
+    /// The record has none that can be read.
+    NotRecorded {
+        /// Whose it would be, by its place in the policy.
+        provider: usize,
+        /// Something else stands in its stead.
+        masked: bool,
+    },
+    /// The harness made it, with the fault that the record names, or sound.
+    Minted(Option<Reason>),
+}
+
+impl Token {
+    /// For a minted one the reason for which it is to be refused, or `sound`.
+    #[must_use]
+    pub const fn minted(self) -> Option<&'static str> {
+        match self {
+            Self::Minted(Some(fault)) => Some(fault.as_str()),
+            Self::Minted(None) => Some("sound"),
+            _ => None,
+        }
+    }
+
+    /// Whether it has a fault that the record names.
+    pub(super) const fn has_fault(self) -> bool {
+        matches!(self, Self::Minted(Some(_)))
+    }
+
+    /// Why nobody can tell whether a decision is the recorded one, where it hangs on what a replay doesn't have. `agrees` is what a comparison
+    /// would say.
+    pub(super) fn doubt(self, recorded: &Recorded, decided: &Decided, agrees: bool) -> Option<Undecidable> {
+        let found = decided.reason();
+        let is_among = |reasons: &[Reason], found: Option<&str>| reasons.iter().any(|reason| found == Some(reason.as_str()));
+        match self {
+            Self::NotRecorded { masked: true, .. } => is_among(&ABOUT_TOKENS, found).then_some(Undecidable::TokenNotLogged),
+            // Who writes down what to expect writes down whole requests.
+            Self::NotRecorded { .. } if recorded.expect.is_none() && !agrees => {
+                is_among(&ABOUT_TOKENS, found).then_some(Undecidable::TokenNotLogged)
+            }
+            Self::Recorded { provable: false } => {
+                // Where the policy admits without keys, nothing was proven either.
+                let hangs =
+                    is_among(&ABOUT_KEYS, found) || (!agrees && found.is_none() && is_among(&ABOUT_KEYS, recorded_reason(recorded)));
+                hangs.then_some(Undecidable::KeysUnavailable)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why the request was refused, as far as the record tells.
+pub(super) fn recorded_reason(recorded: &Recorded) -> Option<&str> {
+    let logged = || recorded.apim.as_ref()?.last_error.as_ref()?.reason.as_deref();
+    match recorded.expect.as_ref().and_then(|expect| expect.reason.as_ref()) {
+        Some(expected) => expected.as_deref(),
+        None => logged(),
+    }
+}
+
+/// What a request is refused for that has no readable token.
+const ABOUT_TOKENS: [Reason; 2] = [Reason::TokenNotPresent, Reason::JwtInvalid];
+/// What hangs on the keys.
+const ABOUT_KEYS: [Reason; 3] = [Reason::TokenKeysUnavailable, Reason::TokenSignatureKeyNotFound, Reason::TokenSignatureInvalid];
