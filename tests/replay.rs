@@ -9,6 +9,8 @@ mod agreement;
 mod find;
 #[path = "replay/html.rs"]
 mod html;
+#[path = "replay/mint.rs"]
+mod mint;
 #[path = "replay/sampling.rs"]
 mod sampling;
 #[path = "replay/secrets.rs"]

@@ -407,4 +407,20 @@ mod tests {
         assert_eq!(redactor.header(b"x-raw", b"bearer s3cret"), json!({"redacted": redactor.digest(b"bearer s3cret")}));
         assert_eq!(redactor.header(b"x", b"\xff"), json!({"base64": "/w=="}));
     }
+
+    #[test]
+    fn a_policy_names_more_places_of_tokens() {
+        let policy = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}, "secrets": {"s": {"environment": {"name": "S"}}},
+            "identity": {"providers": {"own": {"jwt": {"issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "keys": {"secrets": [{"key": {"secret": "s"}}]},
+            "tokens": [{"header": "x-pass"}, {"query": "my ticket"}, {"cookie": "c"}, {"authorization": {"scheme": "Own"}}]}}}}}"#;
+        let plain = Redactor::new(0);
+        let knowing = plain.clone().knowing(&Policy::from_json(policy.as_bytes()).unwrap().policy);
+        let redacted = json!({"redacted": plain.digest(b"s3cret")});
+        assert_eq!((plain.header(b"X-Pass", b"s3cret"), knowing.header(b"X-Pass", b"s3cret")), (json!("s3cret"), redacted));
+        for url in ["/a?my+ticket=s3cret&b=1", "/a?my%20ticket=s3cret&b=1", "https://h/?x=/b%3Fmy+ticket%3Ds3cret"] {
+            assert!(plain.url(url).contains("s3cret") && !knowing.url(url).contains("s3cret"), "{}", knowing.url(url));
+        }
+        assert_eq!(knowing.target("/a?my+ticket=s3cret&b=1"), "/a?my+ticket=s3cret&b=1", "decided by what was sent");
+        assert_eq!(knowing.url("/a?ticket=1"), "/a?ticket=1");
+    }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate replay`
 
+mod fail_on;
+
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -15,8 +17,9 @@ use crate::look::{Look, complain};
 use crate::output::OutputFile;
 use crate::policy::{self, PolicyError};
 use crate::recording::Files;
-use crate::replay::{By, Edge, Edges, Format, Minted, Pass, Passed, Progress, Query, Renderer, Report, Summary, Tokens};
+use crate::replay::{By, Edge, Edges, Format, Minted, Pass, Progress, Query, Renderer, Report, Summary, Tokens};
 use crate::{Redactor, keys, module, workspace};
+use fail_on::FailOn;
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
 #[derive(Debug, Args)]
@@ -89,27 +92,6 @@ pub(super) struct Replay {
     /// What is a reason for exit code 1, instead of `differed` and `malformed`; may be given several times
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "lenient")]
     fail_on: Vec<FailOn>,
-}
-
-/// What can be a reason for exit code 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// The edge refuses an exchange
-    Refused,
-    /// The edge decides otherwise than the record has it
-    Differed,
-    /// The record doesn't tell
-    Undecidable,
-    /// A record can't be read
-    Malformed,
-    /// A rule in `mode: shadow` would have refused
-    Shadow,
-    /// With --mint: the edge decides otherwise about a minted token than the record has it
-    Minted,
-    /// With --against: the edge refuses what the other admits
-    NewlyRefused,
-    /// With --against: the edge admits what the other refuses
-    NewlyAdmitted,
 }
 
 /// Where a policy and a module are from.
@@ -289,36 +271,6 @@ impl Replay {
         let usual: &[FailOn] = if self.lenient { &[FailOn::Differed] } else { &[FailOn::Differed, FailOn::Malformed] };
         let reasons = if self.fail_on.is_empty() { usual } else { &self.fail_on };
         reasons.iter().copied()
-    }
-}
-
-impl FailOn {
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-
-    /// Whether there can be reason only with `--against`, or only without it.
-    const fn needs_against(self) -> Option<bool> {
-        match self {
-            Self::NewlyRefused | Self::NewlyAdmitted => Some(true),
-            Self::Undecidable => Some(false),
-            Self::Refused | Self::Differed | Self::Malformed | Self::Shadow | Self::Minted => None,
-        }
-    }
-
-    /// How often there was reason.
-    fn count(self, report: &Report, passed: &Passed) -> u64 {
-        let totals = report.totals();
-        match self {
-            Self::Refused => totals.refused,
-            Self::Differed => totals.differed,
-            Self::Undecidable => totals.undecidable,
-            Self::Malformed => passed.malformed,
-            Self::Shadow => report.shadowed(),
-            Self::Minted => totals.minted_differed,
-            Self::NewlyRefused => totals.newly_refused,
-            Self::NewlyAdmitted => totals.newly_admitted,
-        }
     }
 }
 

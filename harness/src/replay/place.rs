@@ -44,10 +44,15 @@ fn is_mask(text: &[u8]) -> bool {
     !is_whole && (WORDS.iter().any(|word| text.contains(word)) || text.ends_with(['…', '*', '•']))
 }
 
-/// Takes away what stands in a place.
+/// Takes away what stands in a place; credentials of another scheme stay.
 pub(super) fn clear(request: &mut Request, place: &TokenPlace) {
     match place {
-        TokenPlace::Authorization { .. } => request.headers.remove(b"authorization"),
+        TokenPlace::Authorization { scheme } => {
+            let found = request.headers.first(b"authorization").and_then(|value| value.get(..scheme.len()));
+            if found.is_some_and(|found| found.eq_ignore_ascii_case(scheme.as_bytes())) {
+                request.headers.remove(b"authorization");
+            }
+        }
         TokenPlace::Header(name) => request.headers.remove(name.as_bytes()),
         TokenPlace::Query(name) => {
             let Some((path, query)) = request.path.split_once('?') else { return };
