@@ -59,7 +59,7 @@ impl<'m> Edge<'m> {
         let mut options = Options::new(policy, seed);
         if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
             options.vm.environment = keys::environment(&loaded.policy, seed);
-            options.clusters = published::clusters(&loaded.policy).map(|name| (name.to_owned(), Cluster::Reachable)).collect();
+            options.clusters = loaded.policy.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
         let fetches_keys = !options.clusters.is_empty();
         Ok(Self { fetches_keys, proxy: Proxy::start(module, options, Recording::default())? })

@@ -56,14 +56,6 @@ impl Published {
     }
 }
 
-/// The clusters that a policy fetches keys from.
-pub(super) fn clusters(policy: &Policy) -> impl Iterator<Item = &str> {
-    policy.providers.iter().filter_map(|provider| match &provider.keys {
-        Keys::Published(source) => Some(source.cluster.as_str()),
-        Keys::Inline(_) | Keys::Secrets(_) => None,
-    })
-}
-
 /// The head of every answer, but for its status.
 pub(super) const HEADERS: [(&str, &str); 1] = [("content-type", "application/json")];
 /// Where configurations say that keys are.
