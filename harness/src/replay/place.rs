@@ -123,7 +123,7 @@ mod tests {
 
     fn request(path: &str, headers: &[(&str, &str)]) -> Request {
         let text = str::to_owned;
-        let headers = HeaderMap::received(Part::Request, headers);
+        let headers = HeaderMap::received(Part::Request, headers.iter().copied());
         Request { method: text("GET"), scheme: text("https"), authority: text("api.example"), path: text(path), headers }
     }
 
