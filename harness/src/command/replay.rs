@@ -33,9 +33,10 @@ stands for any one segment), `id=…` (a trace, span, correlation or request id,
 stands in a URL or a header) or `caller=…` (an address, subscription, user, product or certificate
 name). Given several times, all must fit.
 
---mint tries a policy's rules on traffic whose tokens were not logged. A minted token proves what the
-rules do with it, nothing about the true issuer's signatures: such exchanges count apart, and are a
-finding with --fail-on minted only. None can be minted where the policy holds public keys itself.
+--mint tries a policy's rules on traffic whose tokens were not logged. A minted token proves what
+the rules do with it, nothing about the true issuer's signatures: such exchanges count apart, and
+are a finding with --fail-on minted only. None can be minted where the policy itself holds the
+public keys.
 
 Exit code: 0 where all agrees or can't be decided, 1 where something differs or is malformed,
 2 where a file or the policy can't be used or nothing could be replayed.
