@@ -255,7 +255,7 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected a probability",
     "expected HS256, HS384 and HS512 beside `secrets`",
     "expected an absolute URI",
-    "expected an RSA, P-256, P-384 or Ed25519 key",
+    "expected an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 key",
     "expected an RSA key",
     "expected a point on the key's curve",
     "expected an `alg` that fits",

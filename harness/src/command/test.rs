@@ -110,6 +110,8 @@ const IN_ENVOY: Step = Step {
         "--test",
         "listener",
         "--test",
+        "tokens",
+        "--test",
         "vectors",
     ],
     environment: &[],
