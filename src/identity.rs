@@ -73,7 +73,10 @@ pub(crate) fn decide(
             Requirement::Anonymous => None,
             Requirement::Deny => Some(Refusal::new(403, Reason::AccessDenied)),
             Requirement::Caller { provider: index } => {
-                let Some(provider) = providers.get(index) else { continue };
+                // The policy was checked: there is one.
+                let Some(provider) = providers.get(index) else {
+                    return Some(Decision::Refused(Refusal::new(403, Reason::AccessDenied)));
+                };
                 let patient = (!rule.shadow).then_some(id);
                 let proof = match credential::find(head, &provider.places) {
                     Carried::Nothing => Proof::Refused(Reason::TokenNotPresent),

@@ -67,8 +67,8 @@ impl TokenPlace {
             }
             Self::Cookie(name) => {
                 let pairs = head.headers.values("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
-                let values = pairs.map(|pair| halves(trim_ows(pair), b'=')).filter(|(found, _)| *found == name.as_bytes());
-                one(values.map(|(_, value)| Cow::Borrowed(unquoted(value))))
+                let values = pairs.map(|pair| halves(pair, b'=')).filter(|(found, _)| trim_ows(found) == name.as_bytes());
+                one(values.map(|(_, value)| Cow::Borrowed(unquoted(trim_ows(value)))))
             }
         }
     }
@@ -170,6 +170,8 @@ mod tests {
             (&cookie, &[("cookie", "theme=dark; session=a.b.c")], "token a.b.c"),
             (&cookie, &[("cookie", "theme=dark"), ("cookie", "session=\"a.b.c\"")], "token a.b.c"),
             (&cookie, &[("cookie", "session=a; session=b")], "several"),
+            (&cookie, &[("cookie", "session =a; session= b")], "several"),
+            (&cookie, &[("cookie", "session\t= \"a.b.c\" ")], "token a.b.c"),
             (&cookie, &[("cookie", "session=a"), ("cookie", "session=b")], "several"),
             (&cookie, &[("cookie", "xsession=a")], "nothing"),
             (&all, &[("authorization", "Bearer a"), (":path", "/?access_token=a")], "several"),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::algorithm::Algorithm;
 use super::base64url;
-use super::key::{InvalidKey, InvalidKeySet, Key, KeySet};
+use super::key::{InvalidKey, InvalidKeySet, Key, KeySet, MAX_KEYS};
 use super::members::Members;
 use crate::json::{self, Node, Position, Value};
 
@@ -27,6 +27,12 @@ pub fn read(node: &Node) -> Result<Option<Key>, InvalidJwk> {
         base64url::decode(value.as_bytes()).ok_or(InvalidJwk::at(members.get(name).unwrap_or(node), Wrong::NoBase64Url(name)))
     };
     let kind = required("kty")?;
+    // Whatever it is for: what is no use to us must not stand here as a secret.
+    match kind {
+        "oct" => return Err(InvalidJwk::at(node, Wrong::Symmetric)),
+        "RSA" | "EC" | "OKP" if members.get("d").is_some() => return Err(InvalidJwk::at(node, Wrong::Private)),
+        _ => {}
+    }
     if text("use")?.is_some_and(|purpose| purpose != "sig") || !for_verifying(members.get("key_ops"))? {
         return Ok(None);
     }
@@ -41,15 +47,11 @@ pub fn read(node: &Node) -> Result<Option<Key>, InvalidJwk> {
     if id.is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID) {
         return Err(InvalidJwk::at(members.get("kid").unwrap_or(node), Wrong::KeyId));
     }
-    if kind != "oct" && members.get("d").is_some() {
-        return Err(InvalidJwk::at(node, Wrong::Private));
-    }
     let key = match (kind, if kind == "RSA" { None } else { text("crv")? }) {
         ("RSA", _) => Key::rsa(&bytes("n")?, &bytes("e")?),
         ("EC", Some("P-256")) => Key::p256(&bytes("x")?, &bytes("y")?),
         ("EC", Some("P-384")) => Key::p384(&bytes("x")?, &bytes("y")?),
         ("OKP", Some("Ed25519")) => Key::ed25519(&bytes("x")?),
-        ("oct", _) => return Err(InvalidJwk::at(node, Wrong::Symmetric)),
         ("EC" | "OKP", None) => return Err(InvalidJwk::at(node, Wrong::Missing("crv"))),
         _ => return Ok(None),
     };
@@ -87,6 +89,9 @@ pub fn published(text: &[u8]) -> Result<Published, InvalidPublished> {
     let node = json::parse(text).map_err(|_| InvalidPublished::NoJson)?;
     let members = Members::read(&node).ok_or(InvalidPublished::NoKeySet)?;
     let Some(Value::Sequence(nodes)) = members.get("keys").map(|node| &node.value) else { return Err(InvalidPublished::NoKeySet) };
+    if nodes.len() > MAX_KEYS {
+        return Err(InvalidPublished::Set(InvalidKeySet::TooMany));
+    }
     let (mut keys, mut wrong) = (Vec::new(), 0_usize);
     for node in nodes {
         match read(node) {

@@ -251,6 +251,8 @@ impl Ring {
         match answer {
             Answer::Here => source.keys().find(id, algorithm).ok_or(not_found),
             Answer::Absent => Err(not_found),
+            // Whoever fills the room has no claim to the policy's choice either.
+            Answer::Soon if room.is_full() => Err(Proof::Refused(Reason::TokenKeysUnavailable)),
             Answer::Soon if room.take(source.over(), now, source.policy().wait) => Err(Proof::Wait),
             Answer::Soon | Answer::Unavailable => Err(without),
         }
@@ -272,12 +274,16 @@ impl WaitingRoom<'_> {
         waiter.filter(|waiter| waiter.provider == self.provider)
     }
 
-    /// Lets the exchange wait for the next fetch to end, if there is room and it still has time.
+    /// Whether the exchange would wait and can't.
+    fn is_full(&self) -> bool {
+        self.patient.is_some_and(|id| self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(&id))
+    }
+
+    /// Lets the exchange wait for the next fetch to end, if it still has time.
     fn take(self, over: u64, now: u64, wait: u64) -> bool {
         let Some(id) = self.patient else { return false };
         let deadline = self.waiter().map_or(now.saturating_add(wait), |waiter| waiter.deadline);
-        let room = self.waiting.len() < MAX_WAITING || self.waiting.contains_key(&id);
-        let waits = room && now < deadline;
+        let waits = now < deadline;
         if waits {
             self.waiting.insert(id, Waiter { provider: self.provider, over, deadline });
         }

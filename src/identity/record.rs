@@ -30,6 +30,8 @@ pub(super) struct Record {
 
 /// The first byte of a record: its format.
 const FORMAT: u8 = 1;
+/// How far the clocks of two VMs that are at work at once may lie apart.
+const SKEW: u64 = 1_000_000_000;
 
 impl Record {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -59,19 +61,22 @@ impl Record {
     }
 
     /// The record as it reads `now`: hosts have clocks that jump back, and what lies further ahead than anything is set ahead never comes.
+    ///
+    /// VMs read the clock before they read the record: what another one has just written may be a little ahead.
     pub(super) fn at(mut self, now: u64, lease: u64, lifetime: u64) -> Self {
-        if self.lease_until > now.saturating_add(lease) {
+        let ahead = now.saturating_add(SKEW);
+        if self.lease_until > ahead.saturating_add(lease) {
             self.lease_until = 0;
         }
-        if self.fetched_at > now {
+        if self.fetched_at > ahead {
             (self.fetched_at, self.fresh_until) = (now, now);
         }
         // Another configuration may let keys live for longer.
         self.fresh_until = self.fresh_until.min(self.fetched_at.saturating_add(lifetime));
-        if self.begun_at > now {
+        if self.begun_at > ahead {
             self.begun_at = 0;
         }
-        if self.forced_at > now {
+        if self.forced_at > ahead {
             self.forced_at = 0;
         }
         self

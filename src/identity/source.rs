@@ -80,8 +80,6 @@ pub(super) struct Source {
     keys: KeySet,
     /// The version of `keys`.
     version: Option<NonZeroU64>,
-    /// The digest of the text that `keys` were read from.
-    digest: [u8; 32],
     /// A key was asked for that nobody knows.
     wanted: bool,
     fetching: Option<Fetching>,
@@ -135,9 +133,9 @@ pub(super) enum Fetched {
 impl Source {
     pub(super) fn new(policy: SourcePolicy) -> Self {
         let location = match &policy.location {
-            Location::Jwks(uri) => format!("jwks {uri} {}", policy.cluster),
+            Location::Jwks(uri) => format!("jwks\0{uri}\0{}", policy.cluster),
             Location::Discovery { uri, issuer, jwks_cluster } => {
-                format!("discovery {uri} {} {issuer} {}", policy.cluster, jwks_cluster.as_deref().unwrap_or_default())
+                format!("discovery\0{uri}\0{}\0{issuer}\0{}", policy.cluster, jwks_cluster.as_deref().unwrap_or_default())
             }
         };
         let digest = Sha256::digest(location.as_bytes());
@@ -150,7 +148,6 @@ impl Source {
             expected: Expected::Absent,
             keys: KeySet::default(),
             version: None,
-            digest: [0; 32],
             wanted: false,
             fetching: None,
             absent: AbsentKeys::default(),
@@ -212,15 +209,22 @@ impl Source {
         }
         let open = self.may_force(now);
         if waited && !open {
-            self.absent.add(id, now, self.policy.unknown_kid_interval, self.policy.cache_duration);
+            // A fetch that failed doesn't tell what the issuer has.
+            if self.record.failures == 0 {
+                self.absent.add(id, now, self.policy.unknown_kid_interval);
+            }
             return false;
         }
         self.wanted |= open;
         open || self.record.is_leased(now)
     }
 
-    const fn may_force(&self, now: u64) -> bool {
-        self.record.forced_at == 0 || now >= self.record.forced_at.saturating_add(self.policy.unknown_kid_interval)
+    fn may_force(&self, now: u64) -> bool {
+        let Record { forced_at, begun_at, failures, .. } = self.record;
+        let next = forced_at.saturating_add(self.policy.unknown_kid_interval);
+        // One that failed is repeated as soon as any other.
+        let again = if failures == 0 { next } else { next.min(begun_at.saturating_add(backoff(failures))) };
+        forced_at == 0 || now >= again
     }
 
     /// When the next fetch is due for the keys' own sake.
@@ -242,24 +246,23 @@ impl Source {
                 self.record = record;
             }
         }
-        self.record = self.record.at(now, self.lease(), self.policy.cache_duration);
+        self.record = self.record.at(now, LONGEST_LEASE, self.policy.cache_duration);
         if self.record.over != over {
             self.wanted = false;
         }
         if self.record.version != self.version
             && let Some(Stored { value, .. }) = store.get(&self.keys_name)
-            && let Some((version, text)) = keys_value(&value)
-            && Some(version) == self.record.version
+            && let Some((&FORMAT, text)) = value.split_first()
+            && Some(version(text)) == self.record.version
             && let Ok(Published { keys, .. }) = jwk::published(text)
         {
-            self.adopt(keys, version, text);
+            self.adopt(keys, version(text));
         }
     }
 
-    fn adopt(&mut self, keys: KeySet, version: NonZeroU64, text: &[u8]) {
+    fn adopt(&mut self, keys: KeySet, version: NonZeroU64) {
         self.keys = keys;
         self.version = Some(version);
-        self.digest = Sha256::digest(text).into();
         self.absent = AbsentKeys::default();
     }
 
@@ -291,6 +294,10 @@ impl Source {
             // The first time at once; one that is lost again and again counts as failing.
             self.record.over = self.record.begun;
             self.record.failures = self.record.failures.saturating_add(1);
+            if store.set(&self.record_name, &self.record.encode(), self.expected) == Err(StoreError::Conflict) {
+                return None;
+            }
+            self.look(now, store);
         }
         let due = now >= self.due_at() || forced || (abandoned && self.record.failures == 1);
         if !due {
@@ -358,16 +365,13 @@ impl Source {
     }
 
     fn publish(&mut self, keys: KeySet, text: &[u8], lifetime: u64, now: u64, store: &mut dyn Store) {
-        let unchanged =
-            self.version.is_some() && <[u8; 32]>::from(Sha256::digest(text)) == self.digest && self.version == self.record.version;
-        if !unchanged {
-            let version = NonZeroU64::MIN.saturating_add(self.record.version.map_or(0, NonZeroU64::get));
-            let value: Vec<u8> = std::iter::once(FORMAT).chain(version.get().to_le_bytes()).chain(text.iter().copied()).collect();
-            // A VM that shares nothing keeps them to itself.
-            let _ = store.set(&self.keys_name, &value, Expected::Any);
-            self.record.version = Some(version);
-            self.adopt(keys, version, text);
+        let version = version(text);
+        // A VM that shares nothing keeps them to itself.
+        let _ = store.set(&self.keys_name, &[&[FORMAT], text].concat(), Expected::Any);
+        if self.version != Some(version) {
+            self.adopt(keys, version);
         }
+        self.record.version = Some(version);
         self.record.fetched_at = now;
         self.record.fresh_until = now.saturating_add(lifetime);
         self.record.failures = 0;
@@ -388,7 +392,8 @@ impl Source {
     fn end(&mut self, store: &mut dyn Store) {
         self.record.over = self.record.begun;
         self.record.lease_until = 0;
-        let _ = store.set(&self.record_name, &self.record.encode(), Expected::Any);
+        // Whoever has begun another one meanwhile will end that.
+        let _ = store.set(&self.record_name, &self.record.encode(), self.expected);
     }
 }
 
@@ -397,11 +402,11 @@ enum Done {
     Keys(Published, u64),
 }
 
-/// Reads a value of `keys/`.
-fn keys_value(value: &[u8]) -> Option<(NonZeroU64, &[u8])> {
-    let (head, text) = value.split_at_checked(9)?;
-    let (&FORMAT, version) = head.split_first()? else { return None };
-    Some((NonZeroU64::new(u64::from_le_bytes(version.try_into().ok()?))?, text))
+/// Names a text and no other: VMs that hold one version hold the same keys, whoever has fetched them.
+fn version(text: &[u8]) -> NonZeroU64 {
+    let digest = Sha256::digest(text);
+    let first = digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    NonZeroU64::new(first).unwrap_or(NonZeroU64::MIN)
 }
 
 /// How long to wait after so many failures in a row.
@@ -414,5 +419,7 @@ fn backoff(failures: u64) -> u64 {
 const MAX_BACKOFF: u64 = 30 * SECOND;
 /// How much longer than a call should take we wait for it, and how much longer than all that a lease is.
 const CALL_MARGIN: u64 = SECOND / 4;
+/// The longest lease that any policy asks for: others may share the source, and ask for another time than this one.
+const LONGEST_LEASE: u64 = 2 * (30 * SECOND + CALL_MARGIN) + CALL_MARGIN;
 /// The first byte of the keys' value: its format.
 const FORMAT: u8 = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Key sources at work: several VMs of one process, one issuer, virtual time.
 
+mod interleavings;
 mod lifetimes;
 mod outages;
 mod shared;

@@ -135,8 +135,8 @@ impl World {
 
     /// Decides a request that has waited, from the root context.
     fn wake(&self, id: ExchangeId) {
-        let exchange = self.take_back(id);
-        let (Some(mut exchange), Ok(())) = (exchange, host::set_effective_context(id.0)) else {
+        let exchange = self.take_back(id).filter(|_| host::set_effective_context(id.0).is_ok());
+        let Some(mut exchange) = exchange else {
             let _ = self.with_gateway(|gateway, _| gateway.forget(id));
             return;
         };
