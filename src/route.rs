@@ -112,7 +112,7 @@ pub(crate) fn find<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> Matched
 
 impl RouteTable {
     /// The provider whose token a request needs, by its place in the policy: that of the first enforced rule of its route that asks for a
-    /// caller. `None` where none does, or where no token helps: another rule denies.
+    /// caller. `None` where none does, or where a rule before it denies.
     #[must_use]
     pub fn required_provider(&self, head: &RequestHead<'_>) -> Option<usize> {
         let Matched::Route(route) = find(head, self) else { return None };
@@ -120,7 +120,7 @@ impl RouteTable {
         for rule in route.rules.iter().filter(|rule| !rule.shadow) {
             match rule.require {
                 Requirement::Anonymous => {}
-                Requirement::Deny => return None,
+                Requirement::Deny => break,
                 Requirement::Caller { provider } => required = required.or(Some(provider)),
             }
         }
@@ -221,7 +221,8 @@ mod tests {
             (vec![anonymous, caller(1, false), caller(0, false)], Some(1)),
             (vec![caller(1, true)], None),
             (vec![caller(1, true), caller(2, false)], Some(2)),
-            (vec![caller(1, false), deny], None),
+            (vec![caller(1, false), deny.clone()], Some(1)),
+            (vec![deny, caller(1, false)], None),
             (vec![caller(1, false), rule(Requirement::Deny, true)], Some(1)),
         ] {
             let mut table = table();

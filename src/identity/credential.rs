@@ -52,7 +52,15 @@ impl TokenPlace {
         match self {
             Self::Authorization { scheme } => match one(head.headers.values("authorization").map(Cow::Borrowed)) {
                 Carried::Token(Cow::Borrowed(value)) => {
-                    after_scheme(value, scheme).map_or(Carried::Nothing, |token| Carried::Token(token.into()))
+                    // Gateways join lines by commas, which no token has.
+                    let parts = || value.split(|byte| *byte == b',').map(trim_ows);
+                    let own = parts().position(|part| after_scheme(part, scheme).is_some());
+                    let alone = parts().enumerate().all(|(place, part)| Some(place) == own || !is_credentials(part));
+                    match (own, after_scheme(value, scheme)) {
+                        (None, _) => Carried::Nothing,
+                        (Some(_), Some(token)) if alone => Carried::Token(token.into()),
+                        _ => Carried::Several,
+                    }
                 }
                 other => other,
             },
@@ -87,6 +95,13 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     let (found, rest) = value.split_at_checked(scheme.len())?;
     let ends = rest.first().is_none_or(|byte| *byte == b' ');
     (ends && found.eq_ignore_ascii_case(scheme.as_bytes())).then(|| trim_ows(rest))
+}
+
+/// Whether text has a scheme and something behind it (RFC 9110 section 11.4).
+fn is_credentials(text: &[u8]) -> bool {
+    let (scheme, rest) = halves(text, b' ');
+    let in_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !scheme.is_empty() && scheme.iter().all(in_scheme) && !rest.is_empty()
 }
 
 /// What stands before and after the first `by`.
@@ -158,7 +173,12 @@ mod tests {
             (&bearer, &[("authorization", "Bearer a"), ("authorization", "Bearer b")], "several"),
             (&bearer, &[("authorization", "Bearer a"), ("authorization", "Basic YTpi")], "several"),
             (&bearer, &[("authorization", "Bearer a"), ("Authorization", "Bearer a")], "several"),
-            (&bearer, &[("authorization", "Bearer a, Bearer b")], "token a, Bearer b"),
+            (&bearer, &[("authorization", "Bearer a, Bearer b")], "several"),
+            (&bearer, &[("authorization", "Basic YTpi,bearer a")], "several"),
+            (&bearer, &[("authorization", "Bearer a,Basic YTpi")], "several"),
+            (&bearer, &[("authorization", "Negotiate,Bearer a")], "several"),
+            (&bearer, &[("authorization", "Bearer a,b")], "token a,b"),
+            (&bearer, &[("authorization", "Digest a=b, c=\"Bearer d\"")], "nothing"),
             (&header, &[("x-token", "a.b.c"), ("authorization", "Bearer d")], "token a.b.c"),
             (&header, &[("x-token", "a"), ("x-token", "a")], "several"),
             (&query, &[(":path", "/x?y=1&access_token=a.b%2Ec")], "token a.b.c"),

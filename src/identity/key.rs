@@ -342,6 +342,11 @@ impl KeySet {
         }
     }
 
+    /// The keys.
+    pub fn iter(&self) -> impl Iterator<Item = &Key> {
+        self.0.iter()
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -88,7 +88,9 @@ impl RunEnvoy {
         };
         let mut envoy = Envoy::start(&options)?;
         output::print(&format!("ready listener=http://{} admin=http://{}\n", envoy.listener(), envoy.admin()))?;
+        let mut shown = envoy.log_length();
         loop {
+            shown = show_warnings(&envoy, shown);
             match ending.recv_timeout(Duration::from_millis(200)) {
                 Ok(()) => return Ok(Outcome::Clean),
                 // A signal to the whole foreground group may end Envoy a moment before it reaches us.
@@ -99,4 +101,19 @@ impl RunEnvoy {
             }
         }
     }
+}
+
+/// Shows what the module has warned of behind the first `shown` bytes of Envoy's log, by whole lines; tells how far that was.
+fn show_warnings(envoy: &Envoy, shown: u64) -> u64 {
+    if envoy.log_length() == shown {
+        return shown;
+    }
+    let log = envoy.log_since(shown);
+    let Some((lines, _)) = log.rsplit_once('\n') else { return shown };
+    for line in lines.lines().filter(|line| !line.contains("[info]")) {
+        if let Some((_, message)) = line.split_once("wasm log tracegate tracegate: ") {
+            eprintln!("{message}");
+        }
+    }
+    shown + u64::try_from(lines.len() + 1).unwrap_or(0)
 }

@@ -263,6 +263,15 @@ impl Decode for Jwt {
         let max_length = fields.maybe("max_length", findings, |place, findings| place.integer(MIN_LENGTH..=MAX_LENGTH, findings));
         fields.finish(findings);
         let (algorithms, keys) = (algorithms?, keys?);
+        let fits = |key: &Key| algorithms.iter().any(|algorithm| key.fits(algorithm.value));
+        let fitting = match &keys {
+            Keys::Inline(inline) => inline.set.iter().any(fits),
+            Keys::Pem(keys) => keys.iter().any(|key| fits(&key.key.value)),
+            Keys::Secrets(_) | Keys::Jwks(_) | Keys::Discovery(_) => true,
+        };
+        if let Some(place) = keys_place.as_ref().filter(|_| !fitting) {
+            place.warn("no key here is for any of `algorithms`: every token is refused", findings);
+        }
         let symmetric = matches!(keys, Keys::Secrets(_));
         if algorithms.iter().any(|algorithm| algorithm.value.is_symmetric() != symmetric) {
             // With a public key for an HMAC's secret, everybody could sign.
