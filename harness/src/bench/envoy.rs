@@ -5,6 +5,7 @@
 //! `taskset` is at hand and there is more than one CPU, Envoy has one to itself, and clients and upstream another. CPU
 //! time is the kernel's: the sum over Envoy's threads in `/proc`.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
@@ -42,9 +43,9 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         ("tracegate: 8 formats read", wasm(&module, POLICY_READING), Carried::Same),
         ("tracegate: trust by network, sampling", wasm(&module, POLICY_TRUST), Carried::Same),
         ("tracegate: trace, known token", wasm(&module, &tokens.policy()), Carried::Same),
-        ("tracegate: trace, new token each time", wasm(&module, &tokens.policy()), Carried::New),
+        ("tracegate: trace, new token each time", wasm(&module, &tokens.policy()), Carried::New(Cell::new(0))),
         ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true)), Carried::Same),
-        ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true)), Carried::New),
+        ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true)), Carried::New(Cell::new(0))),
         ("jwt_authn: no cache", Plugin::Native(tokens.jwt_authn(false)), Carried::Same),
     ];
     let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, ..)| (*name, Vec::new())).collect();
@@ -67,12 +68,12 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
             envoys.push(Envoy::start(&options)?);
         }
         for (envoy, (.., carried)) in envoys.iter().zip(&variants) {
-            load(envoy.listener(), requests, tokens.requests(*carried))?;
+            load(envoy.listener(), requests, tokens.requests(carried))?;
         }
         for _ in (batch..rounds).step_by(STARTS as usize) {
             for ((envoy, (_, measured)), (.., carried)) in envoys.iter().zip(&mut rows).zip(&variants) {
                 let before = cpu(envoy.process_id())?;
-                load(envoy.listener(), requests, tokens.requests(*carried))?;
+                load(envoy.listener(), requests, tokens.requests(carried))?;
                 let used = cpu(envoy.process_id())?.saturating_sub(before);
                 measured.push(f64::from(u32::try_from(used / 1000).unwrap_or(u32::MAX)) / f64::from(requests));
             }

@@ -14,16 +14,15 @@ use crate::issuer::Issuer;
 pub(super) struct Tokens {
     keys: Value,
     requests: Vec<Vec<u8>>,
-    next: Cell<usize>,
 }
 
 /// Which token a request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Carried {
     /// The same as the one before.
     Same,
-    /// Another.
-    New,
+    /// Another: the next of all. Each Envoy goes through them on its own, so that none meets a token again before it has met all others.
+    New(Cell<usize>),
 }
 
 impl Tokens {
@@ -39,15 +38,15 @@ impl Tokens {
             progress.inc(1);
         }
         progress.finish_and_clear();
-        Ok(Self { keys: issuer.key_set(), requests: minted, next: Cell::new(0) })
+        Ok(Self { keys: issuer.key_set(), requests: minted })
     }
 
-    /// Requests without end. All that carry new tokens go on where the last ones left off.
-    pub(super) fn requests(&self, carried: Carried) -> impl Iterator<Item = &[u8]> {
+    /// Requests without end. Those with new tokens go on where the last ones left off.
+    pub(super) fn requests<'a>(&'a self, carried: &'a Carried) -> impl Iterator<Item = &'a [u8]> {
         std::iter::from_fn(move || {
             let place = match carried {
                 Carried::Same => 0,
-                Carried::New => self.next.replace(self.next.get().wrapping_add(1)) % self.requests.len().max(1),
+                Carried::New(next) => next.replace(next.get().wrapping_add(1)) % self.requests.len().max(1),
             };
             self.requests.get(place).map(Vec::as_slice)
         })
