@@ -126,17 +126,7 @@ fn a_bad_policy_keeps_envoy_from_starting_and_says_where() {
     let start = |configuration: &str| {
         let binary = binary(envoy::VERSION)?;
         let plugin = Plugin::Wasm { module: module::build().unwrap(), configuration: configuration.to_owned() };
-        let options = Options {
-            binary,
-            plugin,
-            upstream: None,
-            port: 0,
-            admin_port: 0,
-            workers: 1,
-            max_headers: None,
-            cpu: None,
-            clusters: Vec::new(),
-        };
+        let options = Options::new(binary, plugin);
         Some(Envoy::start(&options).map(drop).unwrap_err().to_string())
     };
     let Some(error) = start("{\"schema\": 1,\n \"service\": {\"name\": \"\"}, \"default\": {\"action\": \"perhaps\"}}") else { return };

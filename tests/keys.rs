@@ -47,16 +47,6 @@ fn start(policy: &Value, idp: SocketAddr) -> Option<Envoy> {
     let binary = binary(&version)?;
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
     let cluster = Cluster { name: "idp".to_owned(), host: idp.ip().to_string(), port: idp.port(), tls: false };
-    let options = Options {
-        binary,
-        plugin,
-        upstream: None,
-        port: 0,
-        admin_port: 0,
-        workers: 2,
-        max_headers: None,
-        cpu: None,
-        clusters: vec![cluster],
-    };
+    let options = Options { workers: 2, clusters: vec![cluster], ..Options::new(binary, plugin) };
     Some(Envoy::start(&options).unwrap_or_else(|error| panic!("{error}")))
 }

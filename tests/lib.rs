@@ -100,8 +100,7 @@ impl Edge {
         let echo = Echo::start().expect("there is a free port");
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_owned() };
         let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
-        let options =
-            Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 2, max_headers, cpu: None, clusters: Vec::new() };
+        let options = Options { upstream, workers: 2, max_headers, ..Options::new(binary, plugin) };
         let mut tree = Shipped::Plain.bootstrap(&options).unwrap_or_else(|error| panic!("{error}"));
         change(&mut tree);
         let envoy = Envoy::run(&options.binary, &tree, options.workers, options.cpu).unwrap_or_else(|error| panic!("{error}"));

@@ -98,6 +98,14 @@ pub struct Options {
     pub clusters: Vec<Cluster>,
 }
 
+impl Options {
+    /// This filter in this Envoy, one worker, free ports and nothing behind it.
+    #[must_use]
+    pub const fn new(binary: PathBuf, plugin: Plugin) -> Self {
+        Self { binary, plugin, upstream: None, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: None, clusters: Vec::new() }
+    }
+}
+
 /// The filter before the router.
 #[derive(Clone, Debug)]
 pub enum Plugin {

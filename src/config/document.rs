@@ -6,6 +6,7 @@
 
 mod condition;
 mod identity;
+mod keys;
 mod listener;
 mod sampling;
 mod secret;
@@ -25,7 +26,8 @@ use crate::json::Value;
 use crate::route::{HostMatch, PathMatch};
 
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
-pub(super) use identity::{Identity, Jwt, Keys, OnUnavailable, PemKey, Provider, Published, Scheme, TokenPlace};
+pub(super) use identity::{Identity, Jwt, Provider, Scheme, TokenPlace};
+pub(super) use keys::{Keys, OnUnavailable, PemKey, Published};
 pub(super) use listener::{ClientCertificates, Listener};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;

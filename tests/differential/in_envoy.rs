@@ -36,17 +36,7 @@ pub fn address(binary: &Path) -> String {
     let echo = Echo::start().unwrap();
     let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
     let binary = binary.to_owned();
-    let options = Options {
-        binary,
-        plugin: Plugin::None,
-        upstream,
-        port: 0,
-        admin_port: 0,
-        workers: 1,
-        max_headers: None,
-        cpu: None,
-        clusters: Vec::new(),
-    };
+    let options = Options { upstream, ..Options::new(binary, Plugin::None) };
     let envoy = Envoy::start(&options).unwrap_or_else(|error| panic!("{error}"));
     let response = Connection::open(envoy.listener()).unwrap().ask("GET", "/").unwrap();
     echoed(&response, "x-forwarded-for").concat()

@@ -50,8 +50,7 @@ pub fn start(policy: &Value, environment: &Value, upstream: SocketAddr) -> Optio
     let binary = binary(&version)?;
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
     let upstream = Some((upstream.ip().to_string(), upstream.port()));
-    let options =
-        Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: None, clusters: Vec::new() };
+    let options = Options { upstream, ..Options::new(binary, plugin) };
     let mut tree = Shipped::Plain.bootstrap(&options).expect("what ships can be read");
     let manager = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
     let config = &mut manager["http_filters"][0]["typed_config"]["config"];

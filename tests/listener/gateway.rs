@@ -40,8 +40,7 @@ impl Gateway {
         let mut tree = shipped.read().expect("what ships can be read");
         let configuration = policy(&mut tree).as_str().expect("what ships has a policy").to_owned();
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration };
-        let options =
-            Options { binary, plugin, upstream, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: None, clusters: Vec::new() };
+        let options = Options { upstream, ..Options::new(binary, plugin) };
         let mut tree = shipped.bootstrap(&options).unwrap_or_else(|error| panic!("{error}"));
         add_probe(&mut tree);
         change(&mut tree);

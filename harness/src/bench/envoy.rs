@@ -54,17 +54,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         let mut envoys = Vec::new();
         for (_, plugin, _) in &variants {
             let upstream = proxied.then(|| (echo.address().ip().to_string(), echo.address().port()));
-            let options = Options {
-                binary: binary.clone(),
-                plugin: plugin.clone(),
-                upstream,
-                port: 0,
-                admin_port: 0,
-                workers: 1,
-                max_headers: None,
-                cpu: own_cpu,
-                clusters: Vec::new(),
-            };
+            let options = Options { upstream, cpu: own_cpu, ..Options::new(binary.clone(), plugin.clone()) };
             envoys.push(Envoy::start(&options)?);
         }
         for (envoy, (.., carried)) in envoys.iter().zip(&variants) {
