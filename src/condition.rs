@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Typed matchers: what a rule asks before it applies, and the facts that it asks about.
+//! Typed matchers: what a rule asks before it applies.
 
-use std::net::IpAddr;
+mod facts;
 
-use crate::head::Headers;
-use crate::inputs::{Peer, PeerFact};
-use crate::network::{self, Network};
+pub(crate) use facts::Facts;
+
+use crate::caller::CallerMatch;
+use crate::inputs::PeerFact;
+use crate::matcher::{TextMatch, ValuesMatch};
+use crate::network::Network;
+use crate::path::PathMatch;
 
 /// What must be so for a rule to apply. A certificate that isn't shown is known not to match; a source that can't be told is unknown, and so is
-/// whatever hangs on it, `not` included: a rule applies only where its condition is known to hold.
+/// a caller whom nobody has asked for proof, and whatever hangs on them, `not` included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// All of these.
@@ -17,17 +21,36 @@ pub enum Condition {
     Any(Vec<Self>),
     /// Not this.
     Not(Box<Self>),
+    /// The request's method is any of these, byte for byte (RFC 9110 section 9.1).
+    Method(Vec<String>),
+    /// Its path, in normal form.
+    Path(PathMatch),
+    /// The lines of a header.
+    Header(NamedMatch),
+    /// The parameters of its query.
+    Query(NamedMatch),
     /// The peer's verified certificate.
     Peer(PeerMatch),
     /// The source address lies in any of these.
     Source(Vec<Network>),
+    /// The caller, as proven.
+    Caller(Box<CallerMatch>),
     /// The request matched any of these routes, by name.
     Route(Vec<String>),
     /// The trace context bears a gateway's valid signature.
     SignedHop,
 }
 
-/// What must be so of the peer's certificate.
+/// What must be so of the values of this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedMatch {
+    /// Headers' names are in lower case.
+    pub name: String,
+    /// What must be so.
+    pub matches: ValuesMatch,
+}
+
+/// What must be so of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerMatch {
     /// Its first URI subject alternative name.
@@ -40,17 +63,6 @@ pub enum PeerMatch {
     Sha256(String),
 }
 
-/// What must be so of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TextMatch {
-    /// It is this.
-    Exact(String),
-    /// It begins so.
-    Prefix(String),
-    /// It ends so.
-    Suffix(String),
-}
-
 impl Condition {
     /// Whether it is known to be so.
     pub(crate) fn holds(&self, facts: &mut Facts<'_, '_>) -> bool {
@@ -58,30 +70,59 @@ impl Condition {
     }
 
     /// Whether it is so, as far as that is known (Kleene's logic).
-    fn known(&self, facts: &mut Facts<'_, '_>) -> Option<bool> {
+    pub(crate) fn known(&self, facts: &mut Facts<'_, '_>) -> Option<bool> {
         match self {
             Self::All(conditions) => decided_by(false, conditions, facts),
             Self::Any(conditions) => decided_by(true, conditions, facts),
             Self::Not(condition) => condition.known(facts).map(|known| !known),
-            Self::Peer(wanted) => Some(facts.get(wanted.fact()).is_some_and(|found| wanted.matches(found))),
+            Self::Method(methods) => Some(methods.iter().any(|method| method.as_bytes() == facts.method())),
+            Self::Path(path) => facts.path().map(|found| path.matches(&found)),
+            Self::Header(NamedMatch { name, matches }) => matches.holds(facts.header(name)),
+            Self::Query(NamedMatch { name, matches }) => matches.holds(facts.parameters(name)),
+            Self::Peer(wanted) => match facts.get(wanted.fact()) {
+                None => Some(false),
+                Some(found) => wanted.matches(&found),
+            },
             Self::Source(networks) => facts.source().map(|source| networks.iter().any(|network| network.contains(source))),
+            Self::Caller(wanted) => facts.caller().is(wanted),
             Self::Route(names) => Some(facts.route.is_some_and(|route| names.iter().any(|name| name == route))),
             Self::SignedHop => Some(facts.signed_hop),
         }
     }
 
+    /// Shows every condition within it to `see`, and itself.
+    pub(crate) fn visit<'c>(&'c self, see: &mut dyn FnMut(&'c Self)) {
+        match self {
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().for_each(|condition| condition.visit(see)),
+            Self::Not(condition) => condition.visit(see),
+            _ => {}
+        }
+        see(self);
+    }
+
     /// Adds the facts that it may ask about to `facts`, each once.
     pub(crate) fn asks(&self, facts: &mut Vec<PeerFact>) {
-        let fact = match self {
-            Self::All(conditions) | Self::Any(conditions) => return conditions.iter().for_each(|condition| condition.asks(facts)),
-            Self::Not(condition) => return condition.asks(facts),
-            Self::Route(_) | Self::SignedHop => return,
-            Self::Peer(wanted) => wanted.fact(),
-            Self::Source(_) => PeerFact::SourceAddress,
-        };
-        if !facts.contains(&fact) {
-            facts.push(fact);
-        }
+        self.visit(&mut |condition| {
+            let fact = match condition {
+                Self::Peer(wanted) => wanted.fact(),
+                Self::Source(_) => PeerFact::SourceAddress,
+                _ => return,
+            };
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        });
+    }
+
+    /// Adds the providers whose callers it may ask about to `providers`, each once.
+    pub(crate) fn asks_providers(&self, providers: &mut Vec<usize>) {
+        self.visit(&mut |condition| {
+            if let Self::Caller(wanted) = condition
+                && !providers.contains(&wanted.provider)
+            {
+                providers.push(wanted.provider);
+            }
+        });
     }
 }
 
@@ -99,7 +140,7 @@ fn decided_by(decisive: bool, conditions: &[Condition], facts: &mut Facts<'_, '_
 }
 
 impl PeerMatch {
-    const fn fact(&self) -> PeerFact {
+    pub(crate) const fn fact(&self) -> PeerFact {
         match self {
             Self::UriSan(_) => PeerFact::UriSan,
             Self::DnsSan(_) => PeerFact::DnsSan,
@@ -108,119 +149,33 @@ impl PeerMatch {
         }
     }
 
-    fn matches(&self, found: &[u8]) -> bool {
+    /// Whether it is so of what was found; `None` where that can't be told.
+    pub(crate) fn matches(&self, found: &[u8]) -> Option<bool> {
         match self {
-            Self::UriSan(text) => text.matches(found, <[u8]>::eq),
-            Self::Subject(subject) => subject.as_bytes() == found,
-            Self::DnsSan(text) => text.matches(found, <[u8]>::eq_ignore_ascii_case),
-            Self::Sha256(digits) => digits.as_bytes().eq_ignore_ascii_case(found),
+            Self::UriSan(text) => text.matches(found),
+            Self::Subject(subject) => Some(subject.as_bytes() == found),
+            Self::DnsSan(text) => text.matches_any_case(found),
+            Self::Sha256(digits) => Some(digits.as_bytes().eq_ignore_ascii_case(found)),
         }
-    }
-}
-
-impl TextMatch {
-    fn matches(&self, found: &[u8], same: fn(&[u8], &[u8]) -> bool) -> bool {
-        match self {
-            Self::Exact(text) => same(found, text.as_bytes()),
-            Self::Prefix(text) => found.get(..text.len()).is_some_and(|start| same(start, text.as_bytes())),
-            Self::Suffix(text) => {
-                found.len().checked_sub(text.len()).and_then(|at| found.get(at..)).is_some_and(|end| same(end, text.as_bytes()))
-            }
-        }
-    }
-}
-
-/// What is known of a request beside its head. The host is asked when a condition first needs a fact, and once.
-pub(crate) struct Facts<'a, 'i> {
-    /// The name of the route that the request matched.
-    pub(crate) route: Option<&'a str>,
-    /// Whether its trace context bears a gateway's valid signature.
-    pub(crate) signed_hop: bool,
-    headers: Headers<'a>,
-    trusted_hops: usize,
-    peer: &'i mut dyn Peer,
-    known: [Known; PeerFact::COUNT],
-    /// Once it has been read.
-    source: Option<Option<IpAddr>>,
-}
-
-#[derive(Default)]
-enum Known {
-    #[default]
-    Unasked,
-    Absent,
-    Present(Vec<u8>),
-}
-
-impl<'a, 'i> Facts<'a, 'i> {
-    /// Facts about the request with these headers, which passed `trusted_hops` proxies of ours on its way here.
-    pub(crate) fn new(headers: Headers<'a>, trusted_hops: usize, peer: &'i mut dyn Peer) -> Self {
-        Self { route: None, signed_hop: false, headers, trusted_hops, peer, known: Default::default(), source: None }
-    }
-
-    /// The host's answer; an empty one is none.
-    pub(crate) fn get(&mut self, fact: PeerFact) -> Option<&[u8]> {
-        let known = self.known.get_mut(fact.index())?;
-        if matches!(known, Known::Unasked) {
-            *known = match self.peer.fact(fact) {
-                Some(answer) if !answer.is_empty() => Known::Present(answer),
-                _ => Known::Absent,
-            };
-        }
-        match known {
-            Known::Present(answer) => Some(answer),
-            Known::Unasked | Known::Absent => None,
-        }
-    }
-
-    /// Where the request comes from: the peer, or what the outermost of the trusted proxies saw as its peer.
-    ///
-    /// The listener appends its own peer to `x-forwarded-for`, and each proxy before it did so too: counted from the right, one
-    /// entry for each trusted proxy is skipped. Where the list is too short, its entry no address, or its last entry not the listener's peer, nobody
-    /// knows where the request comes from: least of all is it from the proxy itself.
-    ///
-    /// Envoy gives an address that it read from `x-forwarded-for` the port 0. Where the policy trusts no proxy, that is whatever the client wrote,
-    /// believed by a listener without `use_remote_address`: it is nobody's address then.
-    pub(crate) fn source(&mut self) -> Option<IpAddr> {
-        if let Some(known) = self.source {
-            return known;
-        }
-        let source = if self.trusted_hops == 0 { self.connection() } else { self.forwarded() };
-        self.source = Some(source);
-        source
-    }
-
-    fn connection(&mut self) -> Option<IpAddr> {
-        let peer = self.get(PeerFact::SourceAddress)?;
-        if peer.ends_with(b":0") { None } else { network::address(peer) }
-    }
-
-    fn forwarded(&mut self) -> Option<IpAddr> {
-        let lines: Vec<&[u8]> = self.headers.values("x-forwarded-for").collect();
-        let mut entries = lines.iter().rev().flat_map(|line| line.rsplit(|&byte| byte == b','));
-        let last = network::address(entries.next()?);
-        let forwarded = network::address(entries.nth(self.trusted_hops.saturating_sub(1))?)?;
-        let peer = self.get(PeerFact::SourceAddress)?;
-        let by_host = peer.ends_with(b":0");
-        let peer = network::address(peer)?;
-        // A host that counts itself says what it counted; any other says who the peer is, but Envoy appends another address for its own machine.
-        let agrees = if by_host { peer == forwarded } else { peer.is_loopback() || last == Some(peer) };
-        agrees.then_some(forwarded)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::Header;
+    use crate::caller::Caller;
+    use crate::head::{Header, Headers};
+    use crate::inputs::Remembered;
 
     fn holds(condition: &Condition, facts: &[(PeerFact, &str)], route: Option<&str>) -> (bool, usize) {
         let mut asked = 0;
-        let mut peer = |fact: PeerFact| {
+        let mut host = |fact: PeerFact| {
             asked += 1;
             facts.iter().find(|(known, _)| *known == fact).map(|(_, value)| value.as_bytes().to_vec())
         };
-        let mut known = Facts::new(Headers::default(), 0, &mut peer);
+        let mut peer = Remembered::new(&mut host);
+        let caller = Caller::unknown();
+        let mut known = Facts::new(Headers::default(), 0, &mut peer, &caller);
         known.route = route;
         let holds = condition.holds(&mut known);
         assert_eq!(condition.holds(&mut known), holds);
@@ -286,7 +241,7 @@ mod tests {
         let source = |hops, lines: &[&str]| {
             let lines: Vec<Header<'_>> = lines.iter().map(|line| Header { name: b"x-forwarded-for", value: line.as_bytes() }).collect();
             let mut peer = |_: PeerFact| Some(b"10.0.0.1:5".to_vec());
-            Facts::new(Headers::new(&lines), hops, &mut peer).source().map(|address| address.to_string())
+            Facts::new(Headers::new(&lines), hops, &mut peer, &Caller::unknown()).source().map(|address| address.to_string())
         };
         // The client forged 1.1.1.1; the outer proxy saw 203.0.113.9, the listener saw the proxy 10.0.0.1.
         let lines = ["1.1.1.1, 203.0.113.9, 10.0.0.1"];
@@ -295,7 +250,7 @@ mod tests {
         assert_eq!(source(1, &["1.1.1.1", "203.0.113.9:55,10.0.0.1"]).as_deref(), Some("203.0.113.9"), "in several lines, with a port");
         assert_eq!(source(2, &lines).as_deref(), Some("1.1.1.1"), "the policy's word counts");
         let mut forged = |_: PeerFact| Some(b"203.0.113.9:0".to_vec());
-        assert_eq!(Facts::new(Headers::default(), 0, &mut forged).source(), None, "read from a header that nobody vouches for");
+        assert_eq!(Facts::new(Headers::default(), 0, &mut forged, &Caller::unknown()).source(), None, "read from a header that nobody vouches for");
         for unknown in [&["10.0.0.1"][..], &[], &["unknown, 10.0.0.1"], &["unix:, 10.0.0.1"], &["fe80::1%eth0,10.0.0.1"], &["203.0.113.9,"]]
         {
             assert_eq!(source(1, unknown), None, "{unknown:?}");
@@ -304,7 +259,7 @@ mod tests {
         let by_envoy = |line: &'static str| {
             let lines = [Header { name: b"x-forwarded-for", value: line.as_bytes() }];
             let mut peer = |_: PeerFact| Some(b"203.0.113.9:0".to_vec());
-            Facts::new(Headers::new(&lines), 1, &mut peer).source().map(|address| address.to_string())
+            Facts::new(Headers::new(&lines), 1, &mut peer, &Caller::unknown()).source().map(|address| address.to_string())
         };
         assert_eq!(by_envoy("1.1.1.1, 203.0.113.9, 10.0.0.1").as_deref(), Some("203.0.113.9"), "Envoy counted the same");
         assert_eq!(by_envoy("203.0.113.9, 198.51.100.1, 10.0.0.1"), None, "Envoy counted otherwise");

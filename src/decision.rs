@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What is decided about a request, and how a refusal reads.
 
+mod reason;
+
+pub use reason::Reason;
+
+use std::fmt::Write as _;
+
 /// What was decided about one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -18,26 +24,74 @@ pub enum Decision {
 pub struct Refusal {
     status: u16,
     reason: Reason,
-    /// What the client is told to authenticate with.
-    challenge: Option<String>,
+    /// What the client is told to authenticate with: any of these.
+    challenges: Vec<String>,
+    format: ErrorFormat,
+}
+
+/// How refusals are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorFormat {
+    /// In API Management's envelope, byte for byte: `{ "statusCode": 404, "message": "…" }`.
+    #[default]
+    Apim,
+    /// As problem details (RFC 9457).
+    ProblemJson,
 }
 
 impl Refusal {
     /// A refusal with `status`, from 400 to 599.
     #[must_use]
     pub const fn new(status: u16, reason: Reason) -> Self {
-        Self { status, reason, challenge: None }
+        Self { status, reason, challenges: Vec::new(), format: ErrorFormat::Apim }
     }
 
-    /// The same with a challenge to authenticate under `scheme` (RFC 6750 section 3), where the reason asks for one.
-    pub(crate) fn challenged(self, scheme: &str) -> Self {
-        let challenge = match self.reason.error() {
-            // Section 3.1: who has not tried to authenticate isn't told of an error.
-            _ if self.status != 401 => None,
-            None => Some(scheme.to_owned()),
-            Some((error, description)) => Some(format!("{scheme} error=\"{error}\", error_description=\"{description}\"")),
-        };
-        Self { challenge, ..self }
+    /// A refusal with the status that goes with the reason.
+    #[must_use]
+    pub const fn of(reason: Reason) -> Self {
+        Self::new(reason.status(), reason)
+    }
+
+    /// The same with a challenge to authenticate under `scheme`, where the reason asks for one (RFC 6750 section 3), or to do so with more
+    /// `scopes`.
+    pub(crate) fn challenged(mut self, scheme: &str, scopes: &[String]) -> Self {
+        // Section 3.1: who has not tried to authenticate isn't told of an error.
+        if self.reason == Reason::TokenNotPresent {
+            self.challenges.push(scheme.to_owned());
+        } else if let Some((error, description)) = self.reason.challenge() {
+            let mut challenge = format!("{scheme} error=\"{error}\", error_description=\"{description}\"");
+            if !scopes.is_empty() {
+                let _ = write!(challenge, ", scope=\"{}\"", scopes.join(" "));
+            }
+            self.challenges.push(challenge);
+        }
+        self
+    }
+
+    /// The same with a challenge as API Management writes it, where the reason asks for one. `realm` and `header` hold neither quotes nor
+    /// backslashes.
+    pub(crate) fn challenged_for_key(mut self, realm: &str, header: &str) -> Self {
+        if self.status == 401 {
+            self.challenges.push(format!("AzureApiManagementKey realm=\"{realm}\",name=\"{header}\",type=\"header\""));
+        }
+        self
+    }
+
+    /// Of two ways in that are both closed, how it reads: as the one that was nearer to opening; of two alike, the first.
+    pub(crate) fn or(self, other: Self) -> Self {
+        let (mut nearer, further) = if other.reason.nearness() > self.reason.nearness() { (other, self) } else { (self, other) };
+        if nearer.status == 401 && further.status == 401 {
+            // Either way of authenticating would do.
+            let others = further.challenges.into_iter().filter(|challenge| !nearer.challenges.contains(challenge));
+            let others: Vec<String> = others.collect();
+            nearer.challenges.extend(others);
+        }
+        nearer
+    }
+
+    /// The same, written in this way.
+    pub(crate) fn written_as(self, format: ErrorFormat) -> Self {
+        Self { format, ..self }
     }
 
     /// The HTTP status.
@@ -52,149 +106,51 @@ impl Refusal {
         self.reason
     }
 
-    /// The response's headers beside those that the host adds.
+    /// The response's headers beside those that the host adds; `www-authenticate` may come several times.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let challenge = self.challenge.as_deref().map(|challenge| ("www-authenticate", challenge));
-        [("content-type", "application/json"), (REASON_HEADER, self.reason.as_str())].into_iter().chain(challenge)
+        let content_type = match self.format {
+            ErrorFormat::Apim => "application/json",
+            ErrorFormat::ProblemJson => "application/problem+json",
+        };
+        let challenges = self.challenges.iter().map(|challenge| ("www-authenticate", challenge.as_str()));
+        [("content-type", content_type), (REASON_HEADER, self.reason.as_str())].into_iter().chain(challenges)
     }
 
-    /// The response's body in API Management's envelope, byte for byte: `{ "statusCode": 404, "message": "…" }`.
+    /// The response's body, in ASCII.
     #[must_use]
     pub fn body(&self) -> String {
-        format!("{{ \"statusCode\": {}, \"message\": \"{}\" }}", self.status, self.reason.message())
+        let Self { status, reason, .. } = self;
+        match self.format {
+            ErrorFormat::Apim => format!("{{ \"statusCode\": {status}, \"message\": \"{}\" }}", reason.message()),
+            ErrorFormat::ProblemJson => {
+                // Section 4.2.1: the title of a problem without a type of its own is the status's phrase.
+                let title = phrase(*status).map(|phrase| format!("\"title\":\"{phrase}\",")).unwrap_or_default();
+                let (detail, code) = (reason.message(), reason.as_str());
+                format!("{{\"type\":\"about:blank\",{title}\"status\":{status},\"detail\":\"{detail}\",\"reason\":\"{code}\"}}")
+            }
+        }
     }
 }
 
-/// Why a request is refused: API Management's name where it has one, else ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// The host handed over a header map that is no request's: empty, or without `:method`.
-    RequestHeadersUnreadable,
-    /// Gateways and services could read the host in different ways.
-    RequestHostAmbiguous,
-    /// Gateways and services could read the path in different ways.
-    RequestPathAmbiguous,
-    /// No route matches and the policy's default refuses.
-    OperationNotFound,
-    /// A rule denies the route to everybody.
-    AccessDenied,
-    /// The caller may not send trace context, and did.
-    TraceContextRejected,
-    /// A token is required and there is none.
-    TokenNotPresent,
-    /// There is more than one token, or one that readers could take for different ones.
-    TokenAmbiguous,
-    /// What stands in a token's place is none, or asks for what isn't done (RFC 7515, RFC 7519, RFC 8725).
-    JwtInvalid,
-    /// The token is signed with an algorithm that its provider isn't allowed, `none` among them.
-    TokenAlgorithmNotAllowed,
-    /// The issuer has no such key.
-    TokenSignatureKeyNotFound,
-    /// The signature isn't the key's.
-    TokenSignatureInvalid,
-    /// The token is another issuer's.
-    TokenIssuerNotAllowed,
-    /// The token is for somebody else.
-    TokenAudienceNotAllowed,
-    /// The token counts no more.
-    TokenExpired,
-    /// The token doesn't count yet.
-    TokenNotYetValid,
-    /// The token counts for longer than is allowed, or for ever.
-    TokenLifetimeNotAllowed,
-    /// The issuer's keys can't be had.
-    TokenKeysUnavailable,
-}
-
-impl Reason {
-    /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 18] = [
-        Self::RequestHeadersUnreadable,
-        Self::RequestHostAmbiguous,
-        Self::RequestPathAmbiguous,
-        Self::OperationNotFound,
-        Self::AccessDenied,
-        Self::TraceContextRejected,
-        Self::TokenNotPresent,
-        Self::TokenAmbiguous,
-        Self::JwtInvalid,
-        Self::TokenAlgorithmNotAllowed,
-        Self::TokenSignatureKeyNotFound,
-        Self::TokenSignatureInvalid,
-        Self::TokenIssuerNotAllowed,
-        Self::TokenAudienceNotAllowed,
-        Self::TokenExpired,
-        Self::TokenNotYetValid,
-        Self::TokenLifetimeNotAllowed,
-        Self::TokenKeysUnavailable,
-    ];
-
-    /// The code.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RequestHeadersUnreadable => "RequestHeadersUnreadable",
-            Self::RequestHostAmbiguous => "RequestHostAmbiguous",
-            Self::RequestPathAmbiguous => "RequestPathAmbiguous",
-            Self::OperationNotFound => "OperationNotFound",
-            Self::AccessDenied => "AccessDenied",
-            Self::TraceContextRejected => "TraceContextRejected",
-            Self::TokenNotPresent => "TokenNotPresent",
-            Self::TokenAmbiguous => "TokenAmbiguous",
-            Self::JwtInvalid => "JwtInvalid",
-            Self::TokenAlgorithmNotAllowed => "TokenAlgorithmNotAllowed",
-            Self::TokenSignatureKeyNotFound => "TokenSignatureKeyNotFound",
-            Self::TokenSignatureInvalid => "TokenSignatureInvalid",
-            Self::TokenIssuerNotAllowed => "TokenIssuerNotAllowed",
-            Self::TokenAudienceNotAllowed => "TokenAudienceNotAllowed",
-            Self::TokenExpired => "TokenExpired",
-            Self::TokenNotYetValid => "TokenNotYetValid",
-            Self::TokenLifetimeNotAllowed => "TokenLifetimeNotAllowed",
-            Self::TokenKeysUnavailable => "TokenKeysUnavailable",
-        }
-    }
-
-    /// What the client is told, in ASCII without quotes and backslashes.
-    const fn message(self) -> &'static str {
-        match self {
-            Self::RequestHeadersUnreadable => "Request headers could not be read.",
-            Self::RequestHostAmbiguous => "Request host is ambiguous.",
-            Self::RequestPathAmbiguous => "Request path is ambiguous.",
-            Self::OperationNotFound => "Resource not found",
-            Self::AccessDenied => "Access denied.",
-            Self::TraceContextRejected => "Trace context is not accepted from this caller.",
-            Self::TokenNotPresent => "JWT not present.",
-            Self::TokenKeysUnavailable => "JWT could not be validated.",
-            Self::TokenAmbiguous
-            | Self::JwtInvalid
-            | Self::TokenAlgorithmNotAllowed
-            | Self::TokenSignatureKeyNotFound
-            | Self::TokenSignatureInvalid
-            | Self::TokenIssuerNotAllowed
-            | Self::TokenAudienceNotAllowed
-            | Self::TokenExpired
-            | Self::TokenNotYetValid
-            | Self::TokenLifetimeNotAllowed => "Invalid JWT.",
-        }
-    }
-
-    /// RFC 6750 section 3.1: the error's code, and what it says to a developer. Nothing of the token.
-    const fn error(self) -> Option<(&'static str, &'static str)> {
-        let description = match self {
-            Self::TokenAmbiguous => return Some(("invalid_request", "The request carries more than one token.")),
-            Self::JwtInvalid => "The token is malformed.",
-            Self::TokenAlgorithmNotAllowed => "The token's algorithm is not allowed.",
-            Self::TokenSignatureKeyNotFound => "The token's key was not found.",
-            Self::TokenSignatureInvalid => "The token's signature is invalid.",
-            Self::TokenIssuerNotAllowed => "The token's issuer is not allowed.",
-            Self::TokenAudienceNotAllowed => "The token's audience is not allowed.",
-            Self::TokenExpired => "The token has expired.",
-            Self::TokenNotYetValid => "The token is not valid yet.",
-            Self::TokenLifetimeNotAllowed => "The token's lifetime is not allowed.",
-            _ => return None,
-        };
-        Some(("invalid_token", description))
-    }
+/// The phrases of the statuses that refusals commonly have (RFC 9110 section 15, RFC 6585).
+const fn phrase(status: u16) -> Option<&'static str> {
+    Some(match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        410 => "Gone",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => return None,
+    })
 }
 
 /// The response header that carries the reason code.
@@ -214,7 +170,7 @@ mod tests {
     #[test]
     fn challenges_are_rfc_6750s() {
         let challenge = |status, reason| {
-            let refusal = Refusal::new(status, reason).challenged("Bearer");
+            let refusal = Refusal::new(status, reason).challenged("Bearer", &[]);
             refusal.headers().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.to_owned())
         };
         assert_eq!(challenge(401, Reason::TokenNotPresent).as_deref(), Some("Bearer"));

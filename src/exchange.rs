@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request and its response: the stages, in order.
 
+use crate::caller::Caller;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::edits::HeaderEdits;
 use crate::effect::{ExchangeId, Step, Verdict};
 use crate::event::Event;
 use crate::gateway::{Gateway, Parts};
 use crate::head::{Headers, RequestHead, UnreadableHead};
-use crate::identity;
-use crate::inputs::Inputs;
+use crate::identity::{self, Handover, Identified};
+use crate::inputs::{Inputs, Remembered};
 use crate::route::{self, Matched};
 use crate::trace::{self, Circumstances, Outcome, TraceParent};
 
@@ -63,7 +64,7 @@ impl Exchange {
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting | State::Decided { .. } | State::Closed, Event::Request(_)) => {
                 self.leave(gateway, State::Decided { trace_response: None });
-                Step::of(Verdict::Refuse(unreadable(UnreadableHead)))
+                Step::of(Verdict::Refuse(unreadable(UnreadableHead).written_as(gateway.policy().errors)))
             }
             (State::Decided { trace_response }, Event::Response(_)) => Step::of(Verdict::Continue(response_edits(trace_response))),
             (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
@@ -85,40 +86,55 @@ impl Exchange {
 
 /// The stages, in the order in which data flows.
 fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Verdict, State) {
-    let Parts { policy, settler, ring, counts } = gateway.parts();
+    let Parts { policy, settler, ring, counts, replacement } = gateway.parts();
+    let peer = &mut Remembered::new(&mut *inputs.peer);
+    let Inputs { now, monotonic, .. } = *inputs;
+    let inputs =
+        &mut Inputs { now, monotonic, entropy: &mut *inputs.entropy, peer, store: &mut *inputs.store, signatures: &mut *inputs.signatures };
+
     let carried = trace::read(headers, &policy.trace.extract);
-    let (decision, route) = match RequestHead::read(headers) {
-        Ok(head) => match route::find(&head, &policy.routes) {
-            Matched::Route(route) => match identity::decide(route, &head, id, &policy.providers, ring, inputs, counts) {
-                Some(decision) => (decision, Some(route)),
+    let unknown = |decision| Identified { decision, caller: Caller::unknown(), passed: Vec::new() };
+    let head = RequestHead::read(headers);
+    let (identified, route) = match &head {
+        Ok(head) => match route::find(head, &policy.routes) {
+            Matched::Route(route) => match identity::decide(route, head, id, &policy.identity, ring, inputs, counts) {
+                Some(identified) => (identified, Some(route)),
                 None => return (Verdict::Wait, State::Waiting),
             },
-            Matched::Default(decision) => (decision, None),
-            Matched::Ambiguous(refusal) => (Decision::Refused(refusal), None),
+            Matched::Default(decision) => (unknown(decision), None),
+            Matched::Ambiguous(refusal) => (unknown(Decision::Refused(refusal)), None),
         },
-        Err(error) => (Decision::Refused(unreadable(error)), None),
+        Err(error) => (unknown(Decision::Refused(unreadable(*error))), None),
     };
     ring.forget(id);
+    let Identified { decision, caller, passed } = identified;
+    let refused = matches!(decision, Decision::Refused(_));
     let mut edits = HeaderEdits::none();
-    // A refused request is settled too, so that every refusal has a trace.
+    // A refused request is settled too, as nobody's, so that every refusal has a trace.
+    let nobody = Caller::unknown();
     let circumstances = Circumstances {
+        caller: if refused { &nobody } else { &caller },
         route: route.map(|route| route.name.as_str()),
         root: route.and_then(|route| route.root),
-        refused: matches!(decision, Decision::Refused(_)),
+        refused,
         trusted_hops: policy.listener.trusted_hops,
     };
     let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut edits);
     let decision = match (decision, settled.outcome) {
-        (Decision::Admitted { .. }, Outcome::Rejected) => Decision::Refused(Refusal::new(400, Reason::TraceContextRejected)),
+        (Decision::Admitted { .. }, Outcome::Rejected) => Decision::Refused(Refusal::of(Reason::TraceContextRejected)),
         (decision, _) => decision,
     };
     counts.count_decision(&decision);
     counts.count_trace(&settled);
     match decision {
         Decision::Admitted { .. } => {
+            if let Ok(head) = &head {
+                let handover = Handover { policy: &policy.identity, caller: &caller, passed: &passed, replacement };
+                handover.record(head, &mut *inputs.peer, &mut edits);
+            }
             (Verdict::Continue(edits), State::Decided { trace_response: settled.sent.filter(|_| settled.trace_response) })
         }
-        Decision::Refused(refusal) => (Verdict::Refuse(refusal), State::Decided { trace_response: None }),
+        Decision::Refused(refusal) => (Verdict::Refuse(refusal.written_as(policy.errors)), State::Decided { trace_response: None }),
     }
 }
 
@@ -132,7 +148,7 @@ fn response_edits(trace_response: Option<TraceParent>) -> HeaderEdits {
 }
 
 const fn unreadable(_: UnreadableHead) -> Refusal {
-    Refusal::new(431, Reason::RequestHeadersUnreadable)
+    Refusal::of(Reason::RequestHeadersUnreadable)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use crate::config::Policy;
 use crate::effect::{CallId, ExchangeId, GatewayId, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::exchange::Exchange;
-use crate::identity::KeyRing;
+use crate::identity::{KeyRing, Replacement};
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
-use crate::secret::{SecretUnavailable, Secrets};
+use crate::secret::{SecretText, SecretUnavailable, Secrets};
 use crate::trace::{HopKeys, Settler};
 
 /// What the exchanges of one configuration share.
@@ -19,6 +19,8 @@ pub struct Gateway {
     settler: Settler,
     ring: KeyRing,
     counts: Counts,
+    /// What goes on in the place of tokens.
+    replacement: Option<SecretText>,
     /// How many calls it has asked for.
     calls: u64,
 }
@@ -29,14 +31,15 @@ pub(crate) struct Parts<'g> {
     pub(crate) settler: &'g mut Settler,
     pub(crate) ring: &'g mut KeyRing,
     pub(crate) counts: &'g mut Counts,
+    pub(crate) replacement: Option<&'g [u8]>,
 }
 
 impl Gateway {
     /// A gateway that runs `policy`. `id` is unique in the VM.
     #[must_use]
     pub fn new(id: GatewayId, policy: Policy) -> Self {
-        let (ring, counts) = (KeyRing::new(&policy.providers), Counts::new(&policy));
-        Self { id, policy, settler: Settler::new(), ring, counts, calls: 0 }
+        let (ring, counts) = (KeyRing::new(&policy.identity.providers), Counts::new(&policy));
+        Self { id, policy, settler: Settler::new(), ring, counts, replacement: None, calls: 0 }
     }
 
     /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
@@ -48,12 +51,15 @@ impl Gateway {
         if let Some(hop) = &self.policy.trace.signed_hop {
             self.settler.provide(HopKeys::fetch(hop, secrets)?);
         }
-        self.ring.provide(&self.policy.providers, secrets)
+        if let Some(Replacement { scheme, secret }) = &self.policy.identity.forward.replacement {
+            self.replacement = Some(SecretText::fetch(scheme, secret, secrets)?);
+        }
+        self.ring.provide(&self.policy.identity.providers, secrets)
     }
 
     /// Puts the host's signature verification to the test, once, before the first request: a gateway that hasn't done so verifies in its own code.
     pub fn prove(&mut self, inputs: &mut Inputs<'_>) {
-        self.ring.prove(&self.policy.providers, inputs);
+        self.ring.prove(&self.policy.identity.providers, inputs);
     }
 
     /// Which gateway of its VM this is.
@@ -69,8 +75,9 @@ impl Gateway {
     }
 
     /// What the stages of an exchange work with.
-    pub(crate) const fn parts(&mut self) -> Parts<'_> {
-        Parts { policy: &self.policy, settler: &mut self.settler, ring: &mut self.ring, counts: &mut self.counts }
+    pub(crate) fn parts(&mut self) -> Parts<'_> {
+        let Self { policy, settler, ring, counts, replacement, .. } = self;
+        Parts { policy, settler, ring, counts, replacement: replacement.as_ref().map(SecretText::as_bytes) }
     }
 
     /// An exchange waits no more.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Stage: who calls. It finds the credential, verifies it, and tells whether the route's rules are met.
+//! Stage: who calls. It finds the credentials that the route's rules ask for, verifies them, tells whether the rules are met, and sees to it that
+//! the upstream learns of the caller from the gateway alone.
 //!
 //! A JSON Web Token is believed only when it is proven: RFC 7515 and RFC 7519, as strictly as RFC 8725 asks. It is bounded before it is decoded,
 //! read in one way only, and verified by a key that its issuer has published, under an algorithm that the policy allows and the key is for.
@@ -10,16 +11,25 @@
 //! | `token`, `claims`, `members`, `base64url` | what it says, read strictly |
 //! | `algorithm`, `key`, `jwk`, `host` | what it is verified with, and by whom |
 //! | `source`, `discovery`, `answer`, `absent`, `record`, `uri` | where keys come from, and who of many VMs fetches them |
+//! | `entra` | what is asked of tokens of Entra ID |
+//! | `subscription` | keys of subscriptions |
+//! | `certificate`, `xfcc`, `binding` | client certificates, those that a proxy tells of, tokens that are bound to one |
 //! | `cache`, `keyring`, `provider` | what a gateway keeps |
+//! | `rules` | whether a route's rules are met |
+//! | `forward` | what the upstream learns |
 
 mod absent;
 mod algorithm;
 mod answer;
 mod base64url;
+mod binding;
 mod cache;
+mod certificate;
 mod claims;
 mod credential;
 mod discovery;
+mod entra;
+mod forward;
 mod host;
 mod jwk;
 mod key;
@@ -27,17 +37,24 @@ mod keyring;
 mod members;
 mod provider;
 mod record;
+mod rules;
 mod source;
+mod subscription;
 mod token;
 mod uri;
+mod xfcc;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use claims::ClaimRules;
+pub use certificate::{CertificateProvider, ForwardedClientCert};
+pub use claims::{ClaimRules, IssuerRule};
 pub use credential::{Carried, TokenPlace};
+pub use entra::{Cloud, EntraRules, EntraTenants, Guid, InvalidGuid, InvalidTenant, TenantAudience, Workload};
+pub use forward::{ForwardPolicy, IdentityHeader, Replacement, Telling};
 pub use jwk::{InvalidJwk, InvalidPublished, Published, published, read as read_jwk};
 pub use key::{InvalidKey, InvalidKeySet, Key, KeySet};
-pub use provider::{Keys, Provider};
+pub use provider::{Credential, Keys, Provider, TokenProvider};
 pub use source::{Location, OnUnavailable, SourcePolicy};
+pub use subscription::{InvalidKeyDigest, KeyDigest, Subscription, SubscriptionKeys};
 pub use uri::{FetchUri, InvalidUri};
 
 #[cfg(any(test, fuzzing))]
@@ -47,13 +64,41 @@ pub(crate) use jwk::MAX_KEY_ID;
 pub(crate) use key::MAX_KEYS;
 pub(crate) use keyring::KeyRing;
 
-use crate::decision::{Decision, Reason, Refusal};
+use crate::caller::Caller;
+use crate::decision::Decision;
 use crate::effect::ExchangeId;
 use crate::head::RequestHead;
 use crate::inputs::Inputs;
-use crate::metrics::{Counter, Counts};
-use crate::route::{Requirement, Route};
-use keyring::Proof;
+use crate::metrics::Counts;
+use crate::route::Route;
+use certificate::Certificate;
+use rules::{Examination, Finding, Found, Met};
+
+pub(crate) use forward::Handover;
+
+/// What the policy says about callers.
+#[derive(Clone, Debug, Default)]
+pub struct IdentityPolicy {
+    /// Who vouches for them.
+    pub providers: Vec<Provider>,
+    /// What the upstream is told of them.
+    pub forward: ForwardPolicy,
+    /// What becomes of `x-forwarded-client-cert`.
+    pub forwarded_client_cert: ForwardedClientCert,
+    /// Proxies of ours before the listener.
+    pub trusted_hops: usize,
+    /// What clients without a key are told that they want to enter, in printable ASCII without quotes and backslashes.
+    pub realm: String,
+}
+
+/// What is known of a request's caller.
+#[derive(Debug)]
+pub(crate) struct Identified {
+    pub(crate) decision: Decision,
+    pub(crate) caller: Caller,
+    /// The providers whose credentials may go on, by their places in the policy.
+    pub(crate) passed: Vec<usize>,
+}
 
 /// Whether the route's rules are met, all of them; `None` while that hangs on keys which may still come.
 ///
@@ -62,50 +107,28 @@ pub(crate) fn decide(
     route: &Route,
     head: &RequestHead<'_>,
     id: ExchangeId,
-    providers: &[Provider],
+    policy: &IdentityPolicy,
     ring: &mut KeyRing,
     inputs: &mut Inputs<'_>,
     counts: &mut Counts,
-) -> Option<Decision> {
-    let mut shadow = None;
-    for rule in &route.rules {
-        let refusal = match rule.require {
-            Requirement::Anonymous => None,
-            Requirement::Deny => Some(Refusal::new(403, Reason::AccessDenied)),
-            Requirement::Caller { provider: index } => {
-                // The policy was checked: there is one.
-                let Some(provider) = providers.get(index) else {
-                    return Some(Decision::Refused(Refusal::new(403, Reason::AccessDenied)));
-                };
-                let patient = (!rule.shadow).then_some(id);
-                let proof = match credential::find(head, &provider.places) {
-                    Carried::Nothing => Proof::Refused(Reason::TokenNotPresent),
-                    Carried::Several => Proof::Refused(Reason::TokenAmbiguous),
-                    Carried::Token(text) => ring.verify(index, provider, &text, patient, inputs, counts),
-                };
-                match proof {
-                    Proof::Verified => None,
-                    Proof::Unverified => {
-                        counts.add(Counter::TokenUnverified);
-                        None
-                    }
-                    Proof::Refused(reason) => Some(Refusal::new(status(reason), reason).challenged(provider.scheme())),
-                    Proof::Wait => return None,
-                }
-            }
-        };
-        match refusal {
-            None => {}
-            Some(refusal) if rule.shadow => shadow = Some(refusal.reason()),
-            Some(refusal) => return Some(Decision::Refused(refusal)),
-        }
-    }
-    Some(Decision::Admitted { shadow })
+) -> Option<Identified> {
+    let certificate = Certificate::of(head.headers, &policy.forwarded_client_cert, policy.trusted_hops, &mut *inputs.peer);
+    let mut examination = Examination { head, id, policy, ring, inputs, counts, certificate, found: Vec::new() };
+    let (met, shadow) = examination.route(route);
+    let found = examination.found;
+    let decision = match met {
+        Met::Yes => Decision::Admitted { shadow },
+        Met::No(refusal) => Decision::Refused(refusal),
+        Met::Wait => return None,
+    };
+    Some(Identified { decision, caller: rules::caller(&found, false), passed: passed(&found) })
 }
 
-/// Keys that can't be had are no fault of the caller's.
-const fn status(reason: Reason) -> u16 {
-    if matches!(reason, Reason::TokenKeysUnavailable) { 503 } else { 401 }
+/// A credential goes on where it is verified, or where the policy lets it pass without; one that only rules in `mode: shadow` have asked for goes
+/// on as it would without them.
+fn passed(found: &[Found]) -> Vec<usize> {
+    let passes = |found: &&Found| !found.enforced || matches!(found.finding, Finding::Proven(_) | Finding::Unverified(_));
+    found.iter().filter(passes).map(|found| found.provider).collect()
 }
 
 #[cfg(test)]

@@ -66,6 +66,26 @@ impl Peer for UnknownPeer {
     }
 }
 
+/// Asks a host for each fact once.
+pub(crate) struct Remembered<'p> {
+    host: &'p mut dyn Peer,
+    /// `None` before it is asked.
+    answers: [Option<Option<Vec<u8>>>; PeerFact::COUNT],
+}
+
+impl<'p> Remembered<'p> {
+    pub(crate) fn new(host: &'p mut dyn Peer) -> Self {
+        Self { host, answers: Default::default() }
+    }
+}
+
+impl Peer for Remembered<'_> {
+    fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
+        let answer = self.answers.get_mut(fact.index())?;
+        answer.get_or_insert_with(|| self.host.fact(fact)).clone()
+    }
+}
+
 /// Something that a host may know of a request's sender. What it says of a certificate is as true as the listener's validation is strict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerFact {

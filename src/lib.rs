@@ -20,10 +20,10 @@
 //! |---|---|
 //! | [`config`] | the policy: from text to [`Policy`], all errors in one run |
 //! | [`head`], [`event`], [`inputs`], [`secret`] | what the world hands in |
-//! | [`network`], [`condition`] | what rules ask about a request |
+//! | [`matcher`], [`network`], [`path`], [`claim`], [`caller`], [`condition`] | what rules ask about a request and its caller |
 //! | [`trace`] | stages `read` and `settle`: trace context in eight formats, trust, sampling |
 //! | [`route`] | stage: which rules apply |
-//! | [`identity`] | stage: who calls: tokens, and the keys that prove them |
+//! | [`identity`] | stage: who calls: tokens, keys of subscriptions, certificates, and what the upstream learns of the caller |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`metrics`] | what is counted |
 //! | [`exchange`], [`gateway`] | one request; one configuration |
@@ -55,6 +55,8 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice))]
 
 mod adapter;
+pub mod caller;
+pub mod claim;
 pub mod condition;
 pub mod config;
 pub mod decision;
@@ -68,8 +70,11 @@ pub mod head;
 pub mod identity;
 pub mod inputs;
 mod json;
+pub mod matcher;
 pub mod metrics;
 pub mod network;
+pub mod path;
+mod query;
 mod reader;
 pub mod route;
 pub mod secret;

@@ -188,7 +188,7 @@ impl Counts {
     pub(crate) fn new(policy: &Policy) -> Self {
         let principals = policy.trace.trust.rules().len().saturating_mul(FATES.len());
         let keys = Counter::COUNT.saturating_add(principals);
-        let count = keys.saturating_add(policy.providers.len().saturating_mul(KEY_FATES.len()));
+        let count = keys.saturating_add(policy.identity.providers.len().saturating_mul(KEY_FATES.len()));
         Self { counts: vec![0; count], keys, samples: policy.trace.sampling.is_some() }
     }
 
@@ -196,7 +196,7 @@ impl Counts {
     pub(crate) fn names(policy: &Policy) -> Vec<String> {
         let rules = policy.trace.trust.rules().iter();
         let principals = rules.flat_map(|rule| FATES.map(|fate| format!("tracegate.principals.{fate}.{}", rule.name)));
-        let providers = policy.providers.iter();
+        let providers = policy.identity.providers.iter();
         let keys = providers.flat_map(|provider| KEY_FATES.map(|fate| format!("tracegate.keys.{fate}.{}", provider.name)));
         Counter::all().map(Counter::name).chain(principals).chain(keys).collect()
     }

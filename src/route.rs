@@ -2,16 +2,14 @@
 //! Stage: which rules apply to a request. It matches on request facts only, never on who calls.
 
 mod host;
-mod path;
 
 pub use host::{AmbiguousHost, Host, HostMatch, HostSuffix, InvalidHost, MAX_LENGTH as HOST_MAX_LENGTH, RequestHost};
-pub use path::{AmbiguousPath, InvalidPathMatch, NormalPath, PathMatch, Segment};
 
-#[cfg(any(test, fuzzing))]
-pub use path::spellings_share_a_form as fuzz_path;
-
+use crate::caller::CallerMatch;
+use crate::condition::Condition;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::head::RequestHead;
+use crate::path::{NormalPath, PathMatch};
 use crate::trace::Threshold;
 
 /// The policy's routes, first match wins, and what becomes of a request that none matches.
@@ -57,6 +55,8 @@ pub struct Route {
 pub struct Rule {
     /// The policy's name for it.
     pub name: String,
+    /// Of which requests, where it isn't of all; where that can't be told, it applies.
+    pub when: Option<Condition>,
     /// What is required.
     pub require: Requirement,
     /// Decided and recorded, not enforced.
@@ -64,17 +64,18 @@ pub struct Rule {
 }
 
 /// What a rule requires.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// Nothing: everybody may.
     Anonymous,
     /// The impossible: nobody may.
     Deny,
-    /// A token.
-    Caller {
-        /// Its provider, by its place in the policy.
-        provider: usize,
-    },
+    /// Somebody of whom this is so.
+    Caller(Box<CallerMatch>),
+    /// Any of these.
+    AnyOf(Vec<Self>),
+    /// All of these.
+    AllOf(Vec<Self>),
 }
 
 /// What a request is about.
@@ -101,30 +102,23 @@ pub(crate) fn find<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> Matched
     }
     let path = match NormalPath::read(head.path) {
         Ok(path) if path.as_bytes() != b"*" || head.method == b"OPTIONS" => path,
-        _ => return Matched::Ambiguous(Refusal::new(400, Reason::RequestPathAmbiguous)),
+        _ => return Matched::Ambiguous(Refusal::of(Reason::RequestPathAmbiguous)),
     };
     let Ok(host) = RequestHost::read(head.authority) else {
-        return Matched::Ambiguous(Refusal::new(400, Reason::RequestHostAmbiguous));
+        return Matched::Ambiguous(Refusal::of(Reason::RequestHostAmbiguous));
     };
     let route = table.routes.iter().find(|route| route.matches(head.method, host, &path));
     route.map_or_else(|| Matched::Default(table.default.decision()), Matched::Route)
 }
 
 impl RouteTable {
-    /// The provider whose token a request needs, by its place in the policy: that of the first enforced rule of its route that asks for a
-    /// caller. `None` where none does, or where a rule before it denies.
+    /// The route that a request matches, if it does.
     #[must_use]
-    pub fn required_provider(&self, head: &RequestHead<'_>) -> Option<usize> {
-        let Matched::Route(route) = find(head, self) else { return None };
-        let mut required = None;
-        for rule in route.rules.iter().filter(|rule| !rule.shadow) {
-            match rule.require {
-                Requirement::Anonymous => {}
-                Requirement::Deny => break,
-                Requirement::Caller { provider } => required = required.or(Some(provider)),
-            }
+    pub fn find(&self, head: &RequestHead<'_>) -> Option<&Route> {
+        match find(head, self) {
+            Matched::Route(route) => Some(route),
+            Matched::Default(_) | Matched::Ambiguous(_) => None,
         }
-        required
     }
 }
 
@@ -208,31 +202,5 @@ mod tests {
         let head = RequestHead::read(Headers::new(&lines)).unwrap();
         let table = RouteTable { routes: vec![], default: DefaultAction::Admit };
         assert_eq!(find(&head, &table), Matched::Default(Decision::Admitted { shadow: None }));
-    }
-
-    #[test]
-    fn a_route_says_whose_token_it_needs() {
-        let rule = |require, shadow| Rule { name: "r".into(), require, shadow };
-        let caller = |provider, shadow| rule(Requirement::Caller { provider }, shadow);
-        let (anonymous, deny) = (rule(Requirement::Anonymous, false), rule(Requirement::Deny, false));
-        for (rules, expected) in [
-            (vec![], None),
-            (vec![anonymous.clone()], None),
-            (vec![anonymous, caller(1, false), caller(0, false)], Some(1)),
-            (vec![caller(1, true)], None),
-            (vec![caller(1, true), caller(2, false)], Some(2)),
-            (vec![caller(1, false), deny.clone()], Some(1)),
-            (vec![deny, caller(1, false)], None),
-            (vec![caller(1, false), rule(Requirement::Deny, true)], Some(1)),
-        ] {
-            let mut table = table();
-            table.routes[1].rules = rules.clone();
-            let needs = |path: &[u8]| {
-                let head = RequestHead { method: b"GET", authority: b"api.example", path, headers: Headers::default() };
-                table.required_provider(&head)
-            };
-            assert_eq!(needs(b"/trial/1"), expected, "{rules:?}");
-            assert_eq!((needs(b"/other"), needs(b"/trial%2F1")), (None, None), "no route");
-        }
     }
 }

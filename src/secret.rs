@@ -38,7 +38,7 @@ impl SecretKey {
     ///
     /// [`SecretUnavailable`] where the host has none, or what it has is no key.
     pub fn fetch(reference: &SecretReference, secrets: &mut dyn Secrets) -> Result<Self, SecretUnavailable> {
-        let unavailable = |found| SecretUnavailable { reference: reference.clone(), found };
+        let unavailable = |found| SecretUnavailable { reference: reference.clone(), expected: KEY, found };
         let text = secrets.environment(&reference.variable).ok_or(unavailable("no such variable"))?;
         let key = STANDARD.decode(text.trim_ascii()).map_err(|_| unavailable("something else"))?;
         if key.len() < MIN_KEY { Err(unavailable("fewer")) } else { Ok(Self(key)) }
@@ -57,27 +57,55 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// A credential that stands in a header: printable ASCII.
+pub(crate) struct SecretText(String);
+
+impl SecretText {
+    /// Fetches one, and puts `scheme` before it.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretUnavailable`] where the host has none, or what it has can't stand in a header.
+    pub(crate) fn fetch(scheme: &str, reference: &SecretReference, secrets: &mut dyn Secrets) -> Result<Self, SecretUnavailable> {
+        let unavailable = |found| SecretUnavailable { reference: reference.clone(), expected: "printable ASCII", found };
+        let text = secrets.environment(&reference.variable).ok_or(unavailable("no such variable"))?;
+        let text = text.trim_ascii();
+        let sound = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if sound { Ok(Self(format!("{scheme} {text}"))) } else { Err(unavailable("something else")) }
+    }
+
+    /// The header's value.
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for SecretText {
+    /// Shows nothing of it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretText")
+    }
+}
+
 /// A secret that a policy needs and the host doesn't have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretUnavailable {
     reference: SecretReference,
+    expected: &'static str,
     found: &'static str,
 }
 
 impl SecretUnavailable {
     /// What is there is no key for its purpose.
     pub(crate) fn unfit(reference: &SecretReference) -> Self {
-        Self { reference: reference.clone(), found: "something else" }
+        Self { reference: reference.clone(), expected: KEY, found: "something else" }
     }
 }
 
 impl fmt::Display for SecretUnavailable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { reference: SecretReference { name, variable }, found } = self;
-        write!(
-            formatter,
-            "secrets.{name}: expected at least {MIN_KEY} bytes in base64 in the environment variable {variable}, found {found}"
-        )
+        let Self { reference: SecretReference { name, variable }, expected, found } = self;
+        write!(formatter, "secrets.{name}: expected {expected} in the environment variable {variable}, found {found}")
     }
 }
 
@@ -85,6 +113,7 @@ impl std::error::Error for SecretUnavailable {}
 
 /// Bytes of the shortest key: as many as SHA-256 gives (RFC 2104 section 3).
 pub const MIN_KEY: usize = 32;
+const KEY: &str = "at least 32 bytes in base64";
 
 #[cfg(test)]
 mod tests {

@@ -80,7 +80,7 @@ fn signed_hop() {
 
 #[test]
 fn path() {
-    each("path", crate::route::fuzz_path);
+    each("path", crate::path::fuzz_path);
 }
 
 #[test]

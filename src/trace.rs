@@ -47,6 +47,7 @@ pub use state::{
 pub use trust::{Treatment, TrustPolicy, TrustRule};
 pub use xray::XRayTraceId;
 
+pub(crate) use carrier::is_carrier;
 pub(crate) use read::read;
 pub(crate) use settle::{Circumstances, Settler};
 

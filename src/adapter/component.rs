@@ -147,7 +147,7 @@ fn findings(findings: &Findings) -> Vec<wit::Finding> {
 }
 
 fn woken(crate::Woken { effects, wake, notes }: crate::Woken, policy: &Policy) -> wit::Woken {
-    let name = |provider: usize| policy.providers.get(provider).map_or("", |provider| provider.name.as_str());
+    let name = |provider: usize| policy.identity.providers.get(provider).map_or("", |provider| provider.name.as_str());
     wit::Woken {
         fetches: effects.into_iter().map(|Effect::Fetch(fetch)| self::fetch(fetch)).collect(),
         wake: wake.into_iter().map(|ExchangeId(id)| id).collect(),

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the document as written to the policy as run.
 
+mod callers;
+mod identity;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,12 +12,13 @@ use sha2::{Digest, Sha256};
 use super::Loaded;
 use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
-use super::number::Duration;
-use crate::condition::{Condition, PeerMatch, TextMatch};
-use crate::identity::{ClaimRules, KeySet, Keys, Location, OnUnavailable, Provider, SourcePolicy, TokenPlace};
-use crate::route::{DefaultAction, HostMatch, PathMatch, Requirement, Route, RouteTable, Rule};
+use crate::decision::ErrorFormat;
+use crate::identity::{ForwardedClientCert, IdentityPolicy, Keys, Location, Provider};
+use crate::path::PathMatch;
+use crate::route::{DefaultAction, HostMatch, Route, RouteTable, Rule};
 use crate::secret::SecretReference;
 use crate::trace::{BaggagePolicy, Format, HopKeyReference, HopPolicy, SamplingPolicy, TracePolicy, Treatment, TrustPolicy, TrustRule};
+use callers::Callers;
 
 /// A policy as run.
 #[derive(Clone, Debug)]
@@ -23,10 +27,12 @@ pub struct Policy {
     pub service: Service,
     /// What the operator asserts about the listener.
     pub listener: Listener,
+    /// How refusals are written.
+    pub errors: ErrorFormat,
     /// What to do with trace context.
     pub trace: TracePolicy,
-    /// Who vouches for callers.
-    pub providers: Vec<Provider>,
+    /// Who calls, and what the upstream learns of it.
+    pub identity: IdentityPolicy,
     /// What to do with which request.
     pub routes: RouteTable,
     /// Names this policy and no other.
@@ -39,11 +45,13 @@ impl Policy {
     pub fn variables(&self) -> Vec<&str> {
         let hop = self.trace.signed_hop.iter();
         let hop_keys = hop.flat_map(|hop| std::iter::once(&hop.active).chain(&hop.other)).map(|key| &key.key);
-        let token_keys = self.providers.iter().flat_map(|provider| match &provider.keys {
+        let tokens = self.identity.providers.iter().filter_map(Provider::token);
+        let token_keys = tokens.flat_map(|provider| match &provider.keys {
             Keys::Secrets(keys) => keys.as_slice(),
             Keys::Inline(_) | Keys::Published(_) => &[],
         });
-        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference));
+        let replacement = self.identity.forward.replacement.iter().map(|replacement| &replacement.secret);
+        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference)).chain(replacement);
         let mut variables: Vec<&str> = references.map(|reference| reference.variable.as_str()).collect();
         variables.sort_unstable();
         variables.dedup();
@@ -56,7 +64,7 @@ impl Policy {
     #[must_use]
     pub fn clusters(&self) -> Vec<&str> {
         let mut clusters = Vec::new();
-        for provider in &self.providers {
+        for provider in self.identity.providers.iter().filter_map(Provider::token) {
             let Keys::Published(source) = &provider.keys else { continue };
             clusters.push(source.cluster.as_str());
             if let Location::Discovery { jwks_cluster: Some(cluster), .. } = &source.location {
@@ -119,15 +127,30 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema: _, service, listener, secrets, trace, identity, routes, default } = document;
-    let names: Vec<String> = identity.providers.keys().cloned().collect();
+    let Document { schema: _, service, listener, responses, secrets, trace, identity, routes, default } = document;
+    let callers = Callers::of(&identity);
+    let realm = realm(&service.name);
     let policy = Policy {
         service: Service { name: service.name, namespace: service.namespace, attributes: service.attributes },
         listener: Listener { trusted_hops: usize::from(listener.trusted_hops) },
-        trace: self::trace(trace, &secrets),
-        providers: identity.providers.into_iter().map(|(name, document::Provider::Jwt(jwt))| provider(name, *jwt, &secrets)).collect(),
+        errors: match responses.errors {
+            document::Errors::Apim => ErrorFormat::Apim,
+            document::Errors::ProblemJson => ErrorFormat::ProblemJson,
+        },
+        trace: self::trace(trace, &secrets, &callers),
+        identity: IdentityPolicy {
+            forwarded_client_cert: match listener.forwarded_client_cert {
+                document::ForwardedClientCert::Remove => ForwardedClientCert::Remove,
+                document::ForwardedClientCert::Keep => ForwardedClientCert::Keep,
+                document::ForwardedClientCert::From(condition) => ForwardedClientCert::From(callers.condition(condition)),
+            },
+            trusted_hops: usize::from(listener.trusted_hops),
+            realm,
+            forward: identity::forward(&identity, &secrets, &callers),
+            providers: identity.providers.into_iter().map(|(name, provider)| identity::provider(name, provider, &secrets)).collect(),
+        },
         routes: RouteTable {
-            routes: routes.into_iter().map(|route| self::route(route, &names)).collect(),
+            routes: routes.into_iter().map(|route| self::route(route, &callers)).collect(),
             default: match default {
                 document::DefaultAction { action: Action::Refuse, status: Some(status) } => DefaultAction::Refuse { status },
                 document::DefaultAction { .. } => DefaultAction::Admit,
@@ -138,7 +161,12 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     Loaded { policy, warnings, canonical }
 }
 
-fn trace(trace: document::Trace, secrets: &BTreeMap<String, document::Secret>) -> TracePolicy {
+/// The service's name, without what can't stand between quotes in a header.
+fn realm(name: &str) -> String {
+    name.chars().map(|letter| if matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\') { letter } else { '_' }).collect()
+}
+
+fn trace(trace: document::Trace, secrets: &BTreeMap<String, document::Secret>, callers: &Callers) -> TracePolicy {
     let document::Trace { propagation, tracestate, signed_hop, trust, sampling } = trace;
     TracePolicy {
         extract: propagation.extract.into_iter().map(format).collect(),
@@ -146,7 +174,7 @@ fn trace(trace: document::Trace, secrets: &BTreeMap<String, document::Secret>) -
         baggage: BaggagePolicy { allow: propagation.baggage.allow.map(|keys| keys.into_iter().collect()) },
         member: tracestate.member.map(|leaf| leaf.value),
         max_tracestate_length: tracestate.max_length,
-        trust: TrustPolicy::new(trust.into_iter().map(trust_rule).collect()),
+        trust: TrustPolicy::new(trust.into_iter().map(|rule| trust_rule(rule, callers)).collect()),
         signed_hop: signed_hop.map(|hop| HopPolicy {
             active: hop_key(hop.active, secrets),
             other: hop.other.map(|key| hop_key(key, secrets)),
@@ -184,70 +212,10 @@ fn reference(name: String, secrets: &BTreeMap<String, document::Secret>) -> Secr
     SecretReference { name, variable }
 }
 
-fn provider(name: String, jwt: document::Jwt, secrets: &BTreeMap<String, document::Secret>) -> Provider {
-    let seconds = |duration: Duration| i64::try_from(duration.milliseconds() / 1000).unwrap_or(i64::MAX);
-    let issuer = jwt.issuer.clone();
-    Provider {
-        name,
-        places: jwt.tokens.into_iter().map(token_place).collect(),
-        max_length: usize::try_from(jwt.max_length).unwrap_or(usize::MAX),
-        algorithms: jwt.algorithms.into_iter().map(|leaf| leaf.value).collect(),
-        claims: ClaimRules {
-            issuer: jwt.issuer,
-            audiences: jwt.audiences,
-            clock_skew: seconds(jwt.clock_skew.value),
-            max_lifetime: jwt.max_lifetime.map(|leaf| seconds(leaf.value)),
-        },
-        keys: match jwt.keys {
-            document::Keys::Inline(inline) => Keys::Inline(inline.set),
-            // The document was checked: they make a set.
-            document::Keys::Pem(keys) => {
-                Keys::Inline(KeySet::new(keys.into_iter().map(document::PemKey::key).collect()).unwrap_or_default())
-            }
-            document::Keys::Secrets(keys) => {
-                Keys::Secrets(keys.into_iter().map(|key| (key.kid, reference(key.key.secret, secrets))).collect())
-            }
-            document::Keys::Jwks(published) => {
-                let location = Location::Jwks(published.uri.value.clone());
-                Keys::Published(source(published, location))
-            }
-            document::Keys::Discovery(published) => {
-                let (uri, jwks_cluster) = (published.uri.value.clone(), published.jwks_cluster.clone());
-                Keys::Published(source(published, Location::Discovery { uri, issuer, jwks_cluster }))
-            }
-        },
-    }
-}
-
-fn source(published: document::Published, location: Location) -> SourcePolicy {
-    SourcePolicy {
-        location,
-        cluster: published.cluster,
-        cache_duration: published.cache_duration.value.nanoseconds(),
-        stale_if_error: published.stale_if_error.value.nanoseconds(),
-        unknown_kid_interval: published.unknown_kid_interval.value.nanoseconds(),
-        timeout: published.timeout.value.nanoseconds(),
-        wait: published.wait.value.nanoseconds(),
-        on_unavailable: match published.on_unavailable {
-            document::OnUnavailable::Refuse => OnUnavailable::Refuse,
-            document::OnUnavailable::Admit => OnUnavailable::Admit,
-        },
-    }
-}
-
-fn token_place(place: document::TokenPlace) -> TokenPlace {
-    match place {
-        document::TokenPlace::Authorization(document::Scheme { scheme }) => TokenPlace::Authorization { scheme },
-        document::TokenPlace::Header(name) => TokenPlace::Header(name),
-        document::TokenPlace::Query(name) => TokenPlace::Query(name),
-        document::TokenPlace::Cookie(name) => TokenPlace::Cookie(name),
-    }
-}
-
-fn trust_rule(rule: document::TrustRule) -> TrustRule {
+fn trust_rule(rule: document::TrustRule, callers: &Callers) -> TrustRule {
     TrustRule {
         name: rule.name,
-        when: rule.when.map(condition),
+        when: rule.when.map(|when| callers.condition(when)),
         context: match rule.context {
             document::Treatment::Continue => Treatment::Continue,
             document::Treatment::Link => Treatment::Link,
@@ -259,40 +227,14 @@ fn trust_rule(rule: document::TrustRule) -> TrustRule {
     }
 }
 
-fn condition(condition: document::Condition) -> Condition {
-    let all = |conditions: Vec<document::Condition>| conditions.into_iter().map(self::condition).collect();
-    match condition {
-        document::Condition::All(conditions) => Condition::All(all(conditions)),
-        document::Condition::Any(conditions) => Condition::Any(all(conditions)),
-        document::Condition::Not(condition) => Condition::Not(Box::new(self::condition(*condition))),
-        document::Condition::Peer(peer) => Condition::Peer(match peer {
-            document::Peer::UriSan(matched) => PeerMatch::UriSan(text(matched)),
-            document::Peer::DnsSan(matched) => PeerMatch::DnsSan(text(matched)),
-            document::Peer::Subject(document::Whole::Exact(subject)) => PeerMatch::Subject(subject),
-            document::Peer::Sha256(digits) => PeerMatch::Sha256(digits),
-        }),
-        document::Condition::Source(document::Source { cidr }) => Condition::Source(cidr.into_iter().map(|leaf| leaf.value).collect()),
-        document::Condition::Route(names) => Condition::Route(names),
-        document::Condition::SignedHop(_) => Condition::SignedHop,
-    }
-}
-
-fn text(text: document::Text) -> TextMatch {
-    match text {
-        document::Text::Exact(text) => TextMatch::Exact(text),
-        document::Text::Prefix(text) => TextMatch::Prefix(text),
-        document::Text::Suffix(text) => TextMatch::Suffix(text),
-    }
-}
-
-fn route(document::Route { name, matches, rules, sampling }: document::Route, providers: &[String]) -> Route {
+fn route(document::Route { name, matches, rules, sampling }: document::Route, callers: &Callers) -> Route {
     Route {
         name,
         root: sampling.map(|sampling| sampling.root.probability.threshold),
         hosts: matches.hosts.into_iter().map(host).collect(),
         methods: matches.methods,
         path: matches.path.map(path),
-        rules: rules.into_iter().map(|rule| self::rule(rule, providers)).collect(),
+        rules: rules.into_iter().map(|rule| self::rule(rule, callers)).collect(),
     }
 }
 
@@ -308,15 +250,7 @@ fn path(path: document::Path) -> PathMatch {
     }
 }
 
-fn rule(document::Rule { name, require, mode }: document::Rule, providers: &[String]) -> Rule {
-    let require = match require {
-        document::Requirement::Anonymous => Requirement::Anonymous,
-        document::Requirement::Deny => Requirement::Deny,
-        // The document was checked: the name is there.
-        document::Requirement::Caller(caller) => providers
-            .iter()
-            .position(|name| *name == caller.provider)
-            .map_or(Requirement::Deny, |provider| Requirement::Caller { provider }),
-    };
-    Rule { name, require, shadow: mode == Mode::Shadow }
+fn rule(document::Rule { name, when, require, mode }: document::Rule, callers: &Callers) -> Rule {
+    let when = when.map(|when| callers.condition(when));
+    Rule { name, when, require: callers.requirement(require), shadow: mode == Mode::Shadow }
 }

@@ -86,7 +86,9 @@ impl<'n> Place<'n> {
         // A URI may hold a password.
         let published = (self.path.contains(".keys.jwks") || self.path.contains(".keys.discovery")) && !self.path.ends_with(".uri");
         let token = self.path.starts_with("identity") && self.path.contains(".keys") && !published;
-        let secret = self.path.starts_with("secrets") || hop || token;
+        let digest = self.path.starts_with("identity") && self.path.contains(".keys_sha256");
+        let replaced = self.path.starts_with("identity.replace_token.credential");
+        let secret = self.path.starts_with("secrets") || hop || token || digest || replaced;
         if secret { "something else".to_owned() } else { self.node.value.to_string() }
     }
 

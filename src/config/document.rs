@@ -4,12 +4,20 @@
 //! meaning, and gives the fingerprint. With the feature `schema` these types are also where the JSON Schema comes from:
 //! their documentation is what an editor shows to a policy's author.
 
+mod caller;
+mod certificate;
 mod condition;
+mod entra;
+mod forward;
 mod identity;
+mod jwt;
 mod keys;
 mod listener;
+mod matcher;
+mod rule;
 mod sampling;
 mod secret;
+mod subscription;
 mod trace;
 mod trust;
 
@@ -22,17 +30,26 @@ use super::decode::{Decode, Leaf, Place};
 use super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::schema;
-use crate::json::Value;
-use crate::route::{HostMatch, PathMatch};
+use crate::path::PathMatch;
+use crate::route::HostMatch;
 
+pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
-pub(super) use identity::{Identity, Jwt, Provider, Scheme, TokenPlace};
+pub(super) use entra::{Cloud, Entra, Workload};
+pub(super) use forward::CallerFact;
+pub(super) use identity::{Identity, Provider};
+pub(super) use jwt::{Jwt, Scheme, TokenPlace};
 pub(super) use keys::{Keys, OnUnavailable, PemKey, Published};
-pub(super) use listener::{ClientCertificates, Listener};
+pub(super) use listener::{ForwardedClientCert, Listener};
+pub(super) use matcher::Values;
+pub(super) use rule::{Mode, Rule};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
+pub(super) use subscription::{State, SubscriptionKeys};
 pub(super) use trace::{Format, HopKey, Trace};
 pub(super) use trust::{Sampled, Treatment, TrustRule};
+
+use condition::Use;
 
 /// What the edge does with requests. Unknown fields are errors; a field left out has its default.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +63,9 @@ pub(super) struct Document {
     /// What the operator asserts about the listener.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) listener: Listener,
+    /// How refusals are written.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(super) responses: Responses,
     /// Secrets, by names that the rest of the policy uses.
     #[cfg_attr(feature = "schema", schemars(default, extend("propertyNames" = {"minLength": 1})))]
     pub(super) secrets: BTreeMap<String, Secret>,
@@ -60,6 +80,26 @@ pub(super) struct Document {
     pub(super) routes: Vec<Route>,
     /// Required: what becomes of a request that no route matches.
     pub(super) default: DefaultAction,
+}
+
+/// How refusals are written.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(super) struct Responses {
+    /// Default: `apim`.
+    pub(super) errors: Errors,
+}
+
+/// A form of errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Errors {
+    /// API Management's envelope: `{ "statusCode": 401, "message": "…" }`.
+    #[default]
+    Apim,
+    /// Problem details (RFC 9457).
+    ProblemJson,
 }
 
 /// OpenTelemetry resource attributes of this edge.
@@ -137,54 +177,6 @@ pub(super) enum Path {
     Template(#[cfg_attr(feature = "schema", schemars(schema_with = "schema::path_template"))] Leaf<PathMatch>),
 }
 
-/// What is asked of a request.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub(super) struct Rule {
-    /// Required: unique in its route.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub(super) name: String,
-    /// Required: who may.
-    pub(super) require: Requirement,
-    /// Default: `enforce`.
-    #[cfg_attr(feature = "schema", schemars(default))]
-    pub(super) mode: Mode,
-}
-
-/// Who may.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Requirement {
-    /// Everybody may.
-    Anonymous,
-    /// Nobody may.
-    Deny,
-    /// Whoever a provider vouches for.
-    Caller(CallerRule),
-}
-
-/// Who vouches for a caller.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub(super) struct CallerRule {
-    /// Required: a name in `identity.providers`.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub(super) provider: String,
-}
-
-/// Whether a rule acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Mode {
-    /// What the rule refuses is refused.
-    #[default]
-    Enforce,
-    /// What the rule would refuse is counted and admitted.
-    Shadow,
-}
-
 /// What becomes of a request that no route matches.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, transform = schema::status_beside_refuse))]
@@ -215,6 +207,7 @@ impl Decode for Document {
         let schema = fields.required("schema", findings).and_then(|place| schema(&place, findings));
         let service = fields.required("service", findings).and_then(|place| Service::decode(place, findings));
         let listener = fields.maybe("listener", findings, Listener::decode);
+        let responses = fields.maybe("responses", findings, Responses::decode);
         let secrets = fields.maybe("secrets", findings, |place, findings| place.map(findings));
         let trace_place = fields.optional("trace");
         if !trace_place.as_ref().is_some_and(|place| place.descend(&["trust"]).is_filled_list()) {
@@ -229,6 +222,7 @@ impl Decode for Document {
             schema: schema?,
             service: service?,
             listener: listener?.unwrap_or_default(),
+            responses: responses?.unwrap_or_default(),
             secrets: secrets?.unwrap_or_default(),
             trace: trace?,
             identity: identity?.unwrap_or_default(),
@@ -238,6 +232,7 @@ impl Decode for Document {
         if let Some(place) = trace_place {
             document.trace.check_against(&document, &place, findings);
         }
+        document.check_conditions(&root, findings);
         document.identity.check_against(&document, &root, findings);
         let sampled = document.routes.iter().position(|route| route.sampling.is_some());
         if let Some(index) = sampled.filter(|_| document.trace.sampling.is_none()) {
@@ -245,6 +240,28 @@ impl Decode for Document {
             at.report::<()>(Problem::Invalid("expected `trace.sampling` beside a route's, found none".to_owned()), findings);
         }
         Some(document)
+    }
+}
+
+impl Document {
+    /// Reports conditions outside `trace` that don't go together with the rest.
+    fn check_conditions(&self, root: &Place<'_>, findings: &mut Findings) {
+        if let ForwardedClientCert::From(condition) = &self.listener.forwarded_client_cert {
+            let place = root.descend(&["listener", "forwarded_client_cert", "from"]);
+            condition.check_against(self, Use::Listener, &place, findings);
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            let rules = root.descend(&["routes"]).item(index).descend(&["rules"]);
+            for (index, rule) in route.rules.iter().enumerate() {
+                let place = rules.item(index).descend(&["when"]);
+                if let Some(when) = &rule.when {
+                    when.check_against(self, Use::Rule, &place, findings);
+                    if rule.require.is_anybodys() {
+                        place.warn("a rule that everybody meets keeps nobody out, whatever its condition", findings);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -271,21 +288,26 @@ impl Decode for Service {
     }
 }
 
+impl Decode for Responses {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let words = [("apim", Errors::Apim), ("problem_json", Errors::ProblemJson)];
+        let errors = fields.maybe("errors", findings, |place, findings| place.word(&words, findings));
+        fields.finish(findings);
+        Some(Self { errors: errors?.unwrap_or_default() })
+    }
+}
+
 impl Decode for Route {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
         let name = fields.required("name", findings).and_then(|place| place.name(findings));
         let matches = fields.maybe("match", findings, Match::decode);
-        let rules = fields.maybe("rules", findings, rules);
+        let rules = fields.maybe("rules", findings, rule::rules);
         let sampling = fields.maybe("sampling", findings, RouteSampling::decode);
         fields.finish(findings);
         Some(Self { name: name?, matches: matches?.unwrap_or_default(), rules: rules?.unwrap_or_default(), sampling: sampling? })
     }
-}
-
-fn rules(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Rule>> {
-    let (rules, unique) = (place.list(findings), place.unique("name", findings));
-    unique.and(rules)
 }
 
 impl Decode for Match {
@@ -328,40 +350,6 @@ impl Decode for Path {
             ("exact", place) => Leaf::parse(&place, PathMatch::exact, findings).map(Self::Exact),
             ("prefix", place) => Leaf::parse(&place, PathMatch::prefix, findings).map(Self::Prefix),
             (_, place) => Leaf::parse(&place, PathMatch::template, findings).map(Self::Template),
-        }
-    }
-}
-
-impl Decode for Rule {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let name = fields.required("name", findings).and_then(|place| place.name(findings));
-        let require = fields.required("require", findings).and_then(|place| Requirement::decode(place, findings));
-        let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
-        let mode = fields.maybe("mode", findings, |place, findings| place.word(&modes, findings));
-        fields.finish(findings);
-        Some(Self { name: name?, require: require?, mode: mode?.unwrap_or_default() })
-    }
-}
-
-impl Decode for Requirement {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let word = match place.value() {
-            Value::String(word) => word.as_str(),
-            Value::Mapping(_) => "caller",
-            _ => "",
-        };
-        match word {
-            "anonymous" => Some(Self::Anonymous),
-            "deny" => Some(Self::Deny),
-            "caller" if matches!(place.value(), Value::Mapping(_)) => {
-                let (_, place) = place.choice(&["caller"], findings)?;
-                let mut fields = place.fields(findings)?;
-                let provider = fields.required("provider", findings).and_then(|place| place.name(findings));
-                fields.finish(findings);
-                Some(Self::Caller(CallerRule { provider: provider? }))
-            }
-            _ => place.expected("`anonymous` or `deny` or a mapping with `caller`", findings),
         }
     }
 }

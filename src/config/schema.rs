@@ -92,6 +92,24 @@ pub(super) fn header_name(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "not": {"pattern": "^([Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]|[Cc][Oo][Oo][Kk][Ii][Ee])$"}})
 }
 
+const GUID: &str = "[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}";
+
+pub(super) fn guid(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": format!("^{GUID}$")})
+}
+
+pub(super) fn guids(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "array", "minItems": 1, "items": {"type": "string", "pattern": format!("^{GUID}$")}})
+}
+
+pub(super) fn tenant(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": format!("^({GUID}|organizations|consumers|common)$")})
+}
+
+pub(super) fn key_digests(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"}})
+}
+
 pub(super) fn probability(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "number", "minimum": 0, "maximum": 1})
 }

@@ -7,10 +7,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
 
 use super::claims::Validity;
+use crate::caller::Identity;
+use crate::claim::ClaimSet;
+use crate::decision::Reason;
 
 /// Verified tokens.
 pub(super) struct TokenCache {
@@ -36,7 +40,7 @@ struct Half {
 }
 
 /// What is known of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// The provider that it was verified for.
     pub(super) provider: usize,
@@ -44,11 +48,20 @@ pub(super) struct Entry {
     pub(super) generation: u64,
     /// When it counts.
     pub(super) validity: Validity,
+    /// Who calls with it, or why it is not enough.
+    pub(super) caller: Result<Arc<Identity>, Reason>,
 }
 
-/// In each half: as many tokens, and as many bytes of them.
+impl Entry {
+    /// About how many bytes it takes up beside its token.
+    fn weight(&self) -> usize {
+        self.caller.as_ref().ok().and_then(|identity| identity.claims()).map_or(0, ClaimSet::weight)
+    }
+}
+
+/// In each half: as many tokens, and as many bytes of them and their claims.
 const MAX_TOKENS: usize = 4096;
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 impl TokenCache {
     /// An empty cache; `seed` is nobody else's.
@@ -62,11 +75,11 @@ impl TokenCache {
     /// What is known of `token`.
     pub(super) fn get(&mut self, token: &[u8]) -> Option<Entry> {
         if let Some(entry) = self.young.tokens.get(token) {
-            return Some(*entry);
+            return Some(entry.clone());
         }
         let (token, entry) = self.old.tokens.remove_entry(token)?;
-        self.old.bytes = self.old.bytes.saturating_sub(token.len());
-        self.keep(token, entry);
+        self.old.bytes = self.old.bytes.saturating_sub(bytes(&token, &entry));
+        self.keep(token, entry.clone());
         Some(entry)
     }
 
@@ -76,14 +89,20 @@ impl TokenCache {
     }
 
     fn keep(&mut self, token: Box<[u8]>, entry: Entry) {
-        if self.young.tokens.len() >= MAX_TOKENS || self.young.bytes.saturating_add(token.len()) > MAX_BYTES {
+        let (length, added) = (token.len(), bytes(&token, &entry));
+        if self.young.tokens.len() >= MAX_TOKENS || self.young.bytes.saturating_add(added) > MAX_BYTES {
             self.old = std::mem::replace(&mut self.young, Half::new(self.seed));
         }
-        let length = token.len();
-        if self.young.tokens.insert(token, entry).is_none() {
-            self.young.bytes = self.young.bytes.saturating_add(length);
+        self.young.bytes = self.young.bytes.saturating_add(added);
+        if let Some(before) = self.young.tokens.insert(token, entry) {
+            self.young.bytes = self.young.bytes.saturating_sub(length.saturating_add(before.weight()));
         }
     }
+}
+
+/// What an entry and its token take up.
+fn bytes(token: &[u8], entry: &Entry) -> usize {
+    token.len().saturating_add(entry.weight())
 }
 
 impl Half {

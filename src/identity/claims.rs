@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a token claims (RFC 7519 section 4.1), and what a provider asks of it.
 
+use super::entra::EntraTenants;
 use super::members::Members;
+use crate::claim::ClaimSet;
 use crate::decision::Reason;
 use crate::json::{Node, Value};
 
 /// The registered claims that decide whether a token is for us, and when.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Claims {
+    /// All of them.
+    pub(super) all: ClaimSet,
     issuer: Option<String>,
     audiences: Vec<String>,
     /// Seconds since 1970, as are the others.
@@ -17,8 +21,9 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// `None` where a claim has another type than it must.
-    pub(super) fn read(members: &Members<'_>) -> Option<Self> {
+    /// `None` for anything but an object whose members stand once, and where a claim has another type than it must.
+    pub(super) fn read(node: Node) -> Option<Self> {
+        let members = Members::read(&node)?;
         let date = |name| members.get(name).map_or(Some(None), |node| seconds(node).map(Some));
         let issuer = match members.get("iss").map(|node| &node.value) {
             None => None,
@@ -26,7 +31,8 @@ impl Claims {
             Some(_) => return None,
         };
         let audiences = members.get("aud").map_or(Some(Vec::new()), audiences)?;
-        Some(Self { issuer, audiences, expires: date("exp")?, not_before: date("nbf")?, issued: date("iat")? })
+        let (expires, not_before, issued) = (date("exp")?, date("nbf")?, date("iat")?);
+        Some(Self { all: ClaimSet::new(node), issuer, audiences, expires, not_before, issued })
     }
 }
 
@@ -76,14 +82,41 @@ fn whole(text: &str) -> Option<i64> {
 /// What a provider asks of the claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimRules {
-    /// `iss`, exactly.
-    pub issuer: String,
+    /// Who issues them.
+    pub issuer: IssuerRule,
     /// Any of these is in `aud`, exactly.
     pub audiences: Vec<String>,
     /// How many seconds our clock and the issuer's may differ.
     pub clock_skew: i64,
     /// How many seconds there may be between `iat` and `exp`; any number where there is none.
     pub max_lifetime: Option<i64>,
+}
+
+/// Who issues tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssuerRule {
+    /// `iss` is this, exactly.
+    Exact(String),
+    /// `iss` and `tid` are those of a tenant of Entra ID.
+    Entra(EntraTenants),
+}
+
+impl IssuerRule {
+    fn is(&self, claims: &Claims) -> bool {
+        let Some(issuer) = &claims.issuer else { return false };
+        match self {
+            Self::Exact(own) => issuer == own,
+            Self::Entra(tenants) => tenants.issued(issuer, &claims.all),
+        }
+    }
+
+    /// Whether a key signs for the issuer of these claims, by what the key set says.
+    pub(super) fn may_sign(&self, key_issuer: Option<&str>, claims: &Claims) -> bool {
+        match (self, key_issuer) {
+            (Self::Entra(tenants), Some(issuer)) => tenants.may_sign(issuer, &claims.all),
+            (Self::Entra(_) | Self::Exact(_), _) => true,
+        }
+    }
 }
 
 /// When a token counts: seconds since 1970, with the skew that is granted.
@@ -115,7 +148,7 @@ impl ClaimRules {
     ///
     /// The first rule that they break.
     pub(super) fn check(&self, claims: &Claims, now: i64) -> Result<Validity, Reason> {
-        if claims.issuer.as_deref() != Some(&self.issuer) {
+        if !self.issuer.is(claims) {
             return Err(Reason::TokenIssuerNotAllowed);
         }
         // A token that never expires is a password.
@@ -142,7 +175,7 @@ mod tests {
     use crate::json;
 
     fn claims(text: &str) -> Option<Claims> {
-        Claims::read(&Members::read(&json::parse(text.as_bytes()).unwrap()).unwrap())
+        Claims::read(json::parse(text.as_bytes()).unwrap())
     }
 
     #[test]
@@ -173,7 +206,7 @@ mod tests {
     #[test]
     fn rules_are_checked_to_the_second() {
         let rules = |clock_skew, max_lifetime| ClaimRules {
-            issuer: "https://id.shop.example/".into(),
+            issuer: IssuerRule::Exact("https://id.shop.example/".into()),
             audiences: vec!["orders-api".into(), "stock-api".into()],
             clock_skew,
             max_lifetime,

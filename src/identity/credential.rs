@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::head::{RequestHead, trim_ows};
+use crate::query::{self, halves};
 
 /// A place where a token may stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,14 +66,7 @@ impl TokenPlace {
                 other => other,
             },
             Self::Header(name) => one(head.headers.values(name).map(Cow::Borrowed)),
-            Self::Query(name) => {
-                let query = head.path.iter().position(|byte| *byte == b'?').and_then(|at| head.path.get(at.saturating_add(1)..));
-                let parameters = query.unwrap_or_default().split(|byte| *byte == b'&').filter_map(|parameter| {
-                    let (found, value) = halves(parameter, b'=');
-                    (*form_decoded(found) == *name.as_bytes()).then(|| form_decoded(value))
-                });
-                one(parameters)
-            }
+            Self::Query(name) => one(query::values(head.path, |found| found == name.as_bytes())),
             Self::Cookie(name) => {
                 let pairs = head.headers.values("cookie").flat_map(|line| line.split(|byte| *byte == b';'));
                 let values = pairs.map(|pair| halves(pair, b'=')).filter(|(found, _)| trim_ows(found) == name.as_bytes());
@@ -104,36 +98,9 @@ fn is_credentials(text: &[u8]) -> bool {
     !scheme.is_empty() && scheme.iter().all(in_scheme) && !rest.is_empty()
 }
 
-/// What stands before and after the first `by`.
-fn halves(text: &[u8], by: u8) -> (&[u8], &[u8]) {
-    let at = text.iter().position(|byte| *byte == by).unwrap_or(text.len());
-    (text.get(..at).unwrap_or_default(), text.get(at.saturating_add(1)..).unwrap_or_default())
-}
-
 /// A cookie's value without its quotes (RFC 6265 section 4.1.1).
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
-}
-
-/// `application/x-www-form-urlencoded`, as services read queries: a name that is spelt in another way is the same name.
-fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Cow::Borrowed(text);
-    }
-    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match (first, after) {
-            (b'%', [high, low, ..]) => hex_digit(*high).zip(hex_digit(*low)).map(|(high, low)| (high << 4) | low),
-            _ => None,
-        };
-        decoded.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    Cow::Owned(decoded)
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

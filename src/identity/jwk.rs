@@ -56,7 +56,7 @@ pub fn read(node: &Node) -> Result<Option<Key>, InvalidJwk> {
         _ => return Ok(None),
     };
     let key = key.and_then(|key| key.with_algorithm(algorithm)).map_err(|invalid| InvalidJwk::at(node, Wrong::Key(invalid)))?;
-    Ok(Some(key.with_id(id.map(str::to_owned))))
+    Ok(Some(key.with_id(id.map(str::to_owned)).with_issuer(text("issuer")?.map(str::to_owned))))
 }
 
 /// Whether `key_ops`, where it stands, has `verify` (RFC 7517 section 4.3).

@@ -22,6 +22,8 @@ pub struct Key {
     id: Option<String>,
     /// The one algorithm that its owner uses it with, where that is said.
     algorithm: Option<Algorithm>,
+    /// For whom alone it signs, where its owner says so.
+    issuer: Option<String>,
     material: Material,
 }
 
@@ -133,7 +135,7 @@ impl Key {
     }
 
     const fn of(material: Material) -> Self {
-        Self { id: None, algorithm: None, material }
+        Self { id: None, algorithm: None, issuer: None, material }
     }
 
     /// The same key under this id.
@@ -150,6 +152,16 @@ impl Key {
     pub(super) fn with_algorithm(self, algorithm: Option<Algorithm>) -> Result<Self, InvalidKey> {
         let fits = algorithm.is_none_or(|algorithm| self.fits(algorithm));
         if fits { Ok(Self { algorithm, ..self }) } else { Err(InvalidKey::ALGORITHM) }
+    }
+
+    /// The same for tokens of this issuer, as Entra ID's key sets say.
+    pub(super) fn with_issuer(self, issuer: Option<String>) -> Self {
+        Self { issuer, ..self }
+    }
+
+    /// For whom alone it signs, where its owner says so.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
     }
 
     /// Its id, by which tokens name it.

@@ -2,14 +2,16 @@
 //! Every provider's keys, the tokens that they have verified, and the exchanges that wait for more.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::algorithm::Algorithm;
 use super::cache::{Entry, TokenCache};
 use super::host::Proven;
 use super::key::{Key, KeySet, Verification};
-use super::provider::{Keys, Provider};
+use super::provider::{Keys, Provider, TokenProvider};
 use super::source::{Answer, Fetched, OnUnavailable, Source};
 use super::token::Token;
+use crate::caller::{Identity, Subject};
 use crate::decision::Reason;
 use crate::effect::{CallId, Effect, ExchangeId, Woken};
 use crate::event::{CallFailed, Reply};
@@ -25,8 +27,11 @@ pub(crate) struct KeyRing {
     proven: Proven,
     /// `None` until the first token, and for good where the host has no randomness.
     cache: Option<TokenCache>,
-    waiting: BTreeMap<ExchangeId, Waiter>,
+    /// By exchange and provider: one may wait for several.
+    waiting: Waiting,
 }
+
+type Waiting = BTreeMap<(ExchangeId, usize), Waiter>;
 
 #[derive(Debug)]
 enum Ring {
@@ -37,19 +42,18 @@ enum Ring {
 /// An exchange that waits for a provider's keys.
 #[derive(Clone, Copy, Debug)]
 struct Waiter {
-    provider: usize,
     /// How many fetches were over when it began to wait.
     over: u64,
     deadline: u64,
 }
 
 /// What a token came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// It is genuine and counts.
-    Verified,
-    /// Nobody knows: there are no keys, and the policy lets it pass.
-    Unverified,
+    /// It is genuine and counts: who calls.
+    Verified(Arc<Identity>),
+    /// Nobody knows: there are no keys, and the policy lets it pass. Who calls by its own word.
+    Unverified(Arc<Identity>),
     /// It proves nothing, and why.
     Refused(Reason),
     /// It may be told later.
@@ -61,11 +65,11 @@ const MAX_WAITING: usize = 1000;
 
 impl KeyRing {
     pub(crate) fn new(providers: &[Provider]) -> Self {
-        let ring = |provider: &Provider| match &provider.keys {
-            Keys::Inline(keys) => Ring::Fixed(keys.clone()),
-            // None until they are fetched.
-            Keys::Secrets(_) => Ring::Fixed(KeySet::default()),
-            Keys::Published(policy) => Ring::Published(Box::new(Source::new(policy.clone()))),
+        let ring = |provider: &Provider| match provider.token().map(|provider| &provider.keys) {
+            Some(Keys::Inline(keys)) => Ring::Fixed(keys.clone()),
+            // None until they are fetched; and none at all for what is no token.
+            Some(Keys::Secrets(_)) | None => Ring::Fixed(KeySet::default()),
+            Some(Keys::Published(policy)) => Ring::Published(Box::new(Source::new(policy.clone()))),
         };
         Self { rings: providers.iter().map(ring).collect(), ..Self::default() }
     }
@@ -73,6 +77,7 @@ impl KeyRing {
     /// Fetches the secrets that tokens are verified with.
     pub(crate) fn provide(&mut self, providers: &[Provider], secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
         for (ring, provider) in self.rings.iter_mut().zip(providers) {
+            let Some(provider) = provider.token() else { continue };
             let Keys::Secrets(references) = &provider.keys else { continue };
             let mut keys = Vec::with_capacity(references.len());
             for (id, reference) in references {
@@ -89,7 +94,7 @@ impl KeyRing {
 
     /// Puts the host's signature verification to the test.
     pub(crate) fn prove(&mut self, providers: &[Provider], inputs: &mut Inputs<'_>) {
-        let used = |algorithm| providers.iter().any(|provider| provider.algorithms.contains(&algorithm));
+        let used = |algorithm| providers.iter().filter_map(Provider::token).any(|provider| provider.algorithms.contains(&algorithm));
         self.proven = Proven::test(used, inputs.signatures);
     }
 
@@ -97,7 +102,7 @@ impl KeyRing {
     pub(super) fn verify(
         &mut self,
         index: usize,
-        provider: &Provider,
+        provider: &TokenProvider,
         text: &[u8],
         patient: Option<ExchangeId>,
         inputs: &mut Inputs<'_>,
@@ -109,9 +114,10 @@ impl KeyRing {
             return Proof::Refused(Reason::JwtInvalid);
         }
         let known = cache.as_mut().filter(|_| ring.has_keys(inputs.monotonic)).and_then(|cache| cache.get(text));
-        if let Some(Entry { validity, .. }) = known.filter(|entry| (entry.provider, entry.generation) == (index, ring.generation())) {
+        let known = known.filter(|entry| (entry.provider, entry.generation) == (index, ring.generation()));
+        if let Some(Entry { validity, caller, .. }) = known {
             counts.add(Counter::TokenCached);
-            return validity.check(inputs.now).map_or_else(Proof::Refused, |()| Proof::Verified);
+            return validity.check(inputs.now).and(caller).map_or_else(Proof::Refused, Proof::Verified);
         }
         let Ok(token) = Token::read(text) else { return Proof::Refused(Reason::JwtInvalid) };
         let Some(algorithm) = token.algorithm.filter(|algorithm| provider.algorithms.contains(algorithm)) else {
@@ -123,9 +129,12 @@ impl KeyRing {
             Err(reason) => return Proof::Refused(reason),
         };
         let key = match ring.find(token.key_id.as_deref(), algorithm, WaitingRoom { waiting, provider: index, patient }, inputs) {
-            Ok(key) if key.fits(algorithm) => key,
+            Ok(key) if key.fits(algorithm) && provider.claims.issuer.may_sign(key.issuer(), &token.claims) => key,
             Ok(_) => return Proof::Refused(Reason::TokenSignatureKeyNotFound),
-            Err(proof) => return proof,
+            Err(Without::Keys(OnUnavailable::Admit)) => return caller(index, provider, token).map_or_else(Proof::Refused, Proof::Unverified),
+            Err(Without::Keys(OnUnavailable::Refuse)) => return Proof::Refused(Reason::TokenKeysUnavailable),
+            Err(Without::Key) => return Proof::Refused(Reason::TokenSignatureKeyNotFound),
+            Err(Without::Time) => return Proof::Wait,
         };
         let Verification { sound, by_host } = key.verify(algorithm, token.signed, &token.signature, *proven, inputs.signatures);
         if !sound {
@@ -136,15 +145,19 @@ impl KeyRing {
             let mut seed = [0; 16];
             *cache = inputs.entropy.fill(&mut seed).is_ok().then(|| TokenCache::new(seed));
         }
+        let caller = caller(index, provider, token);
         if let Some(cache) = cache {
-            cache.insert(text, Entry { provider: index, generation: ring.generation(), validity });
+            cache.insert(text, Entry { provider: index, generation: ring.generation(), validity, caller: caller.clone() });
         }
-        Proof::Verified
+        caller.map_or_else(Proof::Refused, Proof::Verified)
     }
 
     /// An exchange waits no more.
     pub(crate) fn forget(&mut self, id: ExchangeId) {
-        self.waiting.remove(&id);
+        while let Some((key, _)) = self.waiting.range((id, 0)..=(id, usize::MAX)).next() {
+            let key = *key;
+            self.waiting.remove(&key);
+        }
     }
 
     /// Whether the next tick should come soon.
@@ -188,11 +201,11 @@ impl KeyRing {
     }
 
     fn wake(&self, now: u64, woken: &mut Woken) {
-        for (id, waiter) in &self.waiting {
-            let Some(Ring::Published(source)) = self.rings.get(waiter.provider) else { continue };
+        for ((id, provider), waiter) in &self.waiting {
+            let Some(Ring::Published(source)) = self.rings.get(*provider) else { continue };
             // A deadline further away than anybody waits is a clock's that has jumped.
             let late = now >= waiter.deadline || waiter.deadline > now.saturating_add(source.policy().wait);
-            if late || source.over() != waiter.over {
+            if (late || source.over() != waiter.over) && woken.wake.last() != Some(id) {
                 woken.wake.push(*id);
             }
         }
@@ -232,36 +245,49 @@ impl Ring {
         }
     }
 
-    /// The key that a token names, or what becomes of the token without it.
-    fn find(&mut self, id: Option<&str>, algorithm: Algorithm, room: WaitingRoom<'_>, inputs: &mut Inputs<'_>) -> Result<&Key, Proof> {
-        let not_found = Proof::Refused(Reason::TokenSignatureKeyNotFound);
+    /// The key that a token names, or why there is none.
+    fn find(&mut self, id: Option<&str>, algorithm: Algorithm, room: WaitingRoom<'_>, inputs: &mut Inputs<'_>) -> Result<&Key, Without> {
         let source = match self {
-            Self::Fixed(keys) => return keys.find(id, algorithm).ok_or(not_found),
+            Self::Fixed(keys) => return keys.find(id, algorithm).ok_or(Without::Key),
             Self::Published(source) => source,
         };
         let now = inputs.monotonic;
         let waited = room.waiter().is_some_and(|waiter| waiter.over != source.over());
         let answer = source.ask(id, algorithm, waited, now, inputs.store);
         // Who waits for one key among others has no claim to the policy's choice: any name would do to get it.
-        let without = match (source.has_keys(now), source.policy().on_unavailable) {
-            (true, _) => not_found,
-            (false, OnUnavailable::Refuse) => Proof::Refused(Reason::TokenKeysUnavailable),
-            (false, OnUnavailable::Admit) => Proof::Unverified,
-        };
+        let without = if source.has_keys(now) { Without::Key } else { Without::Keys(source.policy().on_unavailable) };
         match answer {
-            Answer::Here => source.keys().find(id, algorithm).ok_or(not_found),
-            Answer::Absent => Err(not_found),
+            Answer::Here => source.keys().find(id, algorithm).ok_or(Without::Key),
+            Answer::Absent => Err(Without::Key),
             // Whoever fills the room has no claim to the policy's choice either.
-            Answer::Soon if room.is_full() => Err(Proof::Refused(Reason::TokenKeysUnavailable)),
-            Answer::Soon if room.take(source.over(), now, source.policy().wait) => Err(Proof::Wait),
+            Answer::Soon if room.is_full() => Err(Without::Keys(OnUnavailable::Refuse)),
+            Answer::Soon if room.take(source.over(), now, source.policy().wait) => Err(Without::Time),
             Answer::Soon | Answer::Unavailable => Err(without),
         }
     }
 }
 
+/// Who calls with a token.
+fn caller(provider: usize, rules: &TokenProvider, token: Token<'_>) -> Result<Arc<Identity>, Reason> {
+    let claims = token.claims.all;
+    let service = rules.entra.as_ref().map_or(Ok(None), |entra| entra.service(&claims))?;
+    Ok(Arc::new(Identity { provider, subject: Subject::Token(claims), service }))
+}
+
+/// What a token can't be verified for want of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Without {
+    /// The issuer has no such key.
+    Key,
+    /// There are no keys at all, and what the policy has become of that.
+    Keys(OnUnavailable),
+    /// It may be there in a while.
+    Time,
+}
+
 /// Where an exchange may wait for a provider's keys.
 struct WaitingRoom<'a> {
-    waiting: &'a mut BTreeMap<ExchangeId, Waiter>,
+    waiting: &'a mut Waiting,
     provider: usize,
     /// `None` for one that doesn't wait.
     patient: Option<ExchangeId>,
@@ -270,13 +296,12 @@ struct WaitingRoom<'a> {
 impl WaitingRoom<'_> {
     /// The exchange, where it waits already.
     fn waiter(&self) -> Option<Waiter> {
-        let waiter = self.waiting.get(&self.patient?).copied();
-        waiter.filter(|waiter| waiter.provider == self.provider)
+        self.waiting.get(&(self.patient?, self.provider)).copied()
     }
 
     /// Whether the exchange would wait and can't.
     fn is_full(&self) -> bool {
-        self.patient.is_some_and(|id| self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(&id))
+        self.patient.is_some_and(|id| self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(&(id, self.provider)))
     }
 
     /// Lets the exchange wait for the next fetch to end, if it still has time.
@@ -285,7 +310,7 @@ impl WaitingRoom<'_> {
         let deadline = self.waiter().map_or(now.saturating_add(wait), |waiter| waiter.deadline);
         let waits = now < deadline;
         if waits {
-            self.waiting.insert(id, Waiter { provider: self.provider, over, deadline });
+            self.waiting.insert((id, self.provider), Waiter { over, deadline });
         }
         waits
     }

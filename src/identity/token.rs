@@ -56,7 +56,7 @@ impl<'a> Token<'a> {
         };
 
         let payload = json::parse(&payload).map_err(|_| InvalidToken)?;
-        let claims = Claims::read(&Members::read(&payload).ok_or(InvalidToken)?).ok_or(InvalidToken)?;
+        let claims = Claims::read(payload).ok_or(InvalidToken)?;
         Ok(Self { algorithm: algorithm.parse().ok(), key_id, claims, signed, signature })
     }
 }

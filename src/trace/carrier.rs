@@ -331,6 +331,11 @@ impl Field {
     }
 }
 
+/// Whether a header of this name, in lower case, carries trace context or baggage in any format.
+pub(crate) fn is_carrier(name: &str) -> bool {
+    Field::of(name.as_bytes()).is_some()
+}
+
 /// Headers in which other tracing systems hand on their ids. Nothing is read from them or written to them; what isn't believed is removed.
 ///
 /// Datadog, Google Cloud, gRPC's OpenCensus, Sentry, Elastic, New Relic, SkyWalking and Instana.

@@ -14,6 +14,7 @@ use super::signature::{CallerDigest, HopKeys, SignedHop};
 use super::trust::Treatment;
 use super::write::{self, Keeps, OwnMembers};
 use super::{TracePolicy, TrustRule};
+use crate::caller::Caller;
 use crate::condition::Facts;
 use crate::edits::HeaderEdits;
 use crate::entropy::EntropyBlock;
@@ -84,8 +85,10 @@ pub struct Indicators {
 }
 
 /// What `settle` goes by beside the trace context itself.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances<'a> {
+    /// Who calls, as far as it is proven.
+    pub(crate) caller: &'a Caller,
     /// The route that the request matched.
     pub(crate) route: Option<&'a str>,
     /// That route's own probability.
@@ -126,7 +129,7 @@ impl Settler {
         edits: &mut HeaderEdits,
     ) -> Settled {
         let signed_hop = self.verify(carried, policy, inputs.now);
-        let mut facts = Facts::new(carried.headers, circumstances.trusted_hops, &mut *inputs.peer);
+        let mut facts = Facts::new(carried.headers, circumstances.trusted_hops, &mut *inputs.peer, circumstances.caller);
         (facts.route, facts.signed_hop) = (circumstances.route, signed_hop.is_some());
         let decided = policy.trust.decide(&mut facts);
         let rule = decided.map(|(_, rule)| rule);
@@ -195,7 +198,7 @@ impl Settler {
         entropy: &mut dyn Entropy,
         monotonic: u64,
     ) -> bool {
-        let (Some((_, context)), [_, ..]) = (carried.context, policy.trust.asks()) else { return false };
+        let Some((_, context)) = carried.context.filter(|_| policy.trust.tells_callers_apart()) else { return false };
         if self.pairs.is_none() {
             let Ok(seed) = self.ids.draw(entropy) else { return false };
             self.pairs = Some(SeenPairs::new(u64::from_be_bytes(seed)));
@@ -309,12 +312,18 @@ fn outcome(carried: &Carried<'_>, treatment: Treatment) -> Outcome {
 fn tell_caller(facts: &mut Facts<'_, '_>, policy: &TracePolicy, mut tell: impl FnMut(&[u8])) {
     for &fact in policy.trust.asks() {
         if fact != PeerFact::SourceAddress {
-            tell(facts.get(fact).unwrap_or_default());
+            tell(&facts.get(fact).unwrap_or_default());
             continue;
         }
         match facts.source() {
             Some(IpAddr::V4(address)) => tell(&address.octets()),
             Some(IpAddr::V6(address)) => tell(&address.octets()),
+            None => tell(b""),
+        }
+    }
+    for &provider in policy.trust.providers() {
+        match facts.caller().of(provider).flatten() {
+            Some(identity) => identity.tell(&mut tell),
             None => tell(b""),
         }
     }

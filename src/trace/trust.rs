@@ -11,6 +11,8 @@ pub struct TrustPolicy {
     rules: Vec<TrustRule>,
     /// What any of the rules may ask about.
     asks: Vec<PeerFact>,
+    /// The providers whose callers any of the rules may ask about.
+    providers: Vec<usize>,
 }
 
 /// A principal and what becomes of its trace context.
@@ -45,11 +47,12 @@ impl TrustPolicy {
     /// These rules, the first that matches wins.
     #[must_use]
     pub fn new(rules: Vec<TrustRule>) -> Self {
-        let mut asks = Vec::new();
+        let (mut asks, mut providers) = (Vec::new(), Vec::new());
         for condition in rules.iter().filter_map(|rule| rule.when.as_ref()) {
             condition.asks(&mut asks);
+            condition.asks_providers(&mut providers);
         }
-        Self { rules, asks }
+        Self { rules, asks, providers }
     }
 
     /// The rules, in the policy's order.
@@ -61,6 +64,16 @@ impl TrustPolicy {
     /// What tells one caller from another under this policy.
     pub(super) fn asks(&self) -> &[PeerFact] {
         &self.asks
+    }
+
+    /// Whose callers are told from one another, too.
+    pub(super) fn providers(&self) -> &[usize] {
+        &self.providers
+    }
+
+    /// Whether any rule asks who calls.
+    pub(super) const fn tells_callers_apart(&self) -> bool {
+        !self.asks.is_empty() || !self.providers.is_empty()
     }
 
     /// The first rule that matches, and its place.

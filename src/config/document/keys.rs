@@ -11,7 +11,7 @@ use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
 use super::condition::at_least_one;
-use super::identity::{HOUR, MINUTE, duration};
+use super::jwt::{HOUR, MINUTE, duration};
 use super::trace::SecretName;
 use crate::identity::{FetchUri, Key, KeySet, MAX_KEY_ID, MAX_KEYS, read_jwk};
 use crate::json::{Node, Written};

@@ -8,12 +8,12 @@ use super::super::finding::{Findings, Problem};
 use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
-use super::condition::Condition;
+use super::condition::Use;
 use super::sampling::Sampling;
 #[cfg(feature = "schema")]
 use super::trust::MAX_TRUST_RULES;
 use super::trust::{self, TrustRule};
-use super::{ClientCertificates, Document};
+use super::Document;
 use crate::trace::{KeyId, MemberKey, SIGNED_HOP_MAX_EXPIRY, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT, is_baggage_key};
 
 /// What becomes of trace context: W3C Trace Context Level 2 and its predecessors.
@@ -166,34 +166,7 @@ impl Trace {
         }
         for (index, rule) in self.trust.iter().enumerate() {
             let Some(condition) = &rule.when else { continue };
-            let at = place.descend(&["trust"]).item(index).descend(&["when"]);
-            let mut report = |text: String| at.report::<()>(Problem::Invalid(text), findings);
-            if document.listener.client_certificates != ClientCertificates::Verified
-                && condition.has(&mut |one| matches!(one, Condition::Peer(_)))
-            {
-                report(
-                    "expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing"
-                        .to_owned(),
-                );
-            }
-            let has_hop = condition.has(&mut |one| matches!(one, Condition::SignedHop(_)));
-            if has_hop && !propagation.extract.contains(&Format::TraceContext) {
-                report(
-                    "expected `tracecontext` in `trace.propagation.extract` beside a `signed_hop` to match, which would never be read"
-                        .to_owned(),
-                );
-            }
-            if has_hop && self.signed_hop.is_none() {
-                report("expected `trace.signed_hop` beside a `signed_hop` to match, found none".to_owned());
-            }
-            condition.has(&mut |one| {
-                if let Condition::Route(names) = one {
-                    for name in names.iter().filter(|name| document.routes.iter().all(|route| route.name != **name)) {
-                        report(format!("expected the name of a route, found {name:?}"));
-                    }
-                }
-                false
-            });
+            condition.check_against(document, Use::Trust, &place.descend(&["trust"]).item(index).descend(&["when"]), findings);
         }
     }
 }

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracegate::route::fuzz_path(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tracegate::path::fuzz_path(bytes));

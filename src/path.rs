@@ -265,7 +265,7 @@ impl std::error::Error for InvalidPathMatch {}
 
 /// No bytes panic, no dot segment is left, and escaping every byte but slashes is another spelling of the same path.
 #[cfg(any(test, fuzzing))]
-pub fn spellings_share_a_form(bytes: &[u8]) {
+pub fn fuzz_path(bytes: &[u8]) {
     let Ok(path) = NormalPath::read(bytes) else { return };
     assert!(path.as_bytes() == b"*" || path.segments().all(|segment| segment != b"." && segment != b".."));
     let target = bytes.split(|&byte| byte == b'?').next().unwrap_or_default();
