@@ -139,7 +139,8 @@ impl CallerMatch {
     ///
     /// Why it is not.
     pub(crate) fn check(&self, identity: &Identity) -> Result<(), Unmet> {
-        let among = |wanted: &[String], found: Option<&str>| wanted.is_empty() || wanted.iter().any(|wanted| Some(wanted.as_str()) == found);
+        let among =
+            |wanted: &[String], found: Option<&str>| wanted.is_empty() || wanted.iter().any(|wanted| Some(wanted.as_str()) == found);
         let unmet = |reason| Unmet { reason, scopes: false };
         if let Subject::Subscription { id, product } = &identity.subject {
             // API Management says no more of a key that is for something else.

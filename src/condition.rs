@@ -250,7 +250,11 @@ mod tests {
         assert_eq!(source(1, &["1.1.1.1", "203.0.113.9:55,10.0.0.1"]).as_deref(), Some("203.0.113.9"), "in several lines, with a port");
         assert_eq!(source(2, &lines).as_deref(), Some("1.1.1.1"), "the policy's word counts");
         let mut forged = |_: PeerFact| Some(b"203.0.113.9:0".to_vec());
-        assert_eq!(Facts::new(Headers::default(), 0, &mut forged, &Caller::unknown()).source(), None, "read from a header that nobody vouches for");
+        assert_eq!(
+            Facts::new(Headers::default(), 0, &mut forged, &Caller::unknown()).source(),
+            None,
+            "read from a header that nobody vouches for"
+        );
         for unknown in [&["10.0.0.1"][..], &[], &["unknown, 10.0.0.1"], &["unix:, 10.0.0.1"], &["fe80::1%eth0,10.0.0.1"], &["203.0.113.9,"]]
         {
             assert_eq!(source(1, unknown), None, "{unknown:?}");

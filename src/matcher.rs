@@ -67,9 +67,7 @@ impl ValuesMatch {
     pub(crate) fn holds<V: AsRef<[u8]>>(&self, mut values: impl Iterator<Item = V> + Clone) -> Option<bool> {
         match self {
             Self::Present(present) => Some(values.next().is_some() == *present),
-            Self::AllOf(texts) => {
-                Some(texts.iter().all(|text| values.clone().any(|value| value.as_ref() == text.as_bytes())))
-            }
+            Self::AllOf(texts) => Some(texts.iter().all(|text| values.clone().any(|value| value.as_ref() == text.as_bytes()))),
             Self::Any(matched) => {
                 let mut known = Some(false);
                 for value in values {

@@ -2,9 +2,11 @@
 //! Stage: which rules apply to a request. It matches on request facts only, never on who calls.
 
 mod host;
+mod index;
 
 pub use host::{AmbiguousHost, Host, HostMatch, HostSuffix, InvalidHost, MAX_LENGTH as HOST_MAX_LENGTH, RequestHost};
 
+use self::index::Index;
 use crate::caller::CallerMatch;
 use crate::condition::Condition;
 use crate::decision::{Decision, Reason, Refusal};
@@ -15,10 +17,9 @@ use crate::trace::Threshold;
 /// The policy's routes, first match wins, and what becomes of a request that none matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteTable {
-    /// In the policy's order.
-    pub routes: Vec<Route>,
-    /// For a request that no route matches.
-    pub default: DefaultAction,
+    routes: Vec<Route>,
+    index: Index,
+    default: DefaultAction,
 }
 
 /// What becomes of a request that no route matches.
@@ -107,11 +108,30 @@ pub(crate) fn find<'t>(head: &RequestHead<'_>, table: &'t RouteTable) -> Matched
     let Ok(host) = RequestHost::read(head.authority) else {
         return Matched::Ambiguous(Refusal::of(Reason::RequestHostAmbiguous));
     };
-    let route = table.routes.iter().find(|route| route.matches(head.method, host, &path));
+    let matches = |place: usize| table.routes.get(place).is_some_and(|route| route.matches(head.method, host, &path));
+    let route = table.index.first(host, &path, matches).and_then(|place| table.routes.get(place));
     route.map_or_else(|| Matched::Default(table.default.decision()), Matched::Route)
 }
 
 impl RouteTable {
+    /// These routes, in the policy's order.
+    #[must_use]
+    pub fn new(routes: Vec<Route>, default: DefaultAction) -> Self {
+        Self { index: Index::new(&routes), routes, default }
+    }
+
+    /// In the policy's order.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// What becomes of a request that no route matches.
+    #[must_use]
+    pub const fn default_action(&self) -> DefaultAction {
+        self.default
+    }
+
     /// The route that a request matches, if it does.
     #[must_use]
     pub fn find(&self, head: &RequestHead<'_>) -> Option<&Route> {
@@ -153,10 +173,10 @@ mod tests {
             rules: vec![],
             root: None,
         };
-        RouteTable {
-            routes: vec![route("admin", &[], "/admin"), route("trial", &["GET"], "/trial"), route("late", &[], "/admin/open")],
-            default: DefaultAction::Refuse { status: 404 },
-        }
+        RouteTable::new(
+            vec![route("admin", &[], "/admin"), route("trial", &["GET"], "/trial"), route("late", &[], "/admin/open")],
+            DefaultAction::Refuse { status: 404 },
+        )
     }
 
     /// The route's name, or what else it came to.
@@ -200,7 +220,7 @@ mod tests {
     fn a_policy_without_routes_looks_at_no_path() {
         let lines = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: b"/%00" }];
         let head = RequestHead::read(Headers::new(&lines)).unwrap();
-        let table = RouteTable { routes: vec![], default: DefaultAction::Admit };
+        let table = RouteTable::new(vec![], DefaultAction::Admit);
         assert_eq!(find(&head, &table), Matched::Default(Decision::Admitted { shadow: None }));
     }
 }

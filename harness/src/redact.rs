@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracegate::Policy;
-use tracegate::identity::TokenPlace;
+use tracegate::identity::{Provider, SubscriptionKeys, TokenPlace};
 
 /// Replaces credential values by the first 32 bits of a keyed digest.
 #[derive(Clone, Debug)]
@@ -32,13 +32,17 @@ impl Redactor {
     /// target keeps it, and nothing that is shown does.
     #[must_use]
     pub fn knowing(mut self, policy: &Policy) -> Self {
-        for place in policy.providers.iter().flat_map(|provider| &provider.places) {
+        for place in policy.identity.providers.iter().filter_map(Provider::token).flat_map(|provider| &provider.places) {
             match place {
                 TokenPlace::Header(name) => self.headers.push(name.to_ascii_lowercase()),
                 TokenPlace::Query(name) => self.parameters.push(name.clone()),
                 // These always are credentials.
                 TokenPlace::Authorization { .. } | TokenPlace::Cookie(_) => {}
             }
+        }
+        for SubscriptionKeys { header, query, .. } in policy.identity.providers.iter().filter_map(Provider::subscription_keys) {
+            self.headers.push(header.clone());
+            self.parameters.push(query.clone());
         }
         self
     }

@@ -149,13 +149,13 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
             forward: identity::forward(&identity, &secrets, &callers),
             providers: identity.providers.into_iter().map(|(name, provider)| identity::provider(name, provider, &secrets)).collect(),
         },
-        routes: RouteTable {
-            routes: routes.into_iter().map(|route| self::route(route, &callers)).collect(),
-            default: match default {
+        routes: RouteTable::new(
+            routes.into_iter().map(|route| self::route(route, &callers)).collect(),
+            match default {
                 document::DefaultAction { action: Action::Refuse, status: Some(status) } => DefaultAction::Refuse { status },
                 document::DefaultAction { .. } => DefaultAction::Admit,
             },
-        },
+        ),
         fingerprint: Fingerprint::of(&canonical),
     };
     Loaded { policy, warnings, canonical }

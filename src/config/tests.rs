@@ -22,9 +22,10 @@ fn the_least_policy_has_every_default_filled_in() {
     let loaded = Policy::from_json(LEAST.as_bytes()).unwrap();
     let expected = concat!(
         r#"{"schema":1,"service":{"name":"edge","attributes":{}},"#,
-        r#""listener":{"trusted_hops":0,"client_certificates":"unverified"},"secrets":{},"#,
+        r#""listener":{"trusted_hops":0,"client_certificates":"unverified","forwarded_client_cert":"remove"},"#,
+        r#""responses":{"errors":"apim"},"secrets":{},"#,
         r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"],"baggage":{}},"tracestate":{"max_length":16447}},"#,
-        r#""identity":{"providers":{}},"routes":[],"default":{"action":"admit"}}"#
+        r#""identity":{"providers":{},"claim_to_headers":[],"caller_to_headers":[],"forward_token":false},"routes":[],"default":{"action":"admit"}}"#
     );
     assert_eq!(loaded.canonical, expected);
     assert_eq!(Policy::from_json(expected.as_bytes()).unwrap().canonical, expected);
@@ -41,7 +42,7 @@ fn the_fingerprint_is_of_the_meaning_not_of_the_spelling() {
     assert_eq!(fingerprint(r#" {"default":{"action":"admit"}, "routes": [], "service":{"name":"\u0065dge"},"schema":1}"#), least);
     assert_ne!(fingerprint(&LEAST.replace("edge", "egde")), least);
     // The digest of the canonical text above, as `sha256sum` prints it.
-    assert_eq!(least.to_string(), "48e66c7bd48166cd");
+    assert_eq!(least.to_string(), "3b7cdb4b34d68b7f");
     assert_eq!(format!("{:012x}", least.gauge()), least.to_string()[..12]);
 }
 
@@ -62,10 +63,10 @@ fn a_whole_policy_reads() {
     assert_eq!((again.policy.fingerprint, &again.canonical), (policy.fingerprint, &canonical), "the canonical form is the same policy");
     assert_eq!(policy.trace.member.as_ref().map(|key| key.as_bytes()), Some(&b"tgate"[..]));
     assert_eq!(
-        policy.routes.routes.iter().map(|route| (route.name.as_str(), route.rules.len())).collect::<Vec<_>>(),
+        policy.routes.routes().iter().map(|route| (route.name.as_str(), route.rules.len())).collect::<Vec<_>>(),
         [("read", 2), ("rest", 0)]
     );
-    assert_eq!(policy.routes.default, crate::route::DefaultAction::Refuse { status: 403 });
+    assert_eq!(policy.routes.default_action(), crate::route::DefaultAction::Refuse { status: 403 });
 }
 
 #[test]
@@ -95,14 +96,14 @@ fn all_errors_come_in_one_run_with_their_places() {
 6:90: routes[0].match.path.prefix: expected a path in normal form, which is "/b" ("/a/../b")
 7:5: routes[1]: expected a field `name`, found none
 7:24: routes[1].match.path: expected a mapping with `exact` or `prefix` or `template`, found `exact` and `prefix`
-7:93: routes[1].rules[0].require: expected `anonymous` or `deny` or a mapping with `caller`, found "maybe"
+7:93: routes[1].rules[0].require: expected `anonymous` or `deny` or a mapping with `caller`, `any_of` or `all_of`, found "maybe"
 7:110: routes[1].rules[0].mode: expected `enforce` or `shadow`, found 3
 7:114: routes[1].rules[1]: expected a field `name`, found none
 7:114: routes[1].rules[1]: expected a field `require`, found none
 8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
-11:3: quotas: expected one of `schema`, `service`, `listener`, `secrets`, `trace`, `identity`, `routes`, `default`, found an unknown field"#;
+11:3: quotas: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `routes`, `default`, found an unknown field"#;
     assert_eq!(findings(text).join("\n"), expected.replace("version @", &format!("version {}", crate::VERSION)));
 }
 
@@ -216,7 +217,7 @@ fn a_whole_trace_section_reads_and_its_canonical_form_is_the_same_policy() {
     let sampling = trace.sampling.unwrap();
     assert_eq!((sampling.root, sampling.max_per_second), ("0.1".parse().unwrap(), Some(200)));
     assert_eq!((sampling.record_refused, sampling.record_errors), (false, true));
-    assert_eq!((policy.listener.trusted_hops, policy.routes.routes[0].root), (1, Some(crate::trace::Threshold::NEVER)));
+    assert_eq!((policy.listener.trusted_hops, policy.routes.routes()[0].root), (1, Some(crate::trace::Threshold::NEVER)));
     assert_eq!(serde_json::from_str::<serde_json::Value>(&canonical).unwrap()["trace"]["signed_hop"]["expires_after"], "1m30s");
 }
 
@@ -227,7 +228,7 @@ fn rules_that_prove_nothing_or_match_nobody_are_no_policy() {
     for (sections, expected) in [
         (
             trust(&format!(r#"{{"name": "mesh", "when": {{"any": [{{"peer": {{"subject": {{"exact": "CN=a"}}}}}}]}}, "context": "continue"}}, {rest}"#)),
-            "trace.trust[0].when: expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing",
+            "trace.trust[0].when.any[0]: expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing",
         ),
         (
             trust(&format!(r#"{{"name": "ours", "when": {{"not": {{"signed_hop": "valid"}}}}, "context": "continue"}}, {rest}"#)),

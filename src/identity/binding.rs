@@ -16,7 +16,8 @@ pub(super) fn check(claims: &ClaimSet, required: bool, certificate: impl FnOnce(
     if !claims.has("cnf") {
         return if required { Err(Reason::TokenBindingInvalid) } else { Ok(()) };
     }
-    let thumbprint = claims.member("cnf", "x5t#S256").and_then(|text| base64url::decode(text.as_bytes())).ok_or(Reason::TokenBindingInvalid)?;
+    let thumbprint =
+        claims.member("cnf", "x5t#S256").and_then(|text| base64url::decode(text.as_bytes())).ok_or(Reason::TokenBindingInvalid)?;
     let mut own = [0; 32];
     let digits = certificate().ok_or(Reason::TokenBindingInvalid)?;
     hex::decode_to_slice(digits, &mut own).map_err(|_| Reason::TokenBindingInvalid)?;

@@ -300,8 +300,7 @@ mod tests {
 
     #[test]
     fn applications_may_call_and_workloads_have_names() {
-        const RESOURCE: &str =
-            "/subscriptions/a/resourcegroups/b/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing";
+        const RESOURCE: &str = "/subscriptions/a/resourcegroups/b/providers/Microsoft.ManagedIdentity/userAssignedIdentities/billing";
         let rules = |applications: &[&str]| EntraRules {
             applications: applications.iter().map(|id| id.parse().unwrap()).collect(),
             services: vec![

@@ -131,7 +131,9 @@ impl KeyRing {
         let key = match ring.find(token.key_id.as_deref(), algorithm, WaitingRoom { waiting, provider: index, patient }, inputs) {
             Ok(key) if key.fits(algorithm) && provider.claims.issuer.may_sign(key.issuer(), &token.claims) => key,
             Ok(_) => return Proof::Refused(Reason::TokenSignatureKeyNotFound),
-            Err(Without::Keys(OnUnavailable::Admit)) => return caller(index, provider, token).map_or_else(Proof::Refused, Proof::Unverified),
+            Err(Without::Keys(OnUnavailable::Admit)) => {
+                return caller(index, provider, token).map_or_else(Proof::Refused, Proof::Unverified);
+            }
             Err(Without::Keys(OnUnavailable::Refuse)) => return Proof::Refused(Reason::TokenKeysUnavailable),
             Err(Without::Key) => return Proof::Refused(Reason::TokenSignatureKeyNotFound),
             Err(Without::Time) => return Proof::Wait,

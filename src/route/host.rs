@@ -95,6 +95,13 @@ pub enum Host {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostSuffix(String);
 
+impl HostSuffix {
+    /// The name that hosts must lie below.
+    pub(super) fn name(&self) -> &str {
+        self.0.strip_prefix('.').unwrap_or(&self.0)
+    }
+}
+
 impl FromStr for Host {
     type Err = InvalidHost;
 

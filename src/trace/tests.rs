@@ -8,10 +8,12 @@ mod recording;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::condition::{Condition, PeerMatch, TextMatch};
+use crate::caller::Caller;
+use crate::condition::{Condition, PeerMatch};
 use crate::edits::{HeaderEdit, HeaderEdits};
 use crate::head::{Header, Headers};
 use crate::inputs::{Entropy, EntropyUnavailable, Inputs, NoSignatures, NoStore, PeerFact};
+use crate::matcher::TextMatch;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -47,13 +49,23 @@ struct Edge {
     route: Option<&'static str>,
     root: Option<Threshold>,
     refused: bool,
+    caller: Caller,
     peer: Vec<(PeerFact, String)>,
     now: i64,
 }
 
 impl Edge {
     fn new(policy: TracePolicy) -> Self {
-        Self { policy, settler: Settler::new(), route: None, root: None, refused: false, peer: Vec::new(), now: 0 }
+        Self {
+            policy,
+            settler: Settler::new(),
+            route: None,
+            root: None,
+            refused: false,
+            caller: Caller::unknown(),
+            peer: Vec::new(),
+            now: 0,
+        }
     }
 
     /// What became of the trace, and the upstream's headers after the edits, each with all its lines.
@@ -66,7 +78,8 @@ impl Edge {
         let (store, signatures) = (&mut NoStore, &mut NoSignatures);
         let mut inputs = Inputs { now: self.now, monotonic: self.now.unsigned_abs(), entropy, peer: &mut peer, store, signatures };
         let carried = read(Headers::new(&headers), &self.policy.extract);
-        let circumstances = Circumstances { route: self.route, root: self.root, refused: self.refused, ..Circumstances::default() };
+        let circumstances =
+            Circumstances { caller: &self.caller, route: self.route, root: self.root, refused: self.refused, trusted_hops: 0 };
         let settled = self.settler.settle(&carried, circumstances, &self.policy, &mut inputs, &mut edits);
         let mut upstream: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in lines {

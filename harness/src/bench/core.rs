@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracegate::identity::Algorithm;
 use tracegate::trace::{TraceParent, TraceState};
 use tracegate::{
@@ -28,7 +28,6 @@ pub fn run() -> Result<String> {
     let open = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
     let member =
         r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
-    let routes = routes(100);
     let longest: Vec<u8> = (0..32).map(|index| format!("k{index:0255}={}", "v".repeat(256))).collect::<Vec<_>>().join(",").into_bytes();
     let reading = format!(r#"{{{HEAD} "trace": {{"propagation": {{"extract": {ALL_FORMATS}}}}}}}"#);
     let writing = format!(r#"{{{HEAD} "trace": {{"propagation": {{"inject": {ALL_FORMATS}}}}}}}"#);
@@ -46,7 +45,10 @@ pub fn run() -> Result<String> {
             "step: malformed traceparent",
             measure_step(open, &[("traceparent", b"00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01")])?,
         ),
-        ("step: fresh trace, last of 100 routes", measure_step(&routes, &[])?),
+        ("step: fresh trace, last of 10 routes by prefix", measure_step(&routes_by_prefix(10), &[])?),
+        ("step: fresh trace, last of 100 routes by prefix", measure_step(&routes_by_prefix(100), &[])?),
+        ("step: fresh trace, last of 1,000 routes by prefix", measure_step(&routes_by_prefix(1000), &[])?),
+        ("step: fresh trace, last of 1,000 routes by host", measure_step(&routes_by_host(1000), &[(":authority", HOST)])?),
         ("step: longest tracestate of the grammar", measure_step(open, &[("traceparent", PARENT), ("tracestate", &longest)])?),
         ("step: tracestate of 60 KiB of commas", measure_step(open, &[("traceparent", PARENT), ("tracestate", &commas)])?),
         ("step: the same, our member signed and verified", measure_step(SIGNED, &[("traceparent", PARENT), ("tracestate", &signed()?)])?),
@@ -89,13 +91,23 @@ pub fn run() -> Result<String> {
     Ok(shown)
 }
 
-fn routes(count: usize) -> String {
-    let routes: Vec<String> =
-        (0..count).map(|index| format!(r#"{{"name": "r{index}", "match": {{"path": {{"prefix": "/r{index}"}}}}}}"#)).collect();
-    format!(
-        r#"{{"schema": 1, "service": {{"name": "edge"}}, "routes": [{}, {{"name": "rest"}}], "default": {{"action": "refuse"}}}}"#,
-        routes.join(",")
-    )
+/// Routes of which the last one's prefix is the request's.
+fn routes_by_prefix(count: usize) -> String {
+    let others = (1..count).map(|index| format!("/order{index:04}"));
+    routes(others.chain(["/orders".to_owned()]).map(|prefix| json!({"path": {"prefix": prefix}})))
+}
+
+/// Routes of which the last one's host is the request's.
+fn routes_by_host(count: usize) -> String {
+    let others = (1..count).map(|index| format!("edge{index:04}.shop.example"));
+    let own = String::from_utf8_lossy(HOST).into_owned();
+    routes(others.chain([own]).map(|host| json!({"hosts": [{"exact": host}]})))
+}
+
+/// A policy with a route for each of the matches, and nothing for other requests.
+fn routes(matches: impl Iterator<Item = Value>) -> String {
+    let routes: Vec<Value> = matches.enumerate().map(|(index, matched)| json!({"name": format!("r{index}"), "match": matched})).collect();
+    json!({"schema": 1, "service": {"name": "edge"}, "routes": routes, "default": {"action": "refuse"}}).to_string()
 }
 
 /// A policy that requires a token of the issuer's.
@@ -231,6 +243,7 @@ const BROWSER: &[(&str, &str)] = &[
     ("x-forwarded-proto", "https"),
     ("x-request-id", "2f1c7a64-0b6e-4c1e-8f0e-3f0f7d1f9a55"),
 ];
+const HOST: &[u8] = b"edges.shop.example";
 /// Bytes of the seed that tokens are indexed by; ids are drawn in blocks.
 const SEED: usize = 16;
 const ROUND: Duration = Duration::from_millis(20);

@@ -41,7 +41,7 @@ impl Check {
             match policy::read(path) {
                 Ok(loaded) => {
                     self.show(&mut shown, &file, &loaded.warnings);
-                    let (fingerprint, routes) = (loaded.policy.fingerprint, loaded.policy.routes.routes.len());
+                    let (fingerprint, routes) = (loaded.policy.fingerprint, loaded.policy.routes.routes().len());
                     let gauge = fingerprint.gauge();
                     shown += &match self.format {
                         Format::Text => format!("{file}: valid, fingerprint {fingerprint} (as a gauge {gauge}), {routes} routes\n"),

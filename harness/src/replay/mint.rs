@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 use tracegate::Reason;
-use tracegate::identity::{Algorithm, ClaimRules, Keys, Provider, TokenPlace};
+use tracegate::identity::{Algorithm, ClaimRules, IssuerRule, Keys, TenantAudience, TokenPlace, TokenProvider};
 
 use super::place;
 use crate::error::Result;
@@ -51,7 +51,7 @@ impl std::fmt::Debug for Signing {
 
 impl Signing {
     /// `None` where the policy holds the public keys alone: their owner signs, nobody else. `environment` are the policy's variables.
-    pub(super) fn of(provider: &Provider, environment: &[(String, String)]) -> Option<Self> {
+    pub(super) fn of(provider: &TokenProvider, environment: &[(String, String)]) -> Option<Self> {
         match &provider.keys {
             Keys::Inline(_) => None,
             Keys::Published(_) => provider.algorithms.first().copied().map(Self::Published),
@@ -76,7 +76,7 @@ const fn least(algorithm: Algorithm) -> usize {
 }
 
 /// The fault of a token that a reason names, if it is one that a token of this provider's can have.
-pub(super) fn fault(reason: &str, provider: &Provider) -> Option<Reason> {
+pub(super) fn fault(reason: &str, provider: &TokenProvider) -> Option<Reason> {
     let fault = FAULTS.into_iter().find(|fault| fault.as_str() == reason)?;
     // Gateways make two lines of `Authorization` one.
     let one_place = matches!(provider.places.as_slice(), [TokenPlace::Authorization { .. }]);
@@ -99,7 +99,7 @@ impl Mint {
     pub(super) fn request(
         &mut self,
         recorded: &Request,
-        provider: &Provider,
+        provider: &TokenProvider,
         signing: &Signing,
         purpose: Purpose,
         now: i64,
@@ -146,7 +146,7 @@ impl Mint {
                 (*algorithm, id.clone())
             }
         };
-        let mut issuer = claims.issuer.clone();
+        let (mut issuer, mut payload) = issued(&claims.issuer);
         let mut audience = claims.audiences.first().cloned().unwrap_or_default();
         let (mut alg, mut id) = (algorithm.as_str(), id);
         match fault {
@@ -165,16 +165,34 @@ impl Mint {
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect();
-        let mut payload = json!({"iss": issuer, "sub": SUBJECT, "aud": audience, "iat": times.start, "nbf": times.start, "exp": times.end});
+        let dates = [("iat", times.start), ("nbf", times.start), ("exp", times.end)];
+        payload.extend([("iss".to_owned(), json!(issuer)), ("sub".to_owned(), json!(SUBJECT)), ("aud".to_owned(), json!(audience))]);
+        payload.extend(dates.map(|(name, date)| (name.to_owned(), json!(date))));
         if fault == Some(Reason::TokenLifetimeNotAllowed) {
-            payload.as_object_mut().map(|claims| claims.remove("exp"));
+            payload.remove("exp");
         }
-        let (header, payload) = (Value::Object(header).to_string(), payload.to_string());
+        let (header, payload) = (Value::Object(header).to_string(), Value::Object(payload).to_string());
         if fault == Some(Reason::TokenSignatureInvalid) {
             let signature = self.issuer.sign(algorithm, b"something else")?;
             return Ok(format!("{}.{}.{}", text(header.as_bytes()), text(payload.as_bytes()), text(&signature)));
         }
         self.issuer.compact(algorithm, header.as_bytes(), payload.as_bytes())
+    }
+}
+
+/// An issuer that a provider believes, and the claims that go with it.
+fn issued(rule: &IssuerRule) -> (String, Map<String, Value>) {
+    match rule {
+        IssuerRule::Exact(issuer) => (issuer.clone(), Map::new()),
+        IssuerRule::Entra(tenants) => {
+            let tenant = match (&tenants.audience, tenants.only.first()) {
+                (TenantAudience::Tenant(tenant), _) | (_, Some(tenant)) => tenant.as_str(),
+                (TenantAudience::Consumers, None) => PERSONAL_ACCOUNTS,
+                (TenantAudience::Organizations | TenantAudience::Common, None) => SOME_TENANT,
+            };
+            let issuer = format!("https://{}/{tenant}/v2.0", tenants.cloud.authority());
+            (issuer, Map::from_iter([("tid".to_owned(), json!(tenant)), ("ver".to_owned(), json!("2.0"))]))
+        }
     }
 }
 
@@ -196,6 +214,8 @@ const FAULTS: [Reason; 11] = [
 const MINUTE: i64 = 60;
 const LEAST_LIFETIME: i64 = 5 * MINUTE;
 const LIFETIME: i64 = LEAST_LIFETIME + MINUTE;
+const PERSONAL_ACCOUNTS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+const SOME_TENANT: &str = "00000000-0000-4000-8000-000000000001";
 const SUBJECT: &str = "tracegate-replay";
 /// No key has this id.
 const UNKNOWN_KEY: &str = "no-such-key";

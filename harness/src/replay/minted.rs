@@ -47,7 +47,7 @@ impl Minted {
     /// Nothing yet, for this policy's providers.
     #[must_use]
     pub fn new(policy: &Policy) -> Self {
-        Self { providers: policy.providers.iter().map(|provider| provider.name.clone()).collect(), ..Self::default() }
+        Self { providers: policy.identity.providers.iter().map(|provider| provider.name.clone()).collect(), ..Self::default() }
     }
 
     /// Takes how often the issuer's key set was fetched, and how often it has rotated its keys.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tracegate::Policy;
-use tracegate::identity::{Keys, Location};
+use tracegate::identity::{Keys, Location, Provider};
 
 use crate::issuer::Issuer;
 
@@ -28,7 +28,7 @@ impl Published {
     pub fn new(policy: &Policy, issuer: &Issuer) -> Self {
         let keys = issuer.key_set().to_string().into_bytes();
         let mut documents = Vec::new();
-        for provider in &policy.providers {
+        for provider in policy.identity.providers.iter().filter_map(Provider::token) {
             let Keys::Published(source) = &provider.keys else { continue };
             let mut add = |path: &str, authority: &str, has_keys, body| {
                 let (cluster, authority, path) = (source.cluster.clone(), authority.to_owned(), path.to_owned());

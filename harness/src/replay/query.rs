@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use tracegate::route::{NormalPath, PathMatch, Segment};
+use tracegate::path::{NormalPath, PathMatch, Segment};
 
 use super::against::is_carrier;
 use crate::Redactor;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use tracegate::head::RequestHead;
-use tracegate::identity::{Keys, Provider};
+use tracegate::identity::{Keys, Provider, TokenProvider};
 use tracegate::route::Requirement;
 use tracegate::{Header, Headers, Policy};
 
@@ -39,7 +39,7 @@ struct Side {
     published: Arc<Published>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     /// A replay has the keys.
     provable: bool,
@@ -133,12 +133,13 @@ impl Tokens {
         let map = edge::head(&recorded.request);
         let lines: Vec<Header<'_>> = native::lines(&map);
         let Ok(head) = RequestHead::read(Headers::new(&lines)) else { return Ok((Token::NotAsked, None)) };
-        let asked = |side: &Side| side.policy.routes.required_provider(&head);
+        let asked = |side: &Side| required(&side.policy, &head);
         let Some((place, side, index)) = self.sides.iter().enumerate().rev().find_map(|(place, side)| Some((place, side, asked(side)?)))
         else {
             return Ok((Token::NotAsked, None));
         };
-        let (Some(provider), Some(known)) = (side.policy.providers.get(index), side.known.get(index)) else {
+        let (Some(provider), Some(known)) = (side.policy.identity.providers.get(index).and_then(Provider::token), side.known.get(index))
+        else {
             return Ok((Token::NotAsked, None));
         };
         let held = place::held(&head, &provider.places);
@@ -158,7 +159,7 @@ impl Tokens {
 impl Side {
     fn new(policy: &Policy, seed: u64) -> Self {
         let (environment, missing) = (keys::environment(policy, seed), keys::missing(policy));
-        let known = |provider: &Provider| Known {
+        let known = |provider: &TokenProvider| Known {
             provable: match &provider.keys {
                 Keys::Inline(_) => true,
                 Keys::Secrets(secrets) => secrets.iter().all(|(_, secret)| !missing.contains(&secret.variable.as_str())),
@@ -167,12 +168,35 @@ impl Side {
             },
             signing: Signing::of(provider, &environment),
         };
-        let mut rules = policy.routes.routes.iter().flat_map(|route| &route.rules);
+        let mut rules = policy.routes.routes().iter().flat_map(|route| &route.rules);
         Self {
-            asks: rules.any(|rule| matches!(rule.require, Requirement::Caller { .. })),
-            known: policy.providers.iter().map(known).collect(),
+            asks: rules.any(|rule| asks(&rule.require)),
+            known: policy.identity.providers.iter().map(|provider| provider.token().map_or_else(Known::default, known)).collect(),
             published: Arc::default(),
             policy: policy.clone(),
         }
     }
+}
+
+/// The provider whose token a request needs, by its place in the policy: that of the first enforced rule of its route that asks for one. `None`
+/// where none does, or where a rule before it denies.
+fn required(policy: &Policy, head: &RequestHead<'_>) -> Option<usize> {
+    let issuer =
+        |require: &Requirement| first(require, &|place| policy.identity.providers.get(place).is_some_and(|one| one.token().is_some()));
+    let route = policy.routes.find(head)?;
+    let mut enforced = route.rules.iter().filter(|rule| !rule.shadow).take_while(|rule| rule.require != Requirement::Deny);
+    enforced.find_map(|rule| issuer(&rule.require))
+}
+
+/// The first provider that is asked for, of those that count.
+fn first(require: &Requirement, counts: &dyn Fn(usize) -> bool) -> Option<usize> {
+    match require {
+        Requirement::Anonymous | Requirement::Deny => None,
+        Requirement::Caller(caller) => Some(caller.provider).filter(|place| counts(*place)),
+        Requirement::AnyOf(within) | Requirement::AllOf(within) => within.iter().find_map(|require| first(require, counts)),
+    }
+}
+
+fn asks(require: &Requirement) -> bool {
+    first(require, &|_| true).is_some()
 }

@@ -44,7 +44,7 @@ impl Root {
             "tracegate {}: policy {fingerprint} of {} loaded, {} routes",
             crate::VERSION,
             policy.service.name,
-            policy.routes.routes.len()
+            policy.routes.routes().len()
         );
         host::log(LogLevel::Info, &message);
         if let Ok(gauge) = host::define_metric(MetricType::Gauge, FINGERPRINT_GAUGE) {

@@ -104,7 +104,8 @@ impl World {
 
     fn follow(&self, Woken { effects, wake, notes }: Woken) {
         for (provider, note) in notes {
-            let name = self.gateway.try_borrow().ok().and_then(|gateway| Some(gateway.policy().identity.providers.get(provider)?.name.clone()));
+            let name =
+                self.gateway.try_borrow().ok().and_then(|gateway| Some(gateway.policy().identity.providers.get(provider)?.name.clone()));
             host::log(LogLevel::Warn, &format!("tracegate: keys of {}: {note}", name.unwrap_or_default()));
         }
         self.perform(effects);

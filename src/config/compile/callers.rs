@@ -64,9 +64,7 @@ impl Callers {
             }
             document::Condition::Query(query) => Condition::Query(NamedMatch { name: query.name, matches: values(query.matches) }),
             document::Condition::Peer(matched) => Condition::Peer(peer(matched)),
-            document::Condition::Source(document::Source { cidr }) => {
-                Condition::Source(cidr.into_iter().map(|leaf| leaf.value).collect())
-            }
+            document::Condition::Source(document::Source { cidr }) => Condition::Source(cidr.into_iter().map(|leaf| leaf.value).collect()),
             document::Condition::Caller(rule) => Condition::Caller(Box::new(self.caller(*rule))),
             document::Condition::Claim(claim) => Condition::Caller(Box::new(self.caller(claim.rule()))),
             document::Condition::Route(names) => Condition::Route(names),

@@ -107,11 +107,8 @@ fn entra(entra: document::Entra) -> TokenProvider {
     let tenants = EntraTenants { cloud, audience: entra.tenant.value, only: entra.tenants.into_iter().map(|leaf| leaf.value).collect() };
     let segment = tenants.audience.as_str();
     let application = entra.signing_key_application.map(|id| format!("?appid={}", id.value.as_str())).unwrap_or_default();
-    let uri = FetchUri {
-        scheme: "https",
-        authority: cloud.authority().to_owned(),
-        path: format!("/{segment}/discovery/v2.0/keys{application}"),
-    };
+    let uri =
+        FetchUri { scheme: "https", authority: cloud.authority().to_owned(), path: format!("/{segment}/discovery/v2.0/keys{application}") };
     let services = entra.services.into_iter().map(|service| {
         let workload = match service.workload {
             document::Workload::ManagedIdentity(id) => Workload::ManagedIdentity(id),
@@ -136,7 +133,10 @@ fn entra(entra: document::Entra) -> TokenProvider {
         }),
         roles_claim: ClaimPath::name("roles"),
         certificate_bound: entra.certificate_bound,
-        entra: Some(EntraRules { applications: entra.applications.into_iter().map(|leaf| leaf.value).collect(), services: services.collect() }),
+        entra: Some(EntraRules {
+            applications: entra.applications.into_iter().map(|leaf| leaf.value).collect(),
+            services: services.collect(),
+        }),
         claims: ClaimRules {
             issuer: IssuerRule::Entra(tenants),
             audiences: entra.audiences,
@@ -184,7 +184,6 @@ fn token_place(place: document::TokenPlace) -> TokenPlace {
         document::TokenPlace::Cookie(name) => TokenPlace::Cookie(name),
     }
 }
-
 
 /// Bytes of the longest token. Entra ID's hold up to 200 groups and grow to some 8 KiB.
 const MAX_ENTRA_TOKEN: usize = 16_384;

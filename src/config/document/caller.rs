@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::super::decode::{Decode, Leaf, Place};
 use super::super::finding::{Findings, Problem};
+use super::Document;
 use super::condition::at_least_one;
 use super::identity::Provider;
 use super::matcher::{Values, names};
-use super::Document;
 use crate::claim::ClaimPath;
 use crate::json::Value;
 

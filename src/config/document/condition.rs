@@ -169,7 +169,8 @@ impl Condition {
             Self::Any(conditions) => check_each(conditions, &place.descend(&["any"]), document, used, findings),
             Self::Not(condition) => condition.check_against(document, used, &place.descend(&["not"]), findings),
             Self::Peer(_) if document.listener.client_certificates != ClientCertificates::Verified => {
-                let text = "expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing";
+                let text =
+                    "expected `listener: {client_certificates: verified}` beside a `peer` to match: what isn't verified proves nothing";
                 report(text, findings);
             }
             Self::Caller(_) | Self::Claim(_) if used == Use::Listener => {
@@ -183,10 +184,13 @@ impl Condition {
                     report(&format!("expected the name of a route, found {name:?}"), findings);
                 }
             }
-            Self::SignedHop(_) if used != Use::Trust => report("expected no `signed_hop` here: only `trace.trust` may ask for one", findings),
+            Self::SignedHop(_) if used != Use::Trust => {
+                report("expected no `signed_hop` here: only `trace.trust` may ask for one", findings)
+            }
             Self::SignedHop(_) => {
                 if !document.trace.propagation.extract.contains(&Format::TraceContext) {
-                    let text = "expected `tracecontext` in `trace.propagation.extract` beside a `signed_hop` to match, which would never be read";
+                    let text =
+                        "expected `tracecontext` in `trace.propagation.extract` beside a `signed_hop` to match, which would never be read";
                     report(text, findings);
                 }
                 if document.trace.signed_hop.is_none() {
@@ -225,8 +229,7 @@ impl Claim {
 
 impl Decode for Condition {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let kinds =
-            ["all", "any", "not", "method", "path", "header", "query", "peer", "source", "caller", "claim", "route", "signed_hop"];
+        let kinds = ["all", "any", "not", "method", "path", "header", "query", "peer", "source", "caller", "claim", "route", "signed_hop"];
         match place.choice(&kinds, findings)? {
             ("all", place) => at_least_one(&place, findings).map(Self::All),
             ("any", place) => at_least_one(&place, findings).map(Self::Any),

@@ -152,7 +152,11 @@ impl Decode for Workload {
         match place.choice(&["managed_identity", "application"], findings)? {
             ("managed_identity", place) => {
                 let id = place.name(findings)?;
-                if id.starts_with('/') { Some(Self::ManagedIdentity(id)) } else { place.expected("a resource id, which begins with `/`", findings) }
+                if id.starts_with('/') {
+                    Some(Self::ManagedIdentity(id))
+                } else {
+                    place.expected("a resource id, which begins with `/`", findings)
+                }
             }
             (_, place) => Leaf::decode(place, findings).map(Self::Application),
         }

@@ -7,10 +7,10 @@ use super::super::decode::{Decode, Leaf, Place};
 use super::super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::super::schema;
+use super::Document;
 use super::identity::{Identity, Provider};
 use super::jwt::token;
 use super::trace::SecretName;
-use super::Document;
 use crate::claim::ClaimPath;
 use crate::trace::is_carrier;
 
@@ -164,8 +164,29 @@ fn default_scheme() -> String {
 
 /// Headers that mean something else.
 const TAKEN: [&str; 24] = [
-    "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie", "expect", "forwarded", "host",
-    "http2-settings", "keep-alive", "origin", "priority", "range", "set-cookie", "te", "trailer", "transfer-encoding", "upgrade", "via",
-    "www-authenticate", "x-real-ip", "x-request-id", "x-original-url",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "origin",
+    "priority",
+    "range",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+    "www-authenticate",
+    "x-real-ip",
+    "x-request-id",
+    "x-original-url",
 ];
 const TAKEN_PREFIXES: [&str; 4] = ["proxy-", "x-envoy-", "x-forwarded-", "tracegate-"];

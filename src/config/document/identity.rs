@@ -119,7 +119,8 @@ impl Identity {
                 }
             }
             Provider::ClientCertificate(_) if document.listener.client_certificates != ClientCertificates::Verified => {
-                let text = "expected `listener: {client_certificates: verified}` beside `client_certificate`: what isn't verified proves nothing";
+                let text =
+                    "expected `listener: {client_certificates: verified}` beside `client_certificate`: what isn't verified proves nothing";
                 place.report::<()>(Problem::Invalid(text.to_owned()), findings);
             }
             Provider::Entra(_) | Provider::SubscriptionKeys(_) | Provider::ClientCertificate(_) => {}

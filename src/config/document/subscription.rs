@@ -120,7 +120,11 @@ impl Decode for Subscription {
         let state = fields.maybe("state", findings, |place, findings| place.word(&states, findings));
         let keys = fields.required("keys_sha256", findings).and_then(|place| {
             let keys: Vec<Leaf<KeyDigest>> = at_least_one(&place, findings)?;
-            if keys.len() > MAX_KEYS { place.report(Problem::Invalid("expected at most two keys, found more".to_owned()), findings) } else { Some(keys) }
+            if keys.len() > MAX_KEYS {
+                place.report(Problem::Invalid("expected at most two keys, found more".to_owned()), findings)
+            } else {
+                Some(keys)
+            }
         });
         fields.finish(findings);
         Some(Self { id: id?, product: product?, state: state?.unwrap_or_default(), keys_sha256: keys? })

@@ -8,12 +8,12 @@ use super::super::finding::{Findings, Problem};
 use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
+use super::Document;
 use super::condition::Use;
 use super::sampling::Sampling;
 #[cfg(feature = "schema")]
 use super::trust::MAX_TRUST_RULES;
 use super::trust::{self, TrustRule};
-use super::Document;
 use crate::trace::{KeyId, MemberKey, SIGNED_HOP_MAX_EXPIRY, TRACESTATE_MAX_LENGTH, TRACESTATE_MIN_LENGTH_LIMIT, is_baggage_key};
 
 /// What becomes of trace context: W3C Trace Context Level 2 and its predecessors.
