@@ -15,6 +15,8 @@ pub enum Event<'a> {
     /// What the gateway fetched for several exchanges has arrived or failed, or the time that this exchange agreed to wait for is
     /// over: here is the request again, to be decided anew.
     Wake(Headers<'a>),
+    /// The request's trailers, if it has any.
+    Trailers(Headers<'a>),
     /// The response's header lines.
     Response(Headers<'a>),
     /// The exchange is over; nothing comes after.

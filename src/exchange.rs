@@ -68,6 +68,11 @@ impl Exchange {
             }
             (State::Decided { trace_response }, Event::Response(_)) => Step::of(Verdict::Continue(response_edits(trace_response))),
             (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
+            (_, Event::Trailers(lines)) => {
+                let mut edits = HeaderEdits::none();
+                identity::guard_trailers(&gateway.policy().identity, lines, &mut edits);
+                Step::of(Verdict::Continue(edits))
+            }
             (_, Event::Closed) => {
                 self.leave(gateway, State::Closed);
                 Step::of(Verdict::Wait)

@@ -74,7 +74,7 @@ use crate::route::Route;
 use certificate::Certificate;
 use rules::{Examination, Finding, Found, Met};
 
-pub(crate) use forward::Handover;
+pub(crate) use forward::{Handover, guard_trailers};
 
 /// What the policy says about callers.
 #[derive(Clone, Debug, Default)]

@@ -86,11 +86,18 @@ impl Edge {
     /// Starts Envoy with a policy, and hands these environment variables to the module.
     #[must_use]
     pub fn start_with_secrets(policy: &str, environment: &[(String, String)]) -> Option<Self> {
+        Self::start_changed(policy, environment, |_| {})
+    }
+
+    /// The same with what `change` makes of the HTTP connection manager's settings.
+    #[must_use]
+    pub fn start_changed(policy: &str, environment: &[(String, String)], change: impl FnOnce(&mut Value)) -> Option<Self> {
         let variables: serde_json::Map<String, Value> = environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         Self::run(policy, None, None, |tree| {
             let manager = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
             let config = &mut manager["http_filters"][0]["typed_config"]["config"];
             config["vm_config"]["environment_variables"] = json!({ "key_values": variables });
+            change(manager);
         })
     }
 

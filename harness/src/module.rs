@@ -138,6 +138,7 @@ const EXPORTS: &[&str] = &[
     "proxy_on_configure",
     "proxy_on_tick",
     "proxy_on_request_headers",
+    "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_http_call_response",
     "proxy_on_done",

@@ -89,12 +89,15 @@ impl wit::GuestGateway for Gateway {
 impl wit::GuestExchange for Exchange {
     fn step(&self, event: wit::Event) -> wit::Verdict {
         let lines = match &event {
-            wit::Event::Request(lines) | wit::Event::Wake(lines) | wit::Event::Response(lines) => self::lines(lines),
+            wit::Event::Request(lines) | wit::Event::Wake(lines) | wit::Event::Trailers(lines) | wit::Event::Response(lines) => {
+                self::lines(lines)
+            }
             wit::Event::Closed => Vec::new(),
         };
         let event = match &event {
             wit::Event::Request(_) => crate::Event::Request(Headers::new(&lines)),
             wit::Event::Wake(_) => crate::Event::Wake(Headers::new(&lines)),
+            wit::Event::Trailers(_) => crate::Event::Trailers(Headers::new(&lines)),
             wit::Event::Response(_) => crate::Event::Response(Headers::new(&lines)),
             wit::Event::Closed => crate::Event::Closed,
         };

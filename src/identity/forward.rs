@@ -12,7 +12,7 @@ use crate::caller::{Caller, Identity, Subject};
 use crate::claim::ClaimPath;
 use crate::condition::Facts;
 use crate::edits::HeaderEdits;
-use crate::head::{Header, RequestHead, trim_ows};
+use crate::head::{Header, Headers, RequestHead, trim_ows};
 use crate::inputs::Peer;
 use crate::query::{self, halves};
 use crate::secret::SecretReference;
@@ -187,6 +187,22 @@ impl Handover<'_> {
         }
         if !cookies.is_empty() {
             strip_cookies(head, &cookies, edits);
+        }
+    }
+}
+
+/// Removes from trailers what a client must not send as a header: some services merge the ones into the others (RFC 9110 section 6.5.1).
+pub(crate) fn guard_trailers(policy: &IdentityPolicy, lines: Headers<'_>, edits: &mut HeaderEdits) {
+    if policy.providers.is_empty() {
+        return;
+    }
+    let nobody = Handover { policy, caller: &Caller::unknown(), passed: &[], replacement: None };
+    let mut removed: Vec<&[u8]> = Vec::new();
+    for Header { name, .. } in lines.iter() {
+        let guarded = nobody.is_guarded(name, false) || is_alike(b"authorization", name);
+        if guarded && !removed.contains(&name) {
+            removed.push(name);
+            edits.remove(String::from_utf8_lossy(name).into_owned());
         }
     }
 }

@@ -58,6 +58,26 @@ impl HttpContext for Stream {
         action
     }
 
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        let Some(world) = &self.world else { return Action::Continue };
+        let Some(exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else {
+            return paused("trailers came before a head");
+        };
+        let exchange = self.exchange.insert(exchange);
+        let map = host::header_map(MapType::HttpRequestTrailers).unwrap_or_default();
+        let lines = pairs::read(&map).unwrap_or_default();
+        if lines.is_empty() && count > 0 {
+            return paused("trailers can't be read");
+        }
+        match world.step(exchange, Event::Trailers(Headers::new(&lines))) {
+            Some(Verdict::Continue(edits)) => match apply(MapType::HttpRequestTrailers, &edits) {
+                Ok(()) => Action::Continue,
+                Err(error) => paused(&error.to_string()),
+            },
+            _ => paused("the host called back within a call"),
+        }
+    }
+
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         let Some(world) = &self.world else { return Action::Continue };
         let Some(exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else { return Action::Continue };
