@@ -9,4 +9,5 @@ mod callers {
     mod run;
     mod spoofing;
     mod table;
+    mod trailers;
 }

@@ -89,15 +89,14 @@ impl Edge {
         Self::start_changed(policy, environment, |_| {})
     }
 
-    /// The same with what `change` makes of the HTTP connection manager's settings.
+    /// The same with what `change` makes of Envoy's configuration.
     #[must_use]
     pub fn start_changed(policy: &str, environment: &[(String, String)], change: impl FnOnce(&mut Value)) -> Option<Self> {
         let variables: serde_json::Map<String, Value> = environment.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         Self::run(policy, None, None, |tree| {
-            let manager = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-            let config = &mut manager["http_filters"][0]["typed_config"]["config"];
+            let config = &mut manager(tree)["http_filters"][0]["typed_config"]["config"];
             config["vm_config"]["environment_variables"] = json!({ "key_values": variables });
-            change(manager);
+            change(tree);
         })
     }
 
@@ -153,6 +152,11 @@ impl Edge {
         let log = self.envoy.log();
         assert!(!log.contains("panicked") && !log.contains("Proxy-Wasm plugin in-VM backtrace"), "{log}");
     }
+}
+
+/// The settings of the HTTP connection manager in Envoy's configuration.
+pub fn manager(tree: &mut Value) -> &mut Value {
+    &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 }
 
 /// Envoy's binary; `None` where it can't be had.

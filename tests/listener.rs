@@ -3,6 +3,7 @@
 //! makes it so. The shipped configurations in real Envoy, and what becomes of each promise without the line that keeps it.
 
 mod listener {
+    mod callers;
     mod certificate;
     mod gateway;
     mod identity;

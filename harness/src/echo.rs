@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An upstream that answers with what reached it: 200 and `{method, path, headers: [[name, value]…]}`, repeated lines and
-//! raw bytes kept.
+//! raw bytes kept, and `trailers` alike where there are any.
 
 use std::io;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::http::{Connection, Request};
+use crate::http::{Connection, Field, Request};
 use crate::redact::json_bytes;
 use crate::server::Server;
 
@@ -44,9 +44,15 @@ fn serve(mut connection: Connection) {
     }
 }
 
-fn echo(Request { method, target, fields, .. }: &Request) -> Value {
-    let headers: Vec<Value> = fields.iter().map(|(name, value)| json!([String::from_utf8_lossy(name), json_bytes(value)])).collect();
-    json!({"method": method, "path": target, "headers": headers})
+fn echo(Request { method, target, fields, trailers, .. }: &Request) -> Value {
+    let lines = |fields: &[Field]| -> Vec<Value> {
+        fields.iter().map(|(name, value)| json!([String::from_utf8_lossy(name), json_bytes(value)])).collect()
+    };
+    let mut echo = json!({"method": method, "path": target, "headers": lines(fields)});
+    if !trailers.is_empty() {
+        echo["trailers"] = json!(lines(trailers));
+    }
+    echo
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tracegate_harness::host::{self, Always, HeaderMap, Message, Metering, Options, Proxy, Reply, Request};
 use tracegate_harness::module;
-use tracegate_tests::{Edge, lines_of};
+use tracegate_tests::{Edge, lines_of, manager};
 
 use super::policy::{REPLACEMENT, TOLD, VARIABLE, policy};
 use super::table::{Expected, Row, Table};
@@ -63,7 +63,8 @@ fn every_row_holds_in_real_envoy() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
     let table = Table::new(i64::try_from(now).expect("it is before the end of time"));
     // As shipped, the listener refuses names with underscores itself: what the module does about them is to be seen.
-    let allow = |manager: &mut Value| {
+    let allow = |tree: &mut Value| {
+        let manager = manager(tree);
         let options = &mut manager["common_http_protocol_options"];
         assert_eq!(options["headers_with_underscores_action"], "REJECT_REQUEST");
         options["headers_with_underscores_action"] = json!("ALLOW");

@@ -32,6 +32,11 @@ type Stream = StreamOwned<ClientConnection, TcpStream>;
 impl Guarded {
     /// Starts one as it ships, with what `change` makes of its TLS context.
     pub fn start(change: impl FnOnce(&mut Value)) -> Option<Self> {
+        Self::start_changed(|tree| change(context(tree)))
+    }
+
+    /// The same with what `change` makes of its whole configuration.
+    pub fn start_changed(change: impl FnOnce(&mut Value)) -> Option<Self> {
         let (authority, directory) = (Authority::new("shop"), tempfile::tempdir().expect("there is room"));
         let server = authority.vouch_for(host("localhost"));
         let files = [
@@ -43,9 +48,9 @@ impl Guarded {
             std::fs::write(directory.path().join(name), text).expect("there is room");
         }
         let gateway = Gateway::start(Shipped::MutualTls, |tree| {
-            let context = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"];
+            let context = context(tree);
             assert_eq!(move_files(context, directory.path()), 3, "{context}");
-            change(context);
+            change(tree);
         })?;
         Some(Self { gateway, authority, _directory: directory })
     }
@@ -66,6 +71,10 @@ impl Guarded {
             _ => panic!("expected an alert, found {error:?}"),
         }
     }
+}
+
+fn context(tree: &mut Value) -> &mut Value {
+    &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"]["typed_config"]
 }
 
 /// Has the files of a TLS context, `certificates/…`, looked for elsewhere; returns how many there are.
