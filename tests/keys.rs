@@ -2,6 +2,8 @@
 //! Keys that an issuer publishes, in real Envoy with two workers: rotation under load, floods of bogus keys, and an issuer that is slow, down or
 //! answers with something else; and in the native host, a VM that dies while it fetches.
 
+#[path = "keys/entra.rs"]
+mod entra;
 #[path = "keys/issuer.rs"]
 mod issuer;
 #[path = "keys/lease.rs"]
@@ -43,10 +45,16 @@ fn policy(more: &Value) -> Value {
 
 /// Envoy that answers what it admits itself; `None` where it can't be had.
 fn start(policy: &Value, idp: SocketAddr) -> Option<Envoy> {
+    start_before(policy, idp, None)
+}
+
+/// The same with this upstream behind it.
+fn start_before(policy: &Value, idp: SocketAddr, upstream: Option<SocketAddr>) -> Option<Envoy> {
     let version = std::env::var("TRACEGATE_TEST_ENVOY").unwrap_or_else(|_| envoy::VERSION.to_owned());
     let binary = binary(&version)?;
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
     let cluster = Cluster { name: "idp".to_owned(), host: idp.ip().to_string(), port: idp.port(), tls: false };
-    let options = Options { workers: 2, clusters: vec![cluster], ..Options::new(binary, plugin) };
+    let upstream = upstream.map(|address| (address.ip().to_string(), address.port()));
+    let options = Options { workers: 2, clusters: vec![cluster], upstream, ..Options::new(binary, plugin) };
     Some(Envoy::start(&options).unwrap_or_else(|error| panic!("{error}")))
 }

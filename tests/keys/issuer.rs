@@ -74,6 +74,11 @@ impl Idp {
         self.state.lock().expect("no thread has panicked").0 = answer;
     }
 
+    /// What it was asked for, in order.
+    pub fn targets(&self) -> Vec<String> {
+        self.state.lock().expect("no thread has panicked").1.clone()
+    }
+
     /// How often it was asked.
     pub fn asked(&self) -> usize {
         self.state.lock().expect("no thread has panicked").1.len()
