@@ -49,6 +49,9 @@ pub fn run() -> Result<String> {
         ("step: fresh trace, last of 100 routes by prefix", measure_step(&routes_by_prefix(100), &[])?),
         ("step: fresh trace, last of 1,000 routes by prefix", measure_step(&routes_by_prefix(1000), &[])?),
         ("step: fresh trace, last of 1,000 routes by host", measure_step(&routes_by_host(1000), &[(":authority", HOST)])?),
+        ("step: rules met, the last of 10 routes", measure_rules(&mut issuer, 10)?),
+        ("step: rules met, the last of 100 routes", measure_rules(&mut issuer, 100)?),
+        ("step: rules met, the last of 1,000 routes", measure_rules(&mut issuer, 1000)?),
         ("step: longest tracestate of the grammar", measure_step(open, &[("traceparent", PARENT), ("tracestate", &longest)])?),
         ("step: tracestate of 60 KiB of commas", measure_step(open, &[("traceparent", PARENT), ("tracestate", &commas)])?),
         ("step: the same, our member signed and verified", measure_step(SIGNED, &[("traceparent", PARENT), ("tracestate", &signed()?)])?),
@@ -129,6 +132,27 @@ fn measure_token(issuer: &mut Issuer, algorithm: Algorithm, known: bool) -> Resu
     let claims = json!({"iss": "https://id.shop.example/", "aud": "orders-api", "sub": "1f2c7a64", "exp": 4_102_444_800_u64});
     let authorization = format!("Bearer {}", issuer.mint(algorithm, &claims)?);
     measure_through(&identity(issuer, algorithm), &[("authorization", authorization.as_bytes())], known)
+}
+
+/// A request with a known token that meets the rules of the last of so many routes, each of which has as many; the upstream learns of two claims.
+fn measure_rules(issuer: &mut Issuer, count: usize) -> Result<f64> {
+    let mut document: Value = serde_json::from_str(&identity(issuer, Algorithm::Rs256)).context(|| "the benchmark's policy")?;
+    let tier = json!({"path": "tier", "match": {"one_of": ["gold", "silver"]}});
+    let caller = json!({"caller": {"provider": "customers", "scopes": ["orders.read"], "claims": [tier]}});
+    let rules = json!([
+        {"name": "who", "require": {"any_of": [{"caller": {"provider": "customers", "roles": ["Orders.Admin"]}}, caller]}},
+        {"name": "legacy", "when": {"not": {"header": {"name": "accept", "match": {"present": true}}}}, "require": "deny"},
+    ]);
+    let others = (1..count).map(|index| format!("/service{index:04}"));
+    let routes = others.chain(["/orders".to_owned()]).enumerate();
+    document["routes"] =
+        routes.map(|(index, prefix)| json!({"name": format!("r{index}"), "match": {"path": {"prefix": prefix}}, "rules": rules})).collect();
+    document["identity"]["claim_to_headers"] = json!([{"claim": "sub", "header": "x-user-id"}, {"claim": "tier", "header": "x-user-tier"}]);
+    let claims = json!({
+        "iss": "https://id.shop.example/", "aud": "orders-api", "sub": "1f2c7a64", "exp": 4_102_444_800_u64, "scp": "orders.read", "tier": "gold",
+    });
+    let authorization = format!("Bearer {}", issuer.mint(Algorithm::Rs256, &claims)?);
+    measure_step(&document.to_string(), &[("authorization", authorization.as_bytes())])
 }
 
 /// A whole request through a gateway, among the headers that a browser sends.

@@ -43,6 +43,8 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         ("tracegate: 8 formats read", wasm(&module, POLICY_READING), Carried::Same),
         ("tracegate: trust by network, sampling", wasm(&module, POLICY_TRUST), Carried::Same),
         ("tracegate: trace, known token", wasm(&module, &tokens.policy()), Carried::Same),
+        ("tracegate: the same, rules, 2 claims told", wasm(&module, &tokens.policy_of_rules()), Carried::Same),
+        ("tracegate: trace, subscription key", wasm(&module, &Tokens::policy_of_keys()), Carried::Same),
         ("tracegate: trace, new token each time", wasm(&module, &tokens.policy()), Carried::New(Cell::new(0))),
         ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true)), Carried::Same),
         ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true)), Carried::New(Cell::new(0))),
@@ -78,7 +80,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds;\ndifferences and ratios are medians too, of what they are within each round\n",
         envoy::VERSION
     );
-    let _ = writeln!(shown, "{:<38} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
+    let _ = writeln!(shown, "{:<41} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
     for (name, measured) in &rows {
         // Compared round by round: what slows a whole round slows both.
         let over = |index: usize, compare: fn(f64, f64) -> f64| {
@@ -87,7 +89,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         };
         let (over_router, over_noop) = (over(0, std::ops::Sub::sub), over(1, std::ops::Sub::sub));
         let (alone, ratio) = (median(measured.clone()), over(0, std::ops::Div::div));
-        let _ = writeln!(shown, "{name:<38} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
+        let _ = writeln!(shown, "{name:<41} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
     }
     Ok(shown)
 }

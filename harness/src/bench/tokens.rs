@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tracegate::identity::Algorithm;
 
 use crate::error::Result;
@@ -57,8 +58,41 @@ impl Tokens {
         let jwt = json!({"issuer": ISSUER, "audiences": [AUDIENCE], "algorithms": ["RS256"], "keys": {"inline": self.keys}});
         json!({
             "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"},
-            "identity": {"providers": {"customers": {"jwt": jwt}}},
+            // As Envoy's own filter is told to below.
+            "identity": {"providers": {"customers": {"jwt": jwt}}, "forward_token": true},
             "routes": [{"name": "all", "rules": [{"name": "who", "require": {"caller": {"provider": "customers"}}}]}],
+        })
+        .to_string()
+    }
+
+    /// The same, and scopes and a claim; the upstream learns of two claims and doesn't see the token.
+    pub(super) fn policy_of_rules(&self) -> String {
+        let jwt = json!({"issuer": ISSUER, "audiences": [AUDIENCE], "algorithms": ["RS256"], "keys": {"inline": self.keys}});
+        let tenant = json!({"path": "tid", "match": {"one_of": ["3f9b2c1a-2222-4d7e-8a5f-000000000002"]}});
+        let caller = json!({"provider": "customers", "scopes": ["orders.read"], "claims": [tenant]});
+        json!({
+            "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"},
+            "identity": {
+                "providers": {"customers": {"jwt": jwt}},
+                "claim_to_headers": [{"claim": "sub", "header": "x-user-id"}, {"claim": "name", "header": "x-user-name"}],
+            },
+            "routes": [{"name": "all", "rules": [{"name": "who", "require": {"caller": caller}}]}],
+        })
+        .to_string()
+    }
+
+    /// A policy that requires the key of a subscription, one of a thousand, which goes no further.
+    pub(super) fn policy_of_keys() -> String {
+        let subscription = |number: u32| {
+            let key = if number == 0 { KEY.to_owned() } else { format!("{KEY}{number}") };
+            let digest: String = Sha256::digest(&key).iter().map(|byte| format!("{byte:02x}")).collect();
+            json!({"id": format!("s{number}"), "product": "gold", "keys_sha256": [digest]})
+        };
+        let subscriptions: Vec<Value> = (0..1000).map(subscription).collect();
+        json!({
+            "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"},
+            "identity": {"providers": {"subscriptions": {"subscription_keys": {"subscriptions": subscriptions}}}},
+            "routes": [{"name": "all", "rules": [{"name": "who", "require": {"caller": {"provider": "subscriptions", "products": ["gold"]}}}]}],
         })
         .to_string()
     }
@@ -93,5 +127,7 @@ const ISSUER: &str = "https://id.shop.example/";
 const AUDIENCE: &str = "orders-api";
 /// More than the module remembers.
 const POOL: usize = 9000;
+const KEY: &str = "0123456789abcdef0123456789abcdef";
 const HEAD: &str = "GET /orders/7?expand=lines HTTP/1.1\r\nhost: api.example.com\r\nuser-agent: bench\r\naccept: application/json\r\n\
+    ocp-apim-subscription-key: 0123456789abcdef0123456789abcdef\r\n\
     traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\ntracestate: rojo=00f067aa0ba902b7\r\n";
