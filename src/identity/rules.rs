@@ -145,7 +145,7 @@ impl Examination<'_, '_> {
         let refusal = Refusal::of(reason);
         Met::No(match self.policy.providers.get(wanted.provider).map(|provider| &provider.credential) {
             Some(Credential::Token(token)) => refusal.challenged(token.scheme(), if scopes { &wanted.scopes } else { &[] }),
-            Some(Credential::SubscriptionKey(keys)) => refusal.challenged_for_key(&self.policy.realm, &keys.header),
+            Some(Credential::SubscriptionKey(keys)) => refusal.challenged_for_key(&self.policy.realm, &keys.written),
             Some(Credential::Certificate(_)) | None => refusal,
         })
     }

@@ -18,6 +18,8 @@ use crate::query;
 pub struct SubscriptionKeys {
     /// The header, in lower case.
     pub header: String,
+    /// The same as the policy writes it: clients are told so.
+    pub written: String,
     /// The parameter of the query, in any case.
     pub query: String,
     /// Whether a key that counts goes on to the upstream.
@@ -44,14 +46,14 @@ pub struct Subscription {
 impl SubscriptionKeys {
     /// Keys of these subscriptions, in these places.
     #[must_use]
-    pub fn new(header: String, query: String, forward: bool, subscriptions: Vec<Subscription>) -> Self {
+    pub fn new(written: String, query: String, forward: bool, subscriptions: Vec<Subscription>) -> Self {
         let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (place, subscription) in subscriptions.iter().enumerate() {
             for digest in &subscription.keys {
                 keys.entry(bucket(digest)).or_default().push((*digest, place));
             }
         }
-        Self { header, query, forward, subscriptions, keys }
+        Self { header: written.to_ascii_lowercase(), written, query, forward, subscriptions, keys }
     }
 
     /// The subscriptions, in the policy's order.
@@ -160,7 +162,7 @@ mod tests {
             subscription("former", Some("gold"), false, &["suspended"]),
             subscription("long", None, true, &["x".repeat(300).as_str()]),
         ];
-        SubscriptionKeys::new("ocp-apim-subscription-key".into(), "subscription-key".into(), false, subscriptions)
+        SubscriptionKeys::new("Ocp-Apim-Subscription-Key".into(), "subscription-key".into(), false, subscriptions)
     }
 
     #[test]

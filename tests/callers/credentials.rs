@@ -7,7 +7,7 @@ use super::policy::{GOLD, SECOND, SILVER, SUSPENDED};
 use super::table::{Expected, Row, Table, bearer};
 
 const KEY: &str = "Ocp-Apim-Subscription-Key";
-const FOR_KEY: &str = r#"AzureApiManagementKey realm="shop-edge",name="ocp-apim-subscription-key",type="header""#;
+const FOR_KEY: &str = r#"AzureApiManagementKey realm="shop-edge",name="Ocp-Apim-Subscription-Key",type="header""#;
 
 pub fn add(table: &mut Table) {
     table.credentials.extend([GOLD, SECOND, SILVER, SUSPENDED].map(str::to_owned));

@@ -153,7 +153,7 @@ fn subscription_keys(keys: document::SubscriptionKeys) -> SubscriptionKeys {
         active: subscription.state == document::State::Active,
         keys: subscription.keys_sha256.into_iter().map(|leaf| leaf.value).collect(),
     });
-    SubscriptionKeys::new(keys.header.to_ascii_lowercase(), keys.query, keys.forward_key, subscriptions.collect())
+    SubscriptionKeys::new(keys.header, keys.query, keys.forward_key, subscriptions.collect())
 }
 
 fn seconds(duration: Duration) -> i64 {
