@@ -71,7 +71,6 @@ use crate::head::RequestHead;
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
 use crate::route::Route;
-use certificate::Certificate;
 use rules::{Examination, Finding, Found, Met};
 
 pub(crate) use forward::{Handover, guard_trailers};
@@ -112,8 +111,7 @@ pub(crate) fn decide(
     inputs: &mut Inputs<'_>,
     counts: &mut Counts,
 ) -> Option<Identified> {
-    let certificate = Certificate::of(head.headers, &policy.forwarded_client_cert, policy.trusted_hops, &mut *inputs.peer);
-    let mut examination = Examination { head, id, policy, ring, inputs, counts, certificate, found: Vec::new() };
+    let mut examination = Examination { head, id, policy, ring, inputs, counts, certificate: None, found: Vec::new() };
     let (met, shadow) = examination.route(route);
     let found = examination.found;
     let decision = match met {

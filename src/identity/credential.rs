@@ -91,11 +91,26 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     (ends && found.eq_ignore_ascii_case(scheme.as_bytes())).then(|| trim_ows(rest))
 }
 
+/// Whether some reader could take `Authorization` for credentials of this scheme: more than [`TokenPlace::look`] does, as it splits on any byte that no
+/// scheme has.
+pub(super) fn names_scheme(head: &RequestHead<'_>, scheme: &str) -> bool {
+    let parts = head.headers.values("authorization").flat_map(|value| value.split(|byte| *byte == b','));
+    parts.into_iter().any(|part| {
+        let start = part.iter().position(in_scheme).unwrap_or(part.len());
+        let own = part.get(start..).and_then(|part| part.split_at_checked(scheme.len()));
+        own.is_some_and(|(found, rest)| found.eq_ignore_ascii_case(scheme.as_bytes()) && !rest.first().is_some_and(in_scheme))
+    })
+}
+
 /// Whether text has a scheme and something behind it (RFC 9110 section 11.4).
 fn is_credentials(text: &[u8]) -> bool {
     let (scheme, rest) = halves(text, b' ');
-    let in_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !scheme.is_empty() && scheme.iter().all(in_scheme) && !rest.is_empty()
+}
+
+/// A byte of a token in the sense of RFC 9110 section 5.6.2.
+fn in_scheme(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
 
 /// A cookie's value without its quotes (RFC 6265 section 4.1.1).

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::certificate::ForwardedClientCert;
-use super::credential::{Carried, TokenPlace};
+use super::credential::{self, TokenPlace};
 use super::provider::{Credential, Provider};
 use super::{IdentityPolicy, xfcc};
 use crate::caller::{Caller, Identity, Subject};
@@ -86,20 +86,14 @@ impl Handover<'_> {
             return;
         }
         let by_proxy = self.certificate_is_by_proxy(head, peer);
-        let mut removed: Vec<&[u8]> = Vec::new();
-        for Header { name, .. } in head.headers.iter() {
-            if !removed.contains(&name) && self.is_guarded(name, by_proxy) {
-                removed.push(name);
-            }
-        }
         let told: Vec<(&IdentityHeader, Vec<u8>)> =
             forward.headers.iter().filter_map(|header| Some((header, tell(&header.tells, self.caller, providers)?))).collect();
-        for name in removed {
-            // One that is replaced is removed by that.
-            if !told.iter().any(|(header, _)| header.name.as_bytes() == name) {
-                edits.remove(String::from_utf8_lossy(name).into_owned());
-            }
-        }
+        // One that is replaced is removed by that.
+        let is_told = |name: &String| told.iter().any(|(header, _)| header.name == *name);
+        guarded(head.headers, |name| self.is_guarded(name, by_proxy))
+            .into_iter()
+            .filter(|name| !is_told(name))
+            .for_each(|name| edits.remove(name));
         self.strip(head, edits);
         for (header, value) in told {
             edits.replace(header.name.clone(), value);
@@ -162,7 +156,7 @@ impl Handover<'_> {
                 Credential::Token(token) => {
                     for place in token.places.iter().filter(|place| !self.passes(place)) {
                         match place {
-                            TokenPlace::Authorization { .. } => authorization |= place.look(head) != Carried::Nothing,
+                            TokenPlace::Authorization { scheme } => authorization |= credential::names_scheme(head, scheme),
                             TokenPlace::Query(name) => {
                                 let rest = query::without(&target, |found| found == name.as_bytes());
                                 target = rest.map_or(target, Cow::Owned);
@@ -197,14 +191,20 @@ pub(crate) fn guard_trailers(policy: &IdentityPolicy, lines: Headers<'_>, edits:
         return;
     }
     let nobody = Handover { policy, caller: &Caller::unknown(), passed: &[], replacement: None };
-    let mut removed: Vec<&[u8]> = Vec::new();
-    for Header { name, .. } in lines.iter() {
-        let guarded = nobody.is_guarded(name, false) || is_alike(b"authorization", name);
-        if guarded && !removed.contains(&name) {
-            removed.push(name);
-            edits.remove(String::from_utf8_lossy(name).into_owned());
+    let names = guarded(lines, |name| nobody.is_guarded(name, false) || is_alike(b"authorization", name));
+    names.into_iter().for_each(|name| edits.remove(name));
+}
+
+/// The names in lower case, each once, of the lines that are guarded.
+fn guarded(lines: Headers<'_>, is_guarded: impl Fn(&[u8]) -> bool) -> Vec<String> {
+    let mut names = Vec::new();
+    for Header { name, .. } in lines.iter().filter(|line| is_guarded(line.name)) {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        if !names.contains(&name) {
+            names.push(name);
         }
     }
+    names
 }
 
 /// Removes these cookies; the others go on in one line (RFC 9113 section 8.2.3).

@@ -25,7 +25,8 @@ pub(super) struct Examination<'a, 'i> {
     pub(super) ring: &'a mut KeyRing,
     pub(super) inputs: &'a mut Inputs<'i>,
     pub(super) counts: &'a mut Counts,
-    pub(super) certificate: Certificate,
+    /// Once it has been asked for.
+    pub(super) certificate: Option<Certificate>,
     /// What has been found, in the order in which it was asked for.
     pub(super) found: Vec<Found>,
 }
@@ -175,12 +176,20 @@ impl Examination<'_, '_> {
                 Ok(subject) => (subject, None),
                 Err(reason) => return Finding::Refused(reason),
             },
-            Credential::Certificate(provider) => match provider.verify(&self.certificate, &mut *self.inputs.peer) {
+            Credential::Certificate(provider) => match provider.verify(&self.certificate(), &mut *self.inputs.peer) {
                 Ok(found) => found,
                 Err(reason) => return Finding::Refused(reason),
             },
         };
         Finding::Proven(Arc::new(Identity { provider: index, subject, service }))
+    }
+
+    fn certificate(&mut self) -> Certificate {
+        let IdentityPolicy { forwarded_client_cert, trusted_hops, .. } = self.policy;
+        let known = &mut self.certificate;
+        known
+            .get_or_insert_with(|| Certificate::of(self.head.headers, forwarded_client_cert, *trusted_hops, &mut *self.inputs.peer))
+            .clone()
     }
 
     fn token(&mut self, index: usize, provider: &TokenProvider, shadow: bool) -> Finding {
@@ -197,8 +206,8 @@ impl Examination<'_, '_> {
             Proof::Wait => return Finding::Wait,
         };
         let Subject::Token(claims) = &identity.subject else { return Finding::Refused(Reason::JwtInvalid) };
-        let (certificate, peer) = (&self.certificate, &mut *self.inputs.peer);
-        if let Err(reason) = binding::check(claims, provider.certificate_bound, || certificate.sha256(peer)) {
+        let digest = || self.certificate().sha256(&mut *self.inputs.peer);
+        if let Err(reason) = binding::check(claims, provider.certificate_bound, digest) {
             return Finding::Refused(reason);
         }
         if verified {

@@ -108,7 +108,7 @@ const fn bucket(digest: &KeyDigest) -> [u8; 2] {
 }
 
 /// The SHA-256 digest of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {

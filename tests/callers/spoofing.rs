@@ -92,6 +92,11 @@ fn tokens(table: &mut Table) {
             &[],
             &[(":path", &format!("{path}?b=2"))],
         );
+        for odd in
+            [format!("Bearer\t{token}"), format!("bearer  {token}"), format!("Basic YTpi, Bearer {token}"), format!("Bearer={token}")]
+        {
+            table.admitted(&format!("an oddly written token on {path}"), path, &[("authorization", &odd)], &[]);
+        }
         table.admitted_with(
             &format!("credentials of another scheme on {path}"),
             path,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Subscriptions and their keys, as written.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::super::decode::{Decode, Leaf, Place};
@@ -85,14 +87,13 @@ impl Decode for SubscriptionKeys {
         let subscriptions: Option<Vec<Subscription>> = list.as_ref().and_then(|place| at_least_one(place, findings));
         fields.finish(findings);
         let subscriptions = unique.and(subscriptions)?;
-        let mut digests: Vec<KeyDigest> = Vec::new();
+        let mut digests = BTreeSet::new();
         for (index, subscription) in subscriptions.iter().enumerate() {
             for (key, leaf) in subscription.keys_sha256.iter().enumerate() {
-                if digests.contains(&leaf.value) {
+                if !digests.insert(leaf.value) {
                     let at = list.as_ref()?.item(index).descend(&["keys_sha256"]).item(key);
                     return at.report(Problem::Invalid("expected a key of its own, found one that stands here twice".to_owned()), findings);
                 }
-                digests.push(leaf.value);
             }
         }
         Some(Self {
