@@ -234,6 +234,56 @@ fn no_fault_lets_a_forged_token_pass() {
     assert!(admitted > 500, "only {admitted} genuine tokens passed");
 }
 
+/// Whatever the host does, unless it claims to have done what it didn't do or hands over another head, nothing that a client says of itself reaches
+/// the upstream.
+#[test]
+fn no_fault_lets_an_identity_header_pass() {
+    let module = Module::compile(&fs::read(module::build().unwrap()).unwrap(), Metering::Time).unwrap();
+    let digest = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let policy = json!({
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"},
+        "identity": {
+            "providers": {"keys": {"subscription_keys": {"subscriptions": [{"id": "contoso", "keys_sha256": [digest]}]}}},
+            "caller_to_headers": [{"caller": "subscription", "header": "x-subscription"}],
+        },
+        "routes": [{"name": "keys", "match": {"path": {"prefix": "/keys"}}, "rules": [{"name": "who", "require": {"caller": {"provider": "keys"}}}]}],
+    });
+    let (mut checked, mut failed) = (0, 0);
+    for per_mille in [20, 100, 300] {
+        for seed in 0..100 {
+            let mut options = Options::new(&policy.to_string(), seed);
+            options.timeouts.idle = Duration::from_secs(2);
+            let mut proxy = Proxy::start(&module, options, upstream()).unwrap();
+            proxy.vm_mut().inject(Faults::new(seed, per_mille));
+            let mut before = 0;
+            for round in 0..20 {
+                let path = ["/keys", "/open"][round % 2];
+                let head = [
+                    (":method", "GET"),
+                    (":path", path),
+                    (":authority", "a"),
+                    ("ocp-apim-subscription-key", "test"),
+                    ("x-subscription", "admin"),
+                    ("x_subscription", "admin"),
+                    ("x-forwarded-client-cert", "admin"),
+                ];
+                let finished = proxy.exchange(Request { message: Message::request(head.into_iter().collect()), ..Request::default() });
+                assert_eq!(proxy.failure(), None, "seed {seed}, after {:?}", proxy.vm().faults().unwrap().injected().last());
+                let injected = &proxy.vm().faults().unwrap().injected()[before..];
+                let lied = injected.iter().any(|injected| matches!(injected.fault, Fault::Silent | Fault::Buffer(_)));
+                failed += u32::from(injected.iter().any(|injected| injected.function == "proxy_remove_header_map_value"));
+                if let Some(upstream) = finished.upstream.filter(|_| !lied) {
+                    let told = upstream.head.iter().any(|line| line.value == b"admin" || line.value == b"test");
+                    assert!(!told, "seed {seed}, round {round}: {injected:?} {:?}", upstream.head);
+                    checked += 1;
+                }
+                before = proxy.vm().faults().unwrap().injected().len();
+            }
+        }
+    }
+    assert!(checked > 1000 && failed > 100, "only {checked} went on, {failed} with a removal that failed");
+}
+
 /// Answers callouts after 10 ms, and requests at once.
 struct Service;
 
