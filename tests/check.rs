@@ -12,7 +12,7 @@ fn a_valid_policy_has_a_fingerprint_and_perhaps_warnings() {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
-        text.contains("sample-policy.yaml: valid, fingerprint 1dce03399128c636 (as a gauge 32770654572840)")
+        text.contains("sample-policy.yaml: valid, fingerprint 2e432e5d186a4fcf (as a gauge 50866075539562)")
             && text.ends_with(", 5 routes\n"),
         "{text}"
     );
