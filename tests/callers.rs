@@ -5,6 +5,7 @@
 mod callers {
     mod claims;
     mod credentials;
+    mod forwarding;
     mod policy;
     mod run;
     mod spoofing;
