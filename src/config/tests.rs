@@ -232,7 +232,7 @@ fn rules_that_prove_nothing_or_match_nobody_are_no_policy() {
         ),
         (
             trust(&format!(r#"{{"name": "ours", "when": {{"not": {{"signed_hop": "valid"}}}}, "context": "continue"}}, {rest}"#)),
-            "trace.trust[0].when: expected `trace.signed_hop` beside a `signed_hop` to match, found none",
+            "trace.trust[0].when.not: expected `trace.signed_hop` beside a `signed_hop` to match, found none",
         ),
         (
             trust(&format!(r#"{{"name": "a", "when": {{"route": ["x"]}}, "context": "link"}}, {rest}"#)),
