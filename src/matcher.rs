@@ -128,7 +128,10 @@ pub struct InvalidPattern;
 
 impl fmt::Display for InvalidPattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "expected a regular expression of at most {MAX_PATTERN} bytes, without look-around and back-references")
+        write!(
+            formatter,
+            "expected a regular expression of at most {MAX_PATTERN} bytes, small when it is compiled, without look-around and back-references"
+        )
     }
 }
 

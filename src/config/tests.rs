@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod callers;
 mod identity;
 
 const LEAST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
@@ -15,6 +16,11 @@ fn findings(text: &str) -> Vec<String> {
         Err(findings) => findings,
     };
     findings.iter().map(ToString::to_string).filter(|line| !line.contains("warning: ")).collect()
+}
+
+/// Every error, without its line and column.
+fn wrong(policy: &serde_json::Value) -> Vec<String> {
+    findings(&policy.to_string()).into_iter().map(|line| line.splitn(3, ':').nth(2).unwrap().trim().to_owned()).collect()
 }
 
 #[test]

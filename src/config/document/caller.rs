@@ -129,7 +129,7 @@ impl CallerRule {
             ("products", !self.products.is_empty(), subscription, "a provider of subscription keys"),
         ] {
             if given && !has {
-                let text = format!("expected `{name}` of {of}, found another provider");
+                let text = format!("expected `{name}` beside {of} alone, found it beside another");
                 place.descend(&[name]).report::<()>(Problem::Invalid(text), findings);
             }
         }

@@ -174,7 +174,8 @@ impl Condition {
                 report(text, findings);
             }
             Self::Caller(_) | Self::Claim(_) if used == Use::Listener => {
-                report("expected nothing about callers here: nobody has been asked for proof yet", findings);
+                let word = if matches!(self, Self::Caller(_)) { "caller" } else { "claim" };
+                report(&format!("expected no `{word}` here: nobody has been asked for proof yet"), findings);
             }
             Self::Caller(caller) => caller.check_against(document, &place.descend(&["caller"]), findings),
             Self::Claim(claim) => claim.rule().check_against(document, &place.descend(&["claim"]), findings),

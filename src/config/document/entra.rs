@@ -97,7 +97,7 @@ impl Decode for Entra {
         let mut fields = place.fields(findings)?;
         let tenant = fields.required("tenant", findings).and_then(|place| Leaf::<TenantAudience>::decode(place, findings));
         let tenants_place = fields.optional("tenants");
-        let tenants = fields.maybe("tenants", findings, |place, findings| at_least_one(&place, findings));
+        let tenants = tenants_place.as_ref().map_or(Some(Vec::new()), |place| at_least_one(place, findings));
         let audiences = fields.required("audiences", findings).and_then(|place| names(&place, findings));
         let applications = fields.maybe("applications", findings, |place, findings| at_least_one(&place, findings));
         let services = fields.maybe("services", findings, |place, findings| place.list(findings));
@@ -110,7 +110,7 @@ impl Decode for Entra {
         let certificate_bound = fields.maybe("certificate_bound", findings, |place, findings| place.bool(findings));
         let whole = fields.place().clone();
         fields.finish(findings);
-        let (tenant, tenants) = (tenant?, tenants?.unwrap_or_default());
+        let (tenant, tenants) = (tenant?, tenants?);
         match (&tenant.value, tenants_place) {
             (TenantAudience::Tenant(_) | TenantAudience::Consumers, Some(place)) => {
                 let text = "expected `tenants` beside `organizations` or `common` alone, found them beside another `tenant`";

@@ -111,8 +111,11 @@ fn alike(name: impl AsRef<str>) -> String {
 /// A header that is free to tell of callers.
 fn header(place: &Place<'_>, findings: &mut Findings) -> Option<String> {
     let name = token(place, findings)?;
-    let known = name.to_ascii_lowercase();
-    let taken = TAKEN.contains(&known.as_str()) || TAKEN_PREFIXES.iter().any(|prefix| known.starts_with(prefix)) || is_carrier(&known);
+    let known = alike(&name);
+    // What a client sends under a name that some service takes for this one is removed: it must be nobody else's.
+    let taken = TAKEN.iter().any(|taken| alike(taken) == known)
+        || TAKEN_PREFIXES.iter().any(|prefix| known.starts_with(&alike(prefix)))
+        || is_carrier(&known.replace('_', "-"));
     if taken { place.expected("a header that means nothing else to gateways and services", findings) } else { Some(name) }
 }
 

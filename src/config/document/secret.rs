@@ -19,7 +19,7 @@ pub(in crate::config) enum Secret {
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(in crate::config) struct Environment {
-    /// Required: its name. It holds base64.
+    /// Required: its name. It holds a key in base64; where it replaces tokens, the credential as it is.
     #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]*$")))]
     pub(in crate::config) name: String,
 }

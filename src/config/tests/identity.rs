@@ -62,11 +62,6 @@ fn with_keys(keys: Vec<Value>) -> Value {
     policy(|provider| provider["keys"] = json!({"inline": {"keys": keys}}))
 }
 
-/// Every error, without its line and column.
-fn wrong(policy: &Value) -> Vec<String> {
-    findings(&policy.to_string()).into_iter().map(|line| line.splitn(3, ':').nth(2).unwrap().trim().to_owned()).collect()
-}
-
 #[test]
 fn keys_that_are_none_are_named_by_their_place() {
     let edge = |bits: usize| {
