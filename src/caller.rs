@@ -30,9 +30,9 @@ impl Caller {
         self.0.iter().find(|(known, _)| *known == provider).map(|(_, identity)| identity.as_deref())
     }
 
-    /// Whether the caller is known to be such a one; `None` where nobody knows.
+    /// Whether the caller is such a one; `None` where nobody knows.
     pub(crate) fn is(&self, wanted: &CallerMatch) -> Option<bool> {
-        self.of(wanted.provider).map(|identity| identity.is_some_and(|identity| wanted.check(identity).is_ok()))
+        self.of(wanted.provider).and_then(|identity| identity.map_or(Some(false), |identity| wanted.known(identity)))
     }
 
     /// What is proven, in the order in which it was asked for.
@@ -139,6 +139,30 @@ impl CallerMatch {
     ///
     /// Why it is not.
     pub(crate) fn check(&self, identity: &Identity) -> Result<(), Unmet> {
+        self.check_names(identity)?;
+        let unmet = |reason| Unmet { reason, scopes: false };
+        identity.claims().map_or(Ok(()), |claims| self.claims.iter().try_for_each(|claim| claim.check(claims)).map_err(unmet))
+    }
+
+    /// The same; `None` where it can't be told, as of a claim that is too long for a pattern.
+    fn known(&self, identity: &Identity) -> Option<bool> {
+        if self.check_names(identity).is_err() {
+            return Some(false);
+        }
+        let Some(claims) = identity.claims() else { return Some(true) };
+        let mut all = Some(true);
+        for claim in &self.claims {
+            match claim.known(claims) {
+                Some(false) => return Some(false),
+                Some(true) => {}
+                None => all = None,
+            }
+        }
+        all
+    }
+
+    /// What is asked by name: all but the claims.
+    fn check_names(&self, identity: &Identity) -> Result<(), Unmet> {
         let among =
             |wanted: &[String], found: Option<&str>| wanted.is_empty() || wanted.iter().any(|wanted| Some(wanted.as_str()) == found);
         let unmet = |reason| Unmet { reason, scopes: false };
@@ -159,7 +183,7 @@ impl CallerMatch {
         if !self.groups.is_empty() {
             any_in(&self.groups, claims.texts_of("groups")).map_err(unmet)?;
         }
-        self.claims.iter().try_for_each(|claim| claim.check(claims)).map_err(unmet)
+        Ok(())
     }
 }
 

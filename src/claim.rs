@@ -208,22 +208,27 @@ impl ClaimMatch {
     ///
     /// [`Reason::TokenClaimNotFound`] where there is no such claim, [`Reason::TokenClaimValueNotAllowed`] where it is not so, or can't be told.
     pub(crate) fn check(&self, claims: &ClaimSet) -> Result<(), Reason> {
-        let values = match (claims.texts(&self.path), &self.matches) {
-            (Some(values), _) => values,
-            (None, ValuesMatch::Present(false)) => return Ok(()),
-            (None, _) => return Err(Reason::TokenClaimNotFound),
-        };
-        if let ValuesMatch::Present(present) = self.matches {
-            return if present { Ok(()) } else { Err(Reason::TokenClaimValueNotAllowed) };
+        match self.known(claims) {
+            Some(true) => Ok(()),
+            _ if claims.texts(&self.path).is_none() => Err(Reason::TokenClaimNotFound),
+            _ => Err(Reason::TokenClaimValueNotAllowed),
         }
-        let known = match self.separator.as_deref() {
+    }
+
+    /// Whether it is so; `None` where that can't be told.
+    pub(crate) fn known(&self, claims: &ClaimSet) -> Option<bool> {
+        let values = claims.texts(&self.path);
+        if let ValuesMatch::Present(present) = self.matches {
+            return Some(values.is_some() == present);
+        }
+        let Some(values) = values else { return Some(false) };
+        match self.separator.as_deref() {
             None => self.matches.holds(values.iter().map(|value| value.as_bytes())),
             Some(separator) => {
                 let parts = values.iter().flat_map(|value| value.split(separator)).filter(|part| !part.is_empty());
                 self.matches.holds(parts.map(str::as_bytes))
             }
-        };
-        if known == Some(true) { Ok(()) } else { Err(Reason::TokenClaimValueNotAllowed) }
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Handover<'_> {
     /// Records the header changes.
     pub(crate) fn record(&self, head: &RequestHead<'_>, peer: &mut dyn Peer, edits: &mut HeaderEdits) {
         let IdentityPolicy { providers, forward, .. } = self.policy;
-        if providers.is_empty() {
+        if providers.is_empty() && forward.headers.is_empty() {
             return;
         }
         let by_proxy = self.certificate_is_by_proxy(head, peer);
@@ -120,8 +120,9 @@ impl Handover<'_> {
     fn is_guarded(&self, name: &[u8], by_proxy: bool) -> bool {
         let IdentityPolicy { providers, forward, forwarded_client_cert, .. } = self.policy;
         let certificate = || {
-            let kept = by_proxy && name == xfcc::HEADER.as_bytes();
-            *forwarded_client_cert != ForwardedClientCert::Keep && is_alike(xfcc::HEADER.as_bytes(), name) && !kept
+            let by_sender = by_proxy || *forwarded_client_cert == ForwardedClientCert::Keep;
+            let kept = by_sender && name == xfcc::HEADER.as_bytes();
+            !providers.is_empty() && is_alike(xfcc::HEADER.as_bytes(), name) && !kept
         };
         let credential = || {
             providers.iter().enumerate().any(|(index, provider)| match &provider.credential {
@@ -136,7 +137,8 @@ impl Handover<'_> {
                 Credential::Certificate(_) => false,
             })
         };
-        forward.headers.iter().any(|header| is_alike(header.name.as_bytes(), name)) || certificate() || credential()
+        let is_ours = || forward.headers.iter().any(|header| is_alike(header.name.as_bytes(), name)) || certificate() || credential();
+        !name.starts_with(b":") && is_ours()
     }
 
     /// Whether a token in this place may go on: some provider that looks there has let it pass.

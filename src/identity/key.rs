@@ -401,4 +401,4 @@ impl std::error::Error for InvalidKeySet {}
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

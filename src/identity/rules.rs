@@ -86,7 +86,7 @@ impl Examination<'_, '_> {
     /// Whether a rule applies: unless it is known not to. A rule only ever keeps callers out, so what can't be told does so too. `None` while
     /// it hangs on keys that may still come.
     fn applies(&mut self, when: &Condition, shadow: bool) -> Option<bool> {
-        if let Some(known) = self.known(when) {
+        if let Some(known) = self.known(when, shadow) {
             return Some(known);
         }
         let mut providers = Vec::new();
@@ -95,14 +95,15 @@ impl Examination<'_, '_> {
         for provider in providers {
             waits |= matches!(self.ask(provider, shadow), Finding::Wait);
         }
-        match self.known(when) {
+        match self.known(when, shadow) {
             None if waits => None,
             known => Some(known.unwrap_or(true)),
         }
     }
 
-    fn known(&mut self, when: &Condition) -> Option<bool> {
-        let caller = caller(&self.found, true);
+    fn known(&mut self, when: &Condition, shadow: bool) -> Option<bool> {
+        // A rule that is enforced asks itself: what it comes to hangs on no rule in `mode: shadow`.
+        let caller = caller(&self.found, shadow);
         when.known(&mut Facts::new(self.head.headers, self.policy.trusted_hops, &mut *self.inputs.peer, &caller))
     }
 
@@ -155,7 +156,7 @@ impl Examination<'_, '_> {
     fn ask(&mut self, provider: usize, shadow: bool) -> Finding {
         if let Some(found) = self.found.iter_mut().find(|found| found.provider == provider) {
             // Who may wait for keys may learn more than who may not.
-            if shadow || found.enforced || !matches!(found.finding, Finding::Refused(Reason::TokenKeysUnavailable)) {
+            if shadow || found.enforced || matches!(found.finding, Finding::Proven(_)) {
                 found.enforced |= !shadow;
                 return found.finding.clone();
             }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Key sources at work: several VMs of one process, one issuer, virtual time.
 
+mod edge;
+mod forward;
 mod interleavings;
 mod lifetimes;
 mod outages;
+mod rules;
 mod shared;
 mod signatures;
 

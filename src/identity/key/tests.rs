@@ -56,6 +56,26 @@ impl Example {
     }
 }
 
+/// The private key of the example for PS384.
+fn private() -> RsaPrivateKey {
+    let number = |text: &str| BoxedUint::from_be_slice_vartime(&bytes(text));
+    let public: serde_json::Value = serde_json::from_str(Example::of(Algorithm::Ps384).key).unwrap();
+    let [n, e] = ["n", "e"].map(|name| number(public[name].as_str().unwrap()));
+    let [d, p, q] = PRIVATE.map(number);
+    RsaPrivateKey::from_components(n, e, d, vec![p, q]).unwrap()
+}
+
+/// An RSA key's members.
+pub(in crate::identity) fn rsa_members() -> [(&'static str, String); 3] {
+    let public: serde_json::Value = serde_json::from_str(Example::of(Algorithm::Ps384).key).unwrap();
+    ["kty", "n", "e"].map(|name| (name, public[name].as_str().unwrap().to_owned()))
+}
+
+/// What that key signs under RS256.
+pub(in crate::identity) fn rs256(text: &[u8]) -> Vec<u8> {
+    private().sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(text)).unwrap()
+}
+
 #[test]
 fn the_standards_examples_verify_and_no_longer_with_a_bit_changed() {
     for example in &EXAMPLES {
@@ -133,11 +153,7 @@ fn a_signature_on_edwards_curve_has_one_form() {
 #[test]
 fn the_salt_is_as_long_as_the_hash() {
     let example = Example::of(Algorithm::Ps384);
-    let number = |text: &str| BoxedUint::from_be_slice_vartime(&bytes(text));
-    let public: serde_json::Value = serde_json::from_str(example.key).unwrap();
-    let [n, e] = ["n", "e"].map(|name| number(public[name].as_str().unwrap()));
-    let [d, p, q] = PRIVATE.map(number);
-    let private = RsaPrivateKey::from_components(n, e, d, vec![p, q]).unwrap();
+    let private = private();
     for length in [0, 20, 32, 47, 48, 49, 64] {
         let salted = Pss::<Sha384>::new_with_salt(length);
         let signature = private.sign_with_rng(&mut Counting(0), salted, &Sha384::digest(example.signed)).unwrap();
