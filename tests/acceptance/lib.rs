@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Policy documents that the reader accepts, and documents that it refuses, each a change to one that has every field.
 
+mod callers;
 mod identity;
 
 use serde_json::{Value, json};
@@ -23,6 +24,12 @@ pub fn least() -> Value {
 /// A policy with every field.
 #[must_use]
 pub fn whole() -> Value {
+    let mut whole = without_callers();
+    callers::extend(&mut whole);
+    whole
+}
+
+fn without_callers() -> Value {
     json!({
         "schema": 1,
         "service": {"name": "shop-edge", "namespace": "shop", "attributes": {"deployment.environment.name": "production"}},
@@ -158,16 +165,16 @@ pub fn accepted() -> Vec<Value> {
         ("/default/status", json!(400)),
         ("/default/status", json!(599)),
     ];
-    let changes = changes.into_iter().chain(identity::accepted());
+    let changes = changes.into_iter().chain(identity::accepted()).chain(callers::accepted());
     [least(), whole()].into_iter().chain(changes.map(|(place, value)| changed(place, Some(value)))).collect()
 }
 
 /// Documents that the reader refuses, and what the schema says.
 #[must_use]
 pub fn refused() -> Vec<(Value, Schema)> {
-    let both = refused_by_both().into_iter().chain(identity::refused_by_both());
+    let both = refused_by_both().into_iter().chain(identity::refused_by_both()).chain(callers::refused_by_both());
     let known = both.map(|(place, value)| (changed(place, value), Schema::Refuses));
-    let unknowable = refused_by_the_reader().into_iter().chain(identity::refused_by_the_reader());
+    let unknowable = refused_by_the_reader().into_iter().chain(identity::refused_by_the_reader()).chain(callers::refused_by_the_reader());
     let unknowable = unknowable.map(|(place, value, why)| (changed(place, Some(value)), Schema::CannotKnow(why)));
     let no_mappings = [json!(null), json!([]), json!("schema"), json!({})].map(|value| (value, Schema::Refuses));
     known.chain(unknowable).chain(no_mappings).collect()
