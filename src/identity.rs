@@ -122,9 +122,10 @@ pub(crate) fn decide(
     Some(Identified { decision, caller: rules::caller(&found, false), passed: passed(&found) })
 }
 
-/// A credential goes on where it is verified, if only for a rule in `mode: shadow`, or where the policy lets it pass without.
+/// A credential goes on where it is verified, or where the policy lets it pass without; one that only rules in `mode: shadow` have asked for goes on
+/// whatever it came to: they change nothing for anybody, were the policy's audience wrong or the issuer down.
 fn passed(found: &[Found]) -> Vec<usize> {
-    let passes = |found: &&Found| matches!(found.finding, Finding::Proven(_) | Finding::Unverified(_));
+    let passes = |found: &&Found| !found.enforced || matches!(found.finding, Finding::Proven(_) | Finding::Unverified(_));
     found.iter().filter(passes).map(|found| found.provider).collect()
 }
 

@@ -67,7 +67,7 @@ impl Examination<'_, '_> {
         for rule in &route.rules {
             match (self.rule(rule), rule.shadow) {
                 (Met::Yes, _) | (Met::Wait, true) => {}
-                (Met::No(refusal), true) => shadow = Some(refusal.reason()),
+                (Met::No(refusal), true) => shadow = shadow.or(Some(refusal.reason())),
                 (met, false) => return (met, shadow),
             }
         }

@@ -25,7 +25,7 @@ pub(in crate::config) struct ClaimToHeader {
     #[cfg_attr(feature = "schema", schemars(schema_with = "schema::token"))]
     pub(in crate::config) header: String,
     /// What stands between the values of a list: `,` by default. Within a value it is percent-encoded.
-    #[cfg_attr(feature = "schema", schemars(with = "String", default, regex(pattern = "^[ -$&-~]{1,8}$")))]
+    #[cfg_attr(feature = "schema", schemars(with = "String", default, regex(pattern = r"^[ -$&-/:-@\[-`{-~]{1,8}$")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) separator: Option<String>,
     /// Whose tokens: a name in `identity.providers`; any issuer's by default.
@@ -113,10 +113,16 @@ fn header(place: &Place<'_>, findings: &mut Findings) -> Option<String> {
     let name = token(place, findings)?;
     let known = alike(&name);
     // What a client sends under a name that some service takes for this one is removed: it must be nobody else's.
-    let taken = TAKEN.iter().any(|taken| alike(taken) == known)
+    let taken = means_something(&name)
         || TAKEN_PREFIXES.iter().any(|prefix| known.starts_with(&alike(prefix)))
         || is_carrier(&known.replace('_', "-"));
     if taken { place.expected("a header that means nothing else to gateways and services", findings) } else { Some(name) }
+}
+
+/// Whether gateways and services know a header of this name, or one that some take for it.
+pub(super) fn means_something(name: &str) -> bool {
+    let known = alike(name);
+    TAKEN.iter().any(|taken| alike(taken) == known)
 }
 
 impl Decode for ClaimToHeader {
@@ -126,8 +132,10 @@ impl Decode for ClaimToHeader {
         let header = fields.required("header", findings).and_then(|place| header(&place, findings));
         let separator = fields.maybe("separator", findings, |place, findings| {
             let text = place.text(findings)?;
-            let sound = matches!(text.len(), 1..=8) && text.bytes().all(|byte| matches!(byte, b' '..=b'$' | b'&'..=b'~'));
-            if sound { Some(text.to_owned()) } else { place.expected("1 to 8 printable ASCII characters without `%`", findings) }
+            // A value's own are percent-encoded: `%2C` must not hold any.
+            let parts = |byte: u8| (byte == b' ' || byte.is_ascii_punctuation()) && byte != b'%';
+            let sound = matches!(text.len(), 1..=8) && text.bytes().all(parts);
+            if sound { Some(text.to_owned()) } else { place.expected("1 to 8 spaces and ASCII punctuation marks but `%`", findings) }
         });
         let provider = fields.maybe("provider", findings, |place, findings| place.name(findings));
         fields.finish(findings);

@@ -11,6 +11,7 @@ use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
 use super::condition::at_least_one;
+use super::forward::means_something;
 use super::keys::Keys;
 use super::matcher::names;
 use crate::claim::ClaimPath;
@@ -174,6 +175,9 @@ impl Decode for TokenPlace {
                 // Its scheme must not pass for a part of the token, nor one cookie for another.
                 if matches!(name.as_str(), "authorization" | "cookie") {
                     return place.expected("another header: `authorization` and `cookie` are places of their own", findings);
+                }
+                if means_something(&name) {
+                    return place.expected("a header that means nothing else to gateways and services", findings);
                 }
                 Some(Self::Header(name))
             }

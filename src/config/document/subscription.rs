@@ -10,6 +10,7 @@ use super::super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::super::schema;
 use super::condition::at_least_one;
+use super::forward::means_something;
 use super::jwt::token;
 use crate::identity::KeyDigest;
 
@@ -75,8 +76,8 @@ impl Decode for SubscriptionKeys {
         let mut fields = place.fields(findings)?;
         let header = fields.maybe("header", findings, |place, findings| {
             let name = token(&place, findings)?;
-            if matches!(name.to_ascii_lowercase().as_str(), "authorization" | "cookie") {
-                return place.expected("another header than `authorization` and `cookie`", findings);
+            if means_something(&name) {
+                return place.expected("a header that means nothing else to gateways and services", findings);
             }
             Some(name)
         });

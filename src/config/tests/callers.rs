@@ -431,7 +431,7 @@ fn what_is_wrong_with_subscriptions_is_named_and_no_key_is_shown() {
             (one(json!({"keys_sha256": [&DIGEST[1..]]})), &format!(".subscriptions[0].keys_sha256[0]: {digest}")),
             (
                 with("header", json!("Authorization")),
-                ".header: expected another header than `authorization` and `cookie`, found \"Authorization\"",
+                ".header: expected a header that means nothing else to gateways and services, found \"Authorization\"",
             ),
             (with("header", json!("a b")), ".header: expected a name of letters, digits and !#$%&'*+-.^_`|~, found \"a b\""),
             (with("query", json!("")), &format!(".query: {nothing}")),
@@ -601,7 +601,7 @@ fn headers_that_tell_of_callers_mean_nothing_else() {
         loaded(&changed("/identity/claim_to_headers/0/header", json!(header)));
     }
     let path = "expected a claim's name or a JSON Pointer such as /realm_access/roles, of at most 256 bytes";
-    let separator = ": expected 1 to 8 printable ASCII characters without `%`, found";
+    let separator = ": expected 1 to 8 spaces and ASCII punctuation marks but `%`, found";
     let tokens = "expected an issuer of tokens in `identity.providers`, found";
     check(
         "/identity/claim_to_headers/0",

@@ -185,7 +185,7 @@ impl Edge {
                     let name = match edit {
                         HeaderEdit::Replace { name, .. } | HeaderEdit::Remove { name } => name.as_bytes(),
                     };
-                    upstream.retain(|(found, _)| found != name);
+                    upstream.retain(|(found, _)| !found.eq_ignore_ascii_case(name));
                     if let HeaderEdit::Replace { value, .. } = edit {
                         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "a value is one line");
                         upstream.push((name.to_vec(), value.clone()));

@@ -164,7 +164,7 @@ fn tokens_go_on_where_they_are_verified_and_the_policy_says_so() {
         (&require(json!("anonymous")), true, &good, false),
         (&json!([]), true, &good, false),
         (&shadow, true, &good, true),
-        (&shadow, true, &forged, false),
+        (&shadow, true, &forged, true),
         (&unscoped, true, &good, true),
         (&shadow, false, &good, false),
     ] {
@@ -240,7 +240,7 @@ fn subscription_keys_go_on_where_they_count_and_the_policy_says_so() {
         (&anybody, true, "wrong", false),
         (&require(json!("anonymous")), true, "primary", false),
         (&json!([]), true, "primary", false),
-        (&json!([{"name": "shadow", "require": of("partners"), "mode": "shadow"}]), true, "wrong", false),
+        (&json!([{"name": "shadow", "require": of("partners"), "mode": "shadow"}]), true, "wrong", true),
     ] {
         let mut edge = Edge::new(&policy(rules.clone(), |policy| {
             policy["identity"]["providers"]["partners"]["subscription_keys"]["forward_key"] = json!(forward);

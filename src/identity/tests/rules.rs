@@ -9,7 +9,7 @@ use crate::decision::Reason;
 use crate::inputs::PeerFact;
 
 const KEY: &str = "ocp-apim-subscription-key";
-const ASKS_FOR_KEY: &str = "AzureApiManagementKey realm=\"edge\",name=\"ocp-apim-subscription-key\",type=\"header\"";
+const ASKS_FOR_KEY: &str = "AzureApiManagementKey realm=\"edge\",name=\"Ocp-Apim-Subscription-Key\",type=\"header\"";
 const EXPIRED: &str = "Bearer error=\"invalid_token\", error_description=\"The token has expired.\"";
 const LACKS: &str = "Bearer error=\"insufficient_scope\", error_description=\"The token lacks a required claim.\"";
 const SHORT_OF: &str = "Bearer error=\"insufficient_scope\", error_description=\"A claim of the token is not sufficient.\"";
