@@ -94,20 +94,23 @@ impl Grid {
 /// One row, on as many lines as its last cell needs.
 fn write_row(out: &mut impl fmt::Write, look: Look, row: &[Cell], widths: &[usize]) -> fmt::Result {
     let Some((last, words)) = row.split_last() else { return Ok(()) };
-    let mut begin = 0;
+    let (mut begin, mut line) = (0, String::new());
     for (cell, &width) in words.iter().zip(widths) {
         let text = shortened(&cell.text, width);
         let text = if cell.is_number { format!("{text:>width$}") } else { format!("{text:<width$}") };
-        write!(out, "{}  ", look.styled(cell.style, &text))?;
+        line += &format!("{}  ", look.styled(cell.style, &text));
         begin += width + 2;
     }
     if last.is_number {
         let width = widths.last().copied().unwrap_or(0);
-        return writeln!(out, "{}", look.styled(last.style, &format!("{:>width$}", last.text)));
+        return writeln!(out, "{line}{}", look.styled(last.style, &format!("{:>width$}", last.text)));
     }
-    for (index, line) in wrapped(&last.text, widths.last().copied().unwrap_or(0)).iter().enumerate() {
-        let indent = if index == 0 { 0 } else { begin };
-        writeln!(out, "{:indent$}{}", "", look.styled(last.style, line))?;
+    if last.text.is_empty() {
+        return writeln!(out, "{}", line.trim_end_matches(' '));
+    }
+    for (index, sentence) in wrapped(&last.text, widths.last().copied().unwrap_or(0)).iter().enumerate() {
+        let start = if index == 0 { line.clone() } else { " ".repeat(begin) };
+        writeln!(out, "{start}{}", look.styled(last.style, sentence))?;
     }
     Ok(())
 }
@@ -180,6 +183,16 @@ files     b3                3  -
 ";
         assert_eq!(shown(Some(63), false), expected);
         assert_eq!(shown(Some(20), false), expected, "nothing is narrower than what can be read");
+    }
+
+    #[test]
+    fn no_line_ends_with_spaces() {
+        let mut grid = Grid::new(&["route", "requests", "callers"]);
+        grid.add(vec![Cell::text("orders"), Cell::text("method GET"), Cell::text("customers")]);
+        grid.add(vec![Cell::text(""), Cell::text("path /a"), Cell::text("")]);
+        let mut text = String::new();
+        grid.write(&mut text, Look::PLAIN).unwrap();
+        assert_eq!(text.lines().last(), Some("        path /a"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`module`] | builds the module that ships |
 //! | [`policy`] | reads policies, JSON or YAML |
+//! | `explain` | tells who can reach what |
 //! | [`issuer`] | mints tokens of its own, to try a policy with |
 //! | [`keys`] | finds the keys that a policy's secrets stand for |
 //! | [`host`] | runs the module natively |
@@ -23,6 +24,7 @@ pub mod command;
 pub mod echo;
 pub mod envoy;
 pub mod error;
+mod explain;
 mod grid;
 pub mod host;
 pub mod http;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who can reach what, by a policy's own words: for each route which requests it matches, who may send them, and what the upstream is told of them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `document` | the parts of a policy that say so |
+//! | `caller`, `condition`, `values`, `words` | how they are put in words |
+//! | `reach` | what several rules come to together |
+//! | `covers` | whether one route catches all that another is for |
+//! | `route`, `upstream` | one route; what goes on |
+//! | `text` | the table for people |
+
+mod caller;
+mod condition;
+mod covers;
+mod document;
+mod reach;
+mod route;
+mod text;
+mod upstream;
+mod values;
+mod words;
+
+use serde::Serialize;
+use tracegate::config::Loaded;
+use tracegate::identity::{Keys, OnUnavailable, Provider};
+
+use crate::error::{Context as _, Result};
+use crate::look::Look;
+use document::{DefaultAction, Document};
+use route::ExplainedRoute;
+use upstream::Upstream;
+
+/// Who can reach what.
+#[derive(Debug, Serialize)]
+pub(crate) struct Explanation {
+    policy_fingerprint: String,
+    routes: Vec<ExplainedRoute>,
+    default: DefaultAction,
+    upstream: Upstream,
+    /// Providers whose tokens count unverified while their keys can't be had.
+    admits_unverified: Vec<String>,
+}
+
+impl Explanation {
+    /// What a policy says.
+    ///
+    /// # Errors
+    ///
+    /// When it says something that there are no words for.
+    pub(crate) fn new(Loaded { policy, canonical, .. }: &Loaded) -> Result<Self> {
+        let Document { identity, routes, default } = serde_json::from_str(canonical).context(|| "can't explain this policy")?;
+        // The same routes, as they run.
+        let run = policy.routes.routes();
+        let explained = routes.into_iter().enumerate().map(|(place, route)| {
+            let caught_by = covers::caught_by(run, place, &route.matches);
+            ExplainedRoute::new(route, caught_by.map(|earlier| earlier.name.clone()))
+        });
+        Ok(Self {
+            policy_fingerprint: policy.fingerprint.to_string(),
+            routes: explained.collect(),
+            default,
+            upstream: Upstream::new(identity, &policy.identity.providers),
+            admits_unverified: policy.identity.providers.iter().filter(admits_unverified).map(|provider| provider.name.clone()).collect(),
+        })
+    }
+
+    /// For people.
+    pub(crate) fn text(&self, look: Look) -> String {
+        let mut text = String::new();
+        // A text takes all that is written to it.
+        let _ = text::write(&mut text, self, look);
+        text
+    }
+}
+
+fn admits_unverified(provider: &&Provider) -> bool {
+    let keys = provider.token().map(|token| &token.keys);
+    matches!(keys, Some(Keys::Published(source)) if source.on_unavailable == OnUnavailable::Admit)
+}
