@@ -5,6 +5,8 @@
 mod against;
 #[path = "replay/agreement.rs"]
 mod agreement;
+#[path = "replay/callers.rs"]
+mod callers;
 #[path = "replay/find.rs"]
 mod find;
 #[path = "replay/html.rs"]

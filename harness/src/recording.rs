@@ -160,6 +160,8 @@ pub struct Apim {
     pub last_error: Option<LastError>,
     /// Whether a last error would have been recorded: where not, its absence says nothing.
     pub errors_recorded: bool,
+    /// Whether a subscription would have been recorded: where not, its absence says nothing.
+    pub subscriptions_recorded: bool,
 }
 
 /// API Management's `lastError`.

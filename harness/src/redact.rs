@@ -51,9 +51,10 @@ impl Redactor {
         is_credential_header(name) || self.headers.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     }
 
-    /// Whether a parameter is where a policy looks for a token.
+    /// Whether a parameter is where a policy looks for a token, or in any case for a key.
     fn is_token(&self, name: &str) -> bool {
-        !self.parameters.is_empty() && self.parameters.contains(&percent_decoded(&name.replace('+', " ")))
+        let is = |known: &String| percent_decoded(&name.replace('+', " ")).eq_ignore_ascii_case(known);
+        self.parameters.iter().any(is)
     }
 
     /// Eight hexadecimal digits that stand for `secret`.

@@ -6,6 +6,8 @@
 
 mod against;
 mod agreement;
+mod asked;
+mod claims;
 mod columns;
 mod decided;
 mod edge;
@@ -14,6 +16,7 @@ mod failed;
 mod found;
 mod html;
 mod json;
+mod key;
 mod mint;
 mod minted;
 mod native;
@@ -27,6 +30,8 @@ mod report;
 mod sampling;
 mod span_size;
 mod spans;
+mod stand_in;
+mod subscriptions;
 mod summary;
 mod survival;
 mod table;
@@ -46,6 +51,7 @@ pub use edge::{Edge, head};
 pub use edges::{Edges, Executed, Lost};
 pub use failed::Failed;
 pub use json::write_exchange;
+pub use key::Key;
 pub use minted::Minted;
 pub use pass::{Pass, Passed};
 pub use progress::Progress;
@@ -54,7 +60,7 @@ pub use query::Query;
 pub use render::{Format, Renderer, Shown};
 pub use report::{By, Report};
 pub use summary::Summary;
-pub use token::Token;
+pub use token::{Token, Unmintable};
 pub use tokens::{Prepared, Tokens};
 pub use totals::Totals;
 pub use trust::Trust;
@@ -74,6 +80,8 @@ pub struct Replayed {
     pub against: Option<Decided>,
     /// Which token the request carried.
     pub token: Token,
+    /// Which subscription's key it carried.
+    pub key: Key,
     /// The request as it was presented, where that isn't as recorded.
     pub presented: Option<Box<Request>>,
     /// What the test issuer published meanwhile.
@@ -99,12 +107,12 @@ impl Replayed {
     /// Compares what was decided with the record, or where there is one with another decision.
     #[must_use]
     pub fn new(recorded: Box<Recorded>, prepared: Prepared, decided: Decided, against: Option<Decided>, redactor: &Redactor) -> Self {
-        let Prepared { token, request: presented, published } = prepared;
+        let Prepared { token, key, request: presented, published } = prepared;
         let agreement = match &against {
-            None => Agreement::of(&recorded, token, &decided, redactor),
+            None => Agreement::of(&recorded, token, key, &decided, redactor),
             Some(against) => against::compare(presented.as_deref().unwrap_or(&recorded.request), against, &decided, redactor),
         };
-        Self { trace: TraceFate::of(&recorded, &decided), recorded, decided, against, token, presented, published, agreement }
+        Self { trace: TraceFate::of(&recorded, &decided), recorded, decided, against, token, key, presented, published, agreement }
     }
 
     /// The request as it was presented.

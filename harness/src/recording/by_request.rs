@@ -33,6 +33,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
             api: entity("apiId", "/apis/"),
             response_code: code,
             backend_response_code: if fields.has("backendResponseCode") { backend } else { code.filter(|code| (200..300).contains(code)) },
+            subscriptions_recorded: fields.has("subscriptionId"),
             ..Apim::default()
         },
     })

@@ -156,6 +156,7 @@ impl From<Properties> for Logged {
                 backend_request: backend_request.carried(),
                 last_error,
                 errors_recorded: true,
+                subscriptions_recorded: true,
             },
         }
     }

@@ -40,6 +40,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
             backend_request: backend_request.carried(),
             last_error,
             errors_recorded: true,
+            subscriptions_recorded: fields.has("ApimSubscriptionId") || fields.has("SubscriptionId"),
         },
     })
 }

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Decided, Token};
+use super::{Decided, Key, Token};
 use crate::Redactor;
 use crate::host::HeaderMap;
 use crate::recording::{Apim, Expect, LastError, Recorded};
@@ -89,17 +89,21 @@ impl Undecidable {
 }
 
 impl Agreement {
-    /// Compares what was decided about a request that carried `token`. Credentials in what is shown of a difference are redacted.
+    /// Compares what was decided about a request that carried `token` and `key`. Credentials in what is shown of a difference are redacted.
     #[must_use]
-    pub fn of(recorded: &Recorded, token: Token, decided: &Decided, redactor: &Redactor) -> Self {
+    pub fn of(recorded: &Recorded, token: Token, key: Key, decided: &Decided, redactor: &Redactor) -> Self {
         let compared = match (&recorded.expect, &recorded.apim) {
             (Some(expect), _) => first_difference(expect, decided, redactor).map_or(Self::Agrees, Self::Differs),
-            (None, Some(apim)) => with_log(recorded, apim, token, decided),
+            (None, Some(apim)) => with_log(recorded, apim, (token, key), decided),
             (None, None) => Self::Undecidable(Undecidable::NoRecord),
         };
         match compared {
             Self::Undecidable(_) => compared,
-            _ => token.doubt(recorded, decided, compared == Self::Agrees).map_or(compared, Self::Undecidable),
+            _ => {
+                let agrees = compared == Self::Agrees;
+                let doubt = token.doubt(recorded, decided, agrees).or_else(|| key.doubt(recorded, decided, agrees));
+                doubt.map_or(compared, Self::Undecidable)
+            }
         }
     }
 }
@@ -151,14 +155,14 @@ fn header_difference(
     })
 }
 
-fn with_log(recorded: &Recorded, apim: &Apim, token: Token, decided: &Decided) -> Agreement {
+fn with_log(recorded: &Recorded, apim: &Apim, carried: (Token, Key), decided: &Decided) -> Agreement {
     let refusal = apim.last_error.as_ref().filter(|error| is_refusal(error));
     match (refusal, apim.backend_response_code.unwrap_or(0), decided) {
         (None, 0, _) if apim.errors_recorded => Agreement::Undecidable(Undecidable::BackendUnknown),
         (None, 0, _) => Agreement::Undecidable(Undecidable::NoRecord),
         (None, _, Decided::Admitted { .. }) => Agreement::Agrees,
         (None, _, Decided::Refused { .. }) => Agreement::Differs(decision(true, decided)),
-        (Some(error), _, Decided::Admitted { .. }) => match not_logged(recorded, error, token) {
+        (Some(error), _, Decided::Admitted { .. }) => match not_logged(recorded, error, carried) {
             Some(undecidable) => Agreement::Undecidable(undecidable),
             None => Agreement::Differs(decision(false, decided)),
         },
@@ -177,11 +181,12 @@ fn is_refusal(error: &LastError) -> bool {
 }
 
 /// What the recorded refusal judged, where the log doesn't hold it.
-fn not_logged(recorded: &Recorded, error: &LastError, token: Token) -> Option<Undecidable> {
+fn not_logged(recorded: &Recorded, error: &LastError, (token, key): (Token, Key)) -> Option<Undecidable> {
     let request = &recorded.request;
     match error.source.as_deref()? {
         // What it judged is there, made for it.
         "validate-jwt" | "validate-azure-ad-token" if token.has_fault() => None,
+        "authorization" if key.is_known() => None,
         "authorization" | "validate-jwt" | "validate-azure-ad-token" | "validate-client-certificate" => {
             let logged = request.headers.iter().any(|line| crate::redact::is_credential_header(&line.name));
             (!logged).then_some(Undecidable::TokenNotLogged)

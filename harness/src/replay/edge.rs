@@ -10,6 +10,7 @@ use tracegate::{Policy, network};
 
 use super::decided::{ClientResponse, Decided};
 use super::published::{self, Published};
+use super::stand_in::{self, Seconds};
 use crate::error::{Error, Result};
 use crate::host::{
     Callout, Cluster, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
@@ -23,6 +24,8 @@ pub struct Edge<'m> {
     proxy: Proxy<'m, Recording>,
     /// The policy fetches keys.
     fetches_keys: bool,
+    /// Second keys of subscriptions, which the module doesn't know.
+    seconds: Seconds,
 }
 
 /// What lies behind the edge in a replay.
@@ -50,19 +53,25 @@ impl World for Recording {
 }
 
 impl<'m> Edge<'m> {
-    /// Starts a VM and configures it with a policy in JSON; its secrets are the environment's, or stand-ins.
+    /// Starts a VM and configures it with a policy in JSON; its secrets are the environment's, or stand-ins, and subscriptions have a key more: the
+    /// stand-in for those that weren't logged.
     ///
     /// # Errors
     ///
     /// When the module traps or refuses the policy.
     pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
         let mut options = Options::new(policy, seed);
+        let mut seconds = Seconds::default();
         if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
+            if let Some(document) = stand_in::document(&loaded, seed)? {
+                options = Options::new(&document, seed);
+                seconds = Seconds::of(&loaded.policy, seed);
+            }
             options.vm.environment = keys::environment(&loaded.policy, seed);
             options.clusters = loaded.policy.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
         let fetches_keys = !options.clusters.is_empty();
-        Ok(Self { fetches_keys, proxy: Proxy::start(module, options, Recording::default())? })
+        Ok(Self { fetches_keys, seconds, proxy: Proxy::start(module, options, Recording::default())? })
     }
 
     /// From now on key sets are what the test issuer publishes.
@@ -83,7 +92,8 @@ impl<'m> Edge<'m> {
     pub fn decide(&mut self, recorded: &Recorded, presented: &recording::Request) -> Result<Decided> {
         self.proxy.vm_mut().set_clock(clock(recorded));
         self.proxy.world_mut().response = response(recorded);
-        let request = Request { message: Message::request(head(presented)), facts: Arc::new(facts(recorded)), ..Request::default() };
+        let (head, sent) = self.seconds.stand_in(head(presented));
+        let request = Request { message: Message::request(head), facts: Arc::new(facts(recorded)), ..Request::default() };
         let Finished { upstream, response, details } = self.proxy.exchange(request);
         if self.fetches_keys {
             // The next exchange may be an hour later: answers that are under way come before.
@@ -93,7 +103,9 @@ impl<'m> Edge<'m> {
             return Err(Error::new(failure));
         }
         Ok(match (upstream, response) {
-            (Some(upstream), Some(response)) => Decided::Admitted { upstream: upstream.head, response: response.into() },
+            (Some(upstream), Some(response)) => {
+                Decided::Admitted { upstream: stand_in::restored(upstream.head, &sent), response: response.into() }
+            }
             (None, Some(response)) => Decided::Refused { reason: details, response: response.into() },
             // The plugin closed the connection.
             (_, None) => Decided::Refused { reason: details, response: ClientResponse::CLOSED },

@@ -11,7 +11,7 @@ use super::sampling::Sampling;
 use super::spans::human;
 use super::summary::Summary;
 use super::survival::Survivals;
-use super::text::{KINDS, SAMPLING, SHADOWED, SURVIVAL, UNSAID, differed, found};
+use super::text::{KINDS, SAMPLING, SHADOWED, STRANGERS, SURVIVAL, UNSAID, differed, found};
 use super::{Replayed, Totals};
 use super::{minted, trust};
 use crate::Redactor;
@@ -65,6 +65,7 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
     }
     report.sampling.as_ref().map_or(Ok(()), |sampling| write_sampling(out, sampling))?;
     write_counts(out, SHADOWED, &report.shadowed)?;
+    write_counts(out, STRANGERS, &report.strangers)?;
     if !report.undecidable.is_empty() {
         writeln!(out, "<h2>undecidable</h2>\n<table><tbody>")?;
         for (undecidable, count) in &report.undecidable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `--format json`: one object a line, fields always in the same order, credentials redacted.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -86,6 +87,8 @@ struct SummaryLine<'a> {
     searched: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     minted: Option<minted::Shown<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unknown_subscriptions: &'a BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<&'a Trust>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,6 +166,7 @@ pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Sum
         against: against.map(|(policy_fingerprint, module_version)| AgainstEdge { policy_fingerprint, module_version }),
         searched,
         minted: report.minted.as_ref().map(Minted::shown),
+        unknown_subscriptions: &report.strangers,
         trust: report.trust.as_ref(),
         sampling: report.sampling.as_ref().map(Sampling::shown),
         survival: survivals.map(|survivals| survivals.lost().collect()),

@@ -2,13 +2,17 @@
 //! Tokens of the test issuer's for recorded requests: sound ones, and ones with the very fault that the record names. They prove a policy's rules,
 //! nothing about signatures.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 use tracegate::Reason;
+use tracegate::caller::CallerMatch;
 use tracegate::identity::{Algorithm, ClaimRules, IssuerRule, Keys, TenantAudience, TokenPlace, TokenProvider};
 
+use super::claims;
 use super::place;
+use super::token::Unmintable;
 use crate::error::Result;
 use crate::issuer::{Issuer, text};
 use crate::keys;
@@ -19,16 +23,26 @@ use crate::recording::Request;
 pub(super) struct Mint {
     pub(super) issuer: Issuer,
     /// The last token for each purpose, and when it was issued: a client's, too, serves for a while.
-    kept: Vec<(Purpose, i64, String)>,
+    kept: BTreeMap<String, (i64, String)>,
 }
 
-/// What a token is for. Who calls makes no difference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a token is for.
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Purpose {
     /// Whose policy it is for, and which provider of it.
     pub(super) owner: (usize, usize),
     /// What is to be wrong with it.
     pub(super) fault: Option<Reason>,
+    /// Who calls, and what else rules ask.
+    pub(super) claims: Map<String, Value>,
+}
+
+impl Purpose {
+    /// What tells it from others.
+    fn name(&self) -> String {
+        let Self { owner: (side, provider), fault, claims } = self;
+        format!("{side} {provider} {} {}", fault.map_or("sound", Reason::as_str), Value::Object(claims.clone()))
+    }
 }
 
 /// What a provider's tokens are signed with.
@@ -75,6 +89,21 @@ const fn least(algorithm: Algorithm) -> usize {
     }
 }
 
+/// What a token must claim, so that all of these let its holder in but for the fault; it names the recorded user.
+pub(super) fn claims(
+    provider: &TokenProvider,
+    callers: &[&CallerMatch],
+    user: Option<&str>,
+    fault: Option<Reason>,
+) -> Result<Map<String, Value>, Unmintable> {
+    let (issuer, mut own) = issued(&provider.claims.issuer);
+    let audience = provider.claims.audiences.first().map(String::as_str).unwrap_or_default();
+    own.extend([("iss", json!(issuer)), ("aud", json!(audience))].map(|(name, value)| (name.to_owned(), value)));
+    // Of dates no rule can say more than that there are some.
+    own.extend(["iat", "nbf", "exp"].map(|name| (name.to_owned(), json!(true))));
+    claims::of(provider, callers, &own, user.unwrap_or(SUBJECT), fault)
+}
+
 /// The fault of a token that a reason names, if it is one that a token of this provider's can have.
 pub(super) fn fault(reason: &str, provider: &TokenProvider) -> Option<Reason> {
     let fault = FAULTS.into_iter().find(|fault| fault.as_str() == reason)?;
@@ -85,7 +114,7 @@ pub(super) fn fault(reason: &str, provider: &TokenProvider) -> Option<Reason> {
 
 impl Mint {
     pub(super) const fn new(issuer: Issuer) -> Self {
-        Self { issuer, kept: Vec::new() }
+        Self { issuer, kept: BTreeMap::new() }
     }
 
     /// Signs with other keys from now on.
@@ -101,7 +130,7 @@ impl Mint {
         recorded: &Request,
         provider: &TokenProvider,
         signing: &Signing,
-        purpose: Purpose,
+        purpose: &Purpose,
         now: i64,
     ) -> Result<Request> {
         let mut request = recorded.clone();
@@ -118,12 +147,13 @@ impl Mint {
         Ok(request)
     }
 
-    fn token(&mut self, signing: &Signing, claims: &ClaimRules, purpose: Purpose, now: i64) -> Result<String> {
+    fn token(&mut self, signing: &Signing, claims: &ClaimRules, purpose: &Purpose, now: i64) -> Result<String> {
         let now = now.div_euclid(1_000_000_000);
         let most = claims.max_lifetime.unwrap_or(LIFETIME);
         // Good for five minutes at least, where the policy lets it, and the same for a whole minute.
         let (issued, lifetime) = if most < LIFETIME { (now, most.min(LEAST_LIFETIME)) } else { (now - now.rem_euclid(MINUTE), LIFETIME) };
-        if let Some((.., token)) = self.kept.iter().find(|(known, at, _)| (*known, *at) == (purpose, issued)) {
+        let name = purpose.name();
+        if let Some((_, token)) = self.kept.get(&name).filter(|(at, _)| *at == issued) {
             return Ok(token.clone());
         }
         let times = match purpose.fault {
@@ -131,14 +161,16 @@ impl Mint {
             Some(Reason::TokenNotYetValid) => issued + claims.clock_skew + 2 * MINUTE,
             _ => issued,
         };
-        let token = self.fresh(signing, claims, purpose.fault, times..times + lifetime)?;
-        self.kept.retain(|(known, ..)| *known != purpose);
-        self.kept.push((purpose, issued, token.clone()));
+        let token = self.fresh(signing, claims, purpose, times..times + lifetime)?;
+        if self.kept.len() >= MAX_KEPT {
+            self.kept.clear();
+        }
+        self.kept.insert(name, (issued, token.clone()));
         Ok(token)
     }
 
     /// `times` are those for which it is good, in seconds.
-    fn fresh(&mut self, signing: &Signing, claims: &ClaimRules, fault: Option<Reason>, times: Range<i64>) -> Result<String> {
+    fn fresh(&mut self, signing: &Signing, claims: &ClaimRules, purpose: &Purpose, times: Range<i64>) -> Result<String> {
         let (algorithm, id) = match signing {
             Signing::Published(algorithm) => (*algorithm, Some(self.issuer.key_id(*algorithm))),
             Signing::Shared(algorithm, id, secret) => {
@@ -146,6 +178,7 @@ impl Mint {
                 (*algorithm, id.clone())
             }
         };
+        let fault = purpose.fault;
         let (mut issuer, mut payload) = issued(&claims.issuer);
         let mut audience = claims.audiences.first().cloned().unwrap_or_default();
         let (mut alg, mut id) = (algorithm.as_str(), id);
@@ -166,7 +199,8 @@ impl Mint {
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect();
         let dates = [("iat", times.start), ("nbf", times.start), ("exp", times.end)];
-        payload.extend([("iss".to_owned(), json!(issuer)), ("sub".to_owned(), json!(SUBJECT)), ("aud".to_owned(), json!(audience))]);
+        payload.extend(purpose.claims.clone());
+        payload.extend([("iss".to_owned(), json!(issuer)), ("aud".to_owned(), json!(audience))]);
         payload.extend(dates.map(|(name, date)| (name.to_owned(), json!(date))));
         if fault == Some(Reason::TokenLifetimeNotAllowed) {
             payload.remove("exp");
@@ -197,7 +231,7 @@ fn issued(rule: &IssuerRule) -> (String, Map<String, Value>) {
 }
 
 /// Faults that a token can have. That keys can't be had is none.
-const FAULTS: [Reason; 11] = [
+const FAULTS: [Reason; 13] = [
     Reason::TokenNotPresent,
     Reason::TokenAmbiguous,
     Reason::JwtInvalid,
@@ -209,7 +243,11 @@ const FAULTS: [Reason; 11] = [
     Reason::TokenExpired,
     Reason::TokenNotYetValid,
     Reason::TokenLifetimeNotAllowed,
+    Reason::TokenClaimNotFound,
+    Reason::TokenClaimValueNotAllowed,
 ];
+/// Tokens of more callers than these are minted anew.
+const MAX_KEPT: usize = 10_000;
 /// Seconds.
 const MINUTE: i64 = 60;
 const LEAST_LIFETIME: i64 = 5 * MINUTE;

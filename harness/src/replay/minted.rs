@@ -7,6 +7,7 @@ use serde::Serialize;
 use tracegate::Policy;
 
 use super::columns::Columns;
+use super::token::Unmintable;
 use super::{Agreement, Replayed, Token};
 
 /// What came of minted tokens.
@@ -17,7 +18,7 @@ pub struct Minted {
     /// The policy's providers, in its order.
     providers: Vec<String>,
     /// Exchanges for whose providers none can be minted.
-    unmintable: BTreeMap<String, u64>,
+    unmintable: BTreeMap<(String, Unmintable), u64>,
     /// How they differ, counted.
     pub(super) kinds: BTreeMap<String, u64>,
     key_fetches: u64,
@@ -38,7 +39,7 @@ pub(super) struct Shown<'a> {
     agreed: u64,
     differed: u64,
     tokens: &'a BTreeMap<&'static str, Fates>,
-    not_mintable: &'a BTreeMap<String, u64>,
+    not_mintable: BTreeMap<&'a str, u64>,
     key_fetches: u64,
     rotations: u64,
 }
@@ -64,10 +65,10 @@ impl Minted {
                 Agreement::Undecidable(_) => fates.undecidable += 1,
             }
         }
-        if let Token::NotRecorded { provider, .. } = replayed.token
+        if let Token::NotRecorded { provider, unmintable: Some(why), .. } = replayed.token
             && let Some(name) = self.providers.get(provider)
         {
-            *self.unmintable.entry(name.clone()).or_default() += 1;
+            *self.unmintable.entry((name.clone(), why)).or_default() += 1;
         }
     }
 
@@ -83,8 +84,14 @@ impl Minted {
     pub(super) fn told(&self) -> Vec<String> {
         let times = |count: u64| if count == 1 { "once".to_owned() } else { format!("{count} times") };
         let fetched = format!("the test issuer's keys were fetched {}, and rotated {}", times(self.key_fetches), times(self.rotations));
-        let unmintable = self.unmintable.iter().map(|(name, count)| {
-            format!("no token can be minted for {name}, whose private keys nobody has here: {count} exchanges without a token")
+        let unmintable = self.unmintable.iter().map(|((name, why), count)| {
+            let why = match why {
+                Unmintable::Keys => "whose private keys nobody has here",
+                Unmintable::Rules => "whose rules none that is made up can meet",
+                Unmintable::Fault => "whose rules ask for nothing that could be wrong in the recorded way",
+            };
+            let exchanges = if *count == 1 { "exchange" } else { "exchanges" };
+            format!("no token can be minted for {name}, {why}: {count} {exchanges} without a token")
         });
         std::iter::once(fetched).chain(unmintable).collect()
     }
@@ -92,7 +99,9 @@ impl Minted {
     pub(super) fn shown(&self) -> Shown<'_> {
         let Fates { agreed, differed, .. } = self.all();
         let Self { tokens, unmintable, key_fetches, rotations, .. } = self;
-        Shown { agreed, differed, tokens, not_mintable: unmintable, key_fetches: *key_fetches, rotations: *rotations }
+        let mut not_mintable = BTreeMap::new();
+        unmintable.iter().for_each(|((name, _), count)| *not_mintable.entry(name.as_str()).or_default() += count);
+        Shown { agreed, differed, tokens, not_mintable, key_fetches: *key_fetches, rotations: *rotations }
     }
 
     fn all(&self) -> Fates {

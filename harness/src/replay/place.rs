@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a recorded request carries its token: whether it can be read there, and another one put in its stead.
+//! Where a recorded request carries its token, or its subscription's key: whether it can be read there, and another one put in its stead.
 
 use tracegate::head::RequestHead;
-use tracegate::identity::{Carried, TokenPlace};
+use tracegate::identity::{Carried, SubscriptionKeys, TokenPlace};
 
 use crate::recording::Request;
 use crate::redact::percent_decoded;
 
-/// What a record holds of a token.
+/// What a record holds of a token or a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// Nothing.
     Nothing,
     /// What whoever logged it put in its stead.
     Mask,
-    /// A token, or what was sent for one.
-    Token,
+    /// It, or what was sent for it.
+    Whole,
 }
 
 /// What a record holds of a token in these places.
@@ -25,13 +25,59 @@ pub(super) fn held(head: &RequestHead<'_>, places: &[TokenPlace]) -> Held {
         match place.look(head) {
             Carried::Nothing => {}
             Carried::Token(text) if is_mask(&text) => held = Held::Mask,
-            Carried::Token(_) | Carried::Several => return Held::Token,
+            Carried::Token(_) | Carried::Several => return Held::Whole,
         }
     }
     held
 }
 
-/// Whether a value stands for a token that whoever logged it kept back, or cut off.
+/// What a record holds of a subscription's key.
+pub(super) fn held_key(request: &Request, keys: &SubscriptionKeys) -> Held {
+    let mut held = Held::Nothing;
+    for key in sent_keys(request, keys) {
+        if !is_mask(&key) {
+            return Held::Whole;
+        }
+        held = Held::Mask;
+    }
+    held
+}
+
+/// The keys that a request carries, as they are read.
+pub(super) fn sent_keys(request: &Request, keys: &SubscriptionKeys) -> Vec<Vec<u8>> {
+    let in_header = request.headers.values(keys.header.as_bytes()).map(<[u8]>::to_vec);
+    let in_query = parameters(&request.path).filter(|(name, _)| decoded(name).eq_ignore_ascii_case(&keys.query));
+    in_header.chain(in_query.map(|(_, value)| decoded(value).into_bytes())).collect()
+}
+
+/// Puts a subscription's key, or none, in the stead of whatever a request carries for one.
+pub(super) fn put_key(request: &mut Request, keys: &SubscriptionKeys, key: Option<&str>) {
+    request.headers.remove(keys.header.as_bytes());
+    clear_parameter(request, |name| name.eq_ignore_ascii_case(&keys.query));
+    if let Some(key) = key {
+        request.headers.add(keys.header.as_bytes(), key.as_bytes());
+    }
+}
+
+/// The parameters of a target's query, as they are written: names and values.
+pub(super) fn parameters(path: &str) -> impl Iterator<Item = (&str, &str)> {
+    let query = path.split_once('?').map(|(_, query)| query);
+    query.into_iter().flat_map(|query| query.split('&')).map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+}
+
+/// What a parameter's name or value means.
+pub(super) fn decoded(text: &str) -> String {
+    percent_decoded(&text.replace('+', " "))
+}
+
+fn clear_parameter(request: &mut Request, is: impl Fn(&str) -> bool) {
+    let Some((path, query)) = request.path.split_once('?') else { return };
+    let is_other = |parameter: &&str| !is(&decoded(parameter.split('=').next().unwrap_or_default()));
+    let others: Vec<&str> = query.split('&').filter(is_other).collect();
+    request.path = if others.is_empty() { path.to_owned() } else { format!("{path}?{}", others.join("&")) };
+}
+
+/// Whether a value stands for a token or a key that whoever logged it kept back, or cut off.
 fn is_mask(text: &[u8]) -> bool {
     let text = String::from_utf8_lossy(text).to_ascii_lowercase();
     let is_segment =
@@ -54,15 +100,7 @@ pub(super) fn clear(request: &mut Request, place: &TokenPlace) {
             }
         }
         TokenPlace::Header(name) => request.headers.remove(name.as_bytes()),
-        TokenPlace::Query(name) => {
-            let Some((path, query)) = request.path.split_once('?') else { return };
-            let is_other = |parameter: &&str| {
-                let found = parameter.split('=').next().unwrap_or_default();
-                percent_decoded(&found.replace('+', " ")) != *name
-            };
-            let others: Vec<&str> = query.split('&').filter(is_other).collect();
-            request.path = if others.is_empty() { path.to_owned() } else { format!("{path}?{}", others.join("&")) };
-        }
+        TokenPlace::Query(name) => clear_parameter(request, |found| found == name),
         TokenPlace::Cookie(name) => {
             let is_other = |pair: &String| pair.split('=').next() != Some(name);
             let others: Vec<String> = cookies(request).into_iter().filter(is_other).collect();
@@ -137,9 +175,9 @@ mod tests {
     fn a_mask_is_no_token() {
         let bearer = [TokenPlace::Authorization { scheme: "Bearer".to_owned() }];
         for (value, expected) in [
-            ("Bearer eyJh.eyJp.c2ln", Held::Token),
-            ("Bearer eyJh.bWFza2Vk-masked-hidden.c2ln", Held::Token),
-            ("Bearer nonsense", Held::Token),
+            ("Bearer eyJh.eyJp.c2ln", Held::Whole),
+            ("Bearer eyJh.bWFza2Vk-masked-hidden.c2ln", Held::Whole),
+            ("Bearer nonsense", Held::Whole),
             ("Bearer ", Held::Mask),
             ("Bearer ***", Held::Mask),
             ("Bearer XXXX", Held::Mask),

@@ -42,6 +42,8 @@ pub struct Report {
     /// The first [`MAX_DIFFERENCES`] that differ: where, and how.
     pub(super) differences: Vec<String>,
     pub(super) shadowed: BTreeMap<String, u64>,
+    /// Subscriptions that the record names and the policy hasn't, where it asks for their keys.
+    pub(super) strangers: BTreeMap<String, u64>,
     /// What became of trace context by principal, where the policy has trust rules.
     pub(super) trust: Option<Trust>,
     /// Which trace headers survived from the gateway to the backend, as recorded.
@@ -127,6 +129,10 @@ impl Report {
         }
         if let Some(minted) = &mut self.minted {
             minted.add(replayed);
+        }
+        if let Some(id) = replayed.recorded.caller.subscription.as_ref().filter(|_| replayed.key.is_strangers()) {
+            let is_kept = self.strangers.contains_key(id) || self.strangers.len() < MAX_ROWS;
+            *self.strangers.entry(if is_kept { id.clone() } else { OTHERS.to_owned() }).or_default() += 1;
         }
         match &replayed.agreement {
             Agreement::Agrees => {}

@@ -16,7 +16,7 @@ use tracegate::trace::{DecidedBy, SamplingPolicy, Threshold, TraceFlags, TracePa
 use super::native::{Native, Presented};
 use super::span_size::Span;
 use super::spans::Spans;
-use super::{Decided, Replayed, edge};
+use super::{Decided, Replayed, edge, stand_in};
 
 /// The policy's setting and alternatives, and what each records. Its size doesn't depend on the number of exchanges.
 #[derive(Debug)]
@@ -66,8 +66,9 @@ impl Sampling {
     /// `None` where the policy says nothing about sampling.
     pub(super) fn new(loaded: &Loaded, seed: u64) -> Option<Self> {
         let policy = loaded.policy.trace.sampling?;
+        let known = stand_in::knowing(&loaded.policy, seed);
         let setting =
-            |probability, policy| Setting { probability, policy, core: Native::new(&loaded.policy, policy, seed), spans: Spans::default() };
+            |probability, policy| Setting { probability, policy, core: Native::new(&known, policy, seed), spans: Spans::default() };
         let alternatives = ALTERNATIVES.iter().filter_map(|&(text, probability, is_bounded)| {
             let root: Threshold = text.parse().ok()?;
             Some((probability, SamplingPolicy { root, max_per_second: policy.max_per_second.filter(|_| is_bounded), ..policy }))

@@ -50,6 +50,7 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
         write_counts(out, look, "refused", &report.by_reason)?;
     }
     write_counts(out, look, SHADOWED, &report.shadowed)?;
+    write_counts(out, look, STRANGERS, &report.strangers)?;
     if !report.undecidable.is_empty() {
         writeln!(out, "\n{}", look.styled(Style::Bold, "undecidable"))?;
         for (undecidable, count) in &report.undecidable {
@@ -153,6 +154,8 @@ pub(super) fn found(report: &Report, searched: u64) -> String {
 pub(super) const KINDS: &str = "differed";
 /// What stands over what shadow rules would have refused.
 pub(super) const SHADOWED: &str = "admitted, though rules in `mode: shadow` would have refused";
+/// What stands over the subscriptions that the policy hasn't.
+pub(super) const STRANGERS: &str = "the policy has no such subscription";
 /// What stands over what is recorded.
 pub(super) const SAMPLING: &[&str] =
     &["setting", "spans", "by parent", "by probability", "refused", "errors", "spans a day", "bytes a day"];

@@ -5,6 +5,7 @@ use tracegate::Reason;
 
 use super::agreement::Undecidable;
 use super::decided::Decided;
+use super::key;
 use crate::recording::Recorded;
 
 /// The token of a replayed request.
@@ -17,6 +18,8 @@ pub enum Token {
     Recorded {
         /// Whether a replay has the keys that can prove it.
         provable: bool,
+        /// It would have done where another credential didn't.
+        instead: bool,
     },
     /// The record has none that can be read.
     NotRecorded {
@@ -24,9 +27,24 @@ pub enum Token {
         provider: usize,
         /// Something else stands in its stead.
         masked: bool,
+        /// It would have done where another credential didn't.
+        instead: bool,
+        /// Why none could be minted, where that was tried.
+        unmintable: Option<Unmintable>,
     },
     /// The harness made it, with the fault that the record names, or sound.
     Minted(Option<Reason>),
+}
+
+/// Why no token can be minted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unmintable {
+    /// The policy holds the public keys alone.
+    Keys,
+    /// No token can be made up that meets its rules.
+    Rules,
+    /// Its rules ask for nothing that could be wrong in the recorded way.
+    Fault,
 }
 
 impl Token {
@@ -51,15 +69,17 @@ impl Token {
         let found = decided.reason();
         let is_among = |reasons: &[Reason], found: Option<&str>| reasons.iter().any(|reason| found == Some(reason.as_str()));
         match self {
-            Self::NotRecorded { masked: true, .. } => is_among(&ABOUT_TOKENS, found).then_some(Undecidable::TokenNotLogged),
-            // Who writes down what to expect writes down whole requests.
-            Self::NotRecorded { .. } if recorded.expect.is_none() && !agrees => {
-                is_among(&ABOUT_TOKENS, found).then_some(Undecidable::TokenNotLogged)
+            Self::NotRecorded { masked, instead, .. } => {
+                // Who writes down what to expect writes down whole requests.
+                let tells = masked || (recorded.expect.is_none() && !agrees);
+                let hangs = is_among(&ABOUT_TOKENS, found) || (instead && found.is_some_and(key::is_about_keys));
+                (hangs && tells).then_some(Undecidable::TokenNotLogged)
             }
-            Self::Recorded { provable: false } => {
+            Self::Recorded { provable: false, instead } => {
                 // Where the policy admits without keys, nothing was proven either.
-                let hangs =
-                    is_among(&ABOUT_KEYS, found) || (!agrees && found.is_none() && is_among(&ABOUT_KEYS, recorded_reason(recorded)));
+                let hangs = is_among(&ABOUT_KEYS, found)
+                    || (!agrees && found.is_none() && is_among(&ABOUT_KEYS, recorded_reason(recorded)))
+                    || (!agrees && instead && found.is_some_and(key::is_about_keys));
                 hangs.then_some(Undecidable::KeysUnavailable)
             }
             _ => None,
@@ -74,6 +94,11 @@ pub(super) fn recorded_reason(recorded: &Recorded) -> Option<&str> {
         Some(expected) => expected.as_deref(),
         None => logged(),
     }
+}
+
+/// Whether a refusal is about a token.
+pub(super) fn is_about_tokens(reason: &str) -> bool {
+    reason.starts_with("Token") || reason == Reason::JwtInvalid.as_str()
 }
 
 /// What a request is refused for that has no readable token.

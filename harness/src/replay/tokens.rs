@@ -1,27 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which token each request of a replay carries.
+//! Which token each request of a replay carries, and which subscription's key.
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+use tracegate::caller::CallerMatch;
 use tracegate::head::RequestHead;
-use tracegate::identity::{Keys, Provider, TokenProvider};
-use tracegate::route::Requirement;
-use tracegate::{Header, Headers, Policy};
+use tracegate::identity::{Keys, TokenProvider};
+use tracegate::{Header, Headers, Policy, Reason};
 
+use super::asked::{self, Asked};
+use super::key::Key;
 use super::mint::{self, Mint, Purpose, Signing};
 use super::place::{self, Held};
 use super::published::Published;
-use super::token::{Token, recorded_reason};
+use super::subscriptions::Carried;
+use super::token::{Token, Unmintable, is_about_tokens, recorded_reason};
 use super::{edge, native};
 use crate::error::Result;
 use crate::issuer::Issuer;
 use crate::keys;
 use crate::recording::{Recorded, Request};
 
-/// Which token each request carries: as recorded, or minted.
+/// Which token each request carries, as recorded or minted, and which subscription's key, as recorded or a stand-in.
 #[derive(Debug)]
 pub struct Tokens {
     sides: Vec<Side>,
+    /// Makes stand-ins differ.
+    seed: u64,
     mint: Option<Mint>,
     /// After how many exchanges the issuer rotates its keys, the last first.
     rotate_at: Vec<u64>,
@@ -51,6 +57,8 @@ struct Known {
 pub struct Prepared {
     /// Its token.
     pub token: Token,
+    /// Its subscription's key.
+    pub key: Key,
     /// The request, where it isn't as recorded.
     pub request: Option<Box<Request>>,
     /// What the issuer publishes meanwhile, to who replays with the policy.
@@ -62,7 +70,7 @@ impl Tokens {
     #[must_use]
     pub fn recorded(policy: &Policy, against: Option<&Policy>, seed: u64) -> Self {
         let sides = [Some(policy), against].into_iter().flatten().map(|policy| Side::new(policy, seed)).collect();
-        Self { sides, mint: None, rotate_at: Vec::new(), rotations: 0, exchanges: 0 }
+        Self { sides, seed, mint: None, rotate_at: Vec::new(), rotations: 0, exchanges: 0 }
     }
 
     /// Requests with tokens of the test issuer's where none were recorded. Its keys are others from each of these numbers of exchanges on.
@@ -106,8 +114,8 @@ impl Tokens {
     pub fn prepare(&mut self, recorded: &Recorded) -> Result<(Prepared, bool)> {
         let rotates = self.rotates()?;
         let published = self.sides.first().filter(|_| self.mint.is_some()).map(|side| Arc::clone(&side.published));
-        let (token, request) = self.token(recorded)?;
-        Ok((Prepared { token, request: request.map(Box::new), published }, rotates))
+        let (token, key, request) = self.credentials(recorded)?;
+        Ok((Prepared { token, key, request: request.map(Box::new), published }, rotates))
     }
 
     fn rotates(&mut self) -> Result<bool> {
@@ -125,34 +133,99 @@ impl Tokens {
         Ok(rotates)
     }
 
-    /// Clients have the tokens that the policy in force asks for: that is the one which is compared with, where it asks for any.
-    fn token(&mut self, recorded: &Recorded) -> Result<(Token, Option<Request>)> {
+    /// Which credentials a request carries, and the request where it isn't as recorded. Its subscription's key is the same for either policy.
+    fn credentials(&mut self, recorded: &Recorded) -> Result<(Token, Key, Option<Request>)> {
+        let nothing = (Token::NotAsked, Key::NotAsked, None);
         if !self.sides.iter().any(|side| side.asks) {
-            return Ok((Token::NotAsked, None));
+            return Ok(nothing);
         }
         let map = edge::head(&recorded.request);
         let lines: Vec<Header<'_>> = native::lines(&map);
-        let Ok(head) = RequestHead::read(Headers::new(&lines)) else { return Ok((Token::NotAsked, None)) };
-        let asked = |side: &Side| required(&side.policy, &head);
-        let Some((place, side, index)) = self.sides.iter().enumerate().rev().find_map(|(place, side)| Some((place, side, asked(side)?)))
-        else {
-            return Ok((Token::NotAsked, None));
-        };
-        let (Some(provider), Some(known)) = (side.policy.identity.providers.get(index).and_then(Provider::token), side.known.get(index))
-        else {
-            return Ok((Token::NotAsked, None));
-        };
-        let held = place::held(&head, &provider.places);
-        if held == Held::Token {
-            return Ok((Token::Recorded { provable: known.provable }, None));
+        let Ok(head) = RequestHead::read(Headers::new(&lines)) else { return Ok(nothing) };
+        let (mut keyed, mut key, mut routed) = (None, Key::NotAsked, Vec::new());
+        for (place, side) in self.sides.iter().enumerate() {
+            let Some(asked) = Asked::find(&side.policy, &head) else { continue };
+            let carried = Carried::of(asked, recorded, self.seed, &mut keyed);
+            // What is compared with the record is what the first decides.
+            if place == 0 {
+                key = carried.key;
+            }
+            routed.push((place, side, asked, carried));
         }
-        let (Some(mint), Some(signing)) = (&mut self.mint, &known.signing) else {
-            return Ok((Token::NotRecorded { provider: index, masked: held == Held::Mask }, None));
+        // Clients have the tokens that the policy in force asks for: that is the one which is compared with, where it asks for any.
+        for (place, side, asked, carried) in routed.iter().rev() {
+            let wanted = Wanted { place: *place, side, asked: *asked, carried, head: &head, recorded };
+            let (token, minted) = wanted.token(&mut self.mint, keyed.as_ref())?;
+            if token != Token::NotAsked {
+                return Ok((token, key, minted.or(keyed)));
+            }
+        }
+        Ok((Token::NotAsked, key, keyed))
+    }
+}
+
+/// What a route of a policy's wants of a recorded request.
+struct Wanted<'a> {
+    place: usize,
+    side: &'a Side,
+    asked: Asked<'a>,
+    carried: &'a Carried<'a>,
+    head: &'a RequestHead<'a>,
+    recorded: &'a Recorded,
+}
+
+impl<'a> Wanted<'a> {
+    /// The request's token, and the request with it where it is minted. `keyed` is the request where it has another key than was recorded.
+    fn token(&self, mint: &mut Option<Mint>, keyed: Option<&Request>) -> Result<(Token, Option<Request>)> {
+        let reason = recorded_reason(self.recorded);
+        let subscribed = self.carried.key.is_subscriptions() && !reason.is_some_and(is_about_tokens);
+        let fits = |callers: &[&CallerMatch]| mint.is_some() && self.claims(callers).is_ok();
+        let (any, callers) = (self.asked.token(false, &fits), self.asked.token(subscribed, &fits));
+        for callers in [&any, &callers] {
+            let Some((index, provider, known)) = self.provider(callers) else { continue };
+            if place::held(self.head, &provider.places) == Held::Whole {
+                return Ok((Token::Recorded { provable: known.provable, instead: self.decides(index) }, None));
+            }
+        }
+        let Some((index, provider, known)) = self.provider(&callers) else { return Ok((Token::NotAsked, None)) };
+        let masked = place::held(self.head, &provider.places) == Held::Mask;
+        let missing = |unmintable| (Token::NotRecorded { provider: index, masked, instead: self.decides(index), unmintable }, None);
+        let Some(mint) = mint else { return Ok(missing(None)) };
+        let Some(signing) = &known.signing else { return Ok(missing(Some(Unmintable::Keys))) };
+        let (fault, claims) = match self.claims(&callers) {
+            Ok(found) => found,
+            Err(why) => return Ok(missing(Some(why))),
         };
-        let fault = recorded_reason(recorded).and_then(|reason| mint::fault(reason, provider));
-        let purpose = Purpose { owner: (place, index), fault };
-        let request = mint.request(&recorded.request, provider, signing, purpose, edge::clock(recorded))?;
+        let purpose = Purpose { owner: (self.place, index), fault, claims };
+        let request = keyed.unwrap_or(&self.recorded.request);
+        let request = mint.request(request, provider, signing, &purpose, edge::clock(self.recorded))?;
         Ok((Token::Minted(fault), Some(request)))
+    }
+
+    /// Whose token these ask for.
+    fn provider(&self, callers: &[&CallerMatch]) -> Option<(usize, &'a TokenProvider, &'a Known)> {
+        let index = callers.first()?.provider;
+        Some((index, self.side.policy.identity.providers.get(index)?.token()?, self.side.known.get(index)?))
+    }
+
+    /// What is to be wrong with a token that these let in but for that, and what it is to claim.
+    fn claims(&self, callers: &[&CallerMatch]) -> Result<(Option<Reason>, Map<String, Value>), Unmintable> {
+        let (index, provider, known) = self.provider(callers).ok_or(Unmintable::Keys)?;
+        if known.signing.is_none() {
+            return Err(Unmintable::Keys);
+        }
+        // One token is minted, not several.
+        if callers.iter().any(|caller| caller.provider != index) {
+            return Err(Unmintable::Rules);
+        }
+        let fault = recorded_reason(self.recorded).and_then(|reason| mint::fault(reason, provider));
+        let claims = mint::claims(provider, callers, self.recorded.caller.user.as_deref(), fault)?;
+        Ok((fault, claims))
+    }
+
+    /// Whether a token of this provider's would do where another credential doesn't.
+    fn decides(&self, provider: usize) -> bool {
+        self.asked.hangs_on(&|place| place == provider, &|caller| self.carried.admits(caller))
     }
 }
 
@@ -168,35 +241,11 @@ impl Side {
             },
             signing: Signing::of(provider, &environment),
         };
-        let mut rules = policy.routes.routes().iter().flat_map(|route| &route.rules);
         Self {
-            asks: rules.any(|rule| asks(&rule.require)),
+            asks: asked::any(policy),
             known: policy.identity.providers.iter().map(|provider| provider.token().map_or_else(Known::default, known)).collect(),
             published: Arc::default(),
             policy: policy.clone(),
         }
     }
-}
-
-/// The provider whose token a request needs, by its place in the policy: that of the first enforced rule of its route that asks for one. `None`
-/// where none does, or where a rule before it denies.
-fn required(policy: &Policy, head: &RequestHead<'_>) -> Option<usize> {
-    let issuer =
-        |require: &Requirement| first(require, &|place| policy.identity.providers.get(place).is_some_and(|one| one.token().is_some()));
-    let route = policy.routes.find(head)?;
-    let mut enforced = route.rules.iter().filter(|rule| !rule.shadow).take_while(|rule| rule.require != Requirement::Deny);
-    enforced.find_map(|rule| issuer(&rule.require))
-}
-
-/// The first provider that is asked for, of those that count.
-fn first(require: &Requirement, counts: &dyn Fn(usize) -> bool) -> Option<usize> {
-    match require {
-        Requirement::Anonymous | Requirement::Deny => None,
-        Requirement::Caller(caller) => Some(caller.provider).filter(|place| counts(*place)),
-        Requirement::AnyOf(within) | Requirement::AllOf(within) => within.iter().find_map(|require| first(require, counts)),
-    }
-}
-
-fn asks(require: &Requirement) -> bool {
-    first(require, &|_| true).is_some()
 }
