@@ -46,6 +46,8 @@ fn read(text: &[u8]) -> Option<Element> {
     for pair in split(text, b';')? {
         let at = pair.iter().position(|byte| *byte == b'=')?;
         let (name, value) = (pair.get(..at)?, pair.get(at.saturating_add(1)..)?);
+        // Of every field: a quote that opens in one and closes in another would swallow what stands between them.
+        let value = unquoted(value)?;
         let field = match name.to_ascii_lowercase().as_slice() {
             b"uri" => &mut element.uri,
             b"dns" => &mut element.dns,
@@ -53,7 +55,6 @@ fn read(text: &[u8]) -> Option<Element> {
             b"hash" => &mut element.hash,
             _ => continue,
         };
-        let value = unquoted(value)?;
         if field.is_none() && !value.is_empty() {
             *field = Some(value);
         }
@@ -81,23 +82,20 @@ fn split(text: &[u8], by: u8) -> Option<Vec<&[u8]>> {
     (!quoted && !escaped).then_some(parts)
 }
 
-/// A value, without its quotes and the backslashes that escape within them.
+/// A value without its quotes. Backslashes stay: Envoy writes a subject as RFC 2253 escapes it, as it tells of the connection's own, and without
+/// them `CN=a\,O=b` would pass for `CN=a,O=b`.
 fn unquoted(value: &[u8]) -> Option<String> {
     let Some(inner) = value.strip_prefix(b"\"") else {
         return String::from_utf8(value.to_vec()).ok().filter(|value| !value.contains('"'));
     };
-    let (mut plain, mut escaped) = (Vec::with_capacity(inner.len()), false);
-    for byte in inner.strip_suffix(b"\"")? {
-        match byte {
-            b'\\' if !escaped => escaped = true,
+    let (inner, mut escaped) = (inner.strip_suffix(b"\"")?, false);
+    for byte in inner {
+        escaped = match byte {
             b'"' if !escaped => return None,
-            byte => {
-                plain.push(*byte);
-                escaped = false;
-            }
-        }
+            byte => *byte == b'\\' && !escaped,
+        };
     }
-    String::from_utf8(plain).ok()
+    if escaped { None } else { String::from_utf8(inner.to_vec()).ok() }
 }
 
 /// The header.
@@ -119,7 +117,7 @@ mod tests {
         let billing = Element {
             uri: Some("spiffe://shop.example/billing".into()),
             dns: Some("a.example".into()),
-            subject: Some("CN=billing,O=\"Shop, Ltd\"".into()),
+            subject: Some(r#"CN=billing,O=\"Shop, Ltd\""#.into()),
             hash: Some("AB12".into()),
         };
         let orders = Element { uri: Some("spiffe://shop.example/orders".into()), hash: Some("cd34".into()), ..Element::default() };
@@ -134,5 +132,10 @@ mod tests {
             assert_eq!(read(&[broken, one], None), None, "an element is as good as its neighbours");
         }
         assert_eq!(read(&[], None), None);
+        let subject = |line| read(&[line], None).and_then(|element| element.subject);
+        assert_eq!(subject(r#"Subject="CN=a\,O=b""#).as_deref(), Some(r"CN=a\,O=b"), "one attribute doesn't pass for two");
+        // A client's own text, and behind it what a proxy has appended of a subject with a quote in it.
+        let swallowed = r#"Hash=aa;URI=spiffe://shop.example/billing;x=",By=spiffe://p;Hash=bb;Subject="CN=\"x";URI=spiffe://q"#;
+        assert_eq!(read(&[swallowed], None), None, "a quote ends in the field in which it begins");
     }
 }
