@@ -111,6 +111,7 @@ pub(crate) fn decide(
     inputs: &mut Inputs<'_>,
     counts: &mut Counts,
 ) -> Option<Identified> {
+    ring.rouse(id);
     let mut examination = Examination { head, id, policy, ring, inputs, counts, certificate: None, found: Vec::new() };
     let (met, shadow) = examination.route(route);
     let found = examination.found;

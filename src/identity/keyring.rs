@@ -45,6 +45,8 @@ struct Waiter {
     /// How many fetches were over when it began to wait.
     over: u64,
     deadline: u64,
+    /// It is what the exchange waits for now: one that isn't any more keeps its deadline, and wakes nobody.
+    current: bool,
 }
 
 /// What a token came to.
@@ -155,6 +157,11 @@ impl KeyRing {
         caller.map_or_else(Proof::Refused, Proof::Verified)
     }
 
+    /// An exchange is decided anew: what it waits for, if for anything, turns out then.
+    pub(super) fn rouse(&mut self, id: ExchangeId) {
+        self.waiting.range_mut((id, 0)..=(id, usize::MAX)).for_each(|(_, waiter)| waiter.current = false);
+    }
+
     /// An exchange waits no more.
     pub(crate) fn forget(&mut self, id: ExchangeId) {
         while let Some((key, _)) = self.waiting.range((id, 0)..=(id, usize::MAX)).next() {
@@ -204,7 +211,7 @@ impl KeyRing {
     }
 
     fn wake(&self, now: u64, woken: &mut Woken) {
-        for ((id, provider), waiter) in &self.waiting {
+        for ((id, provider), waiter) in self.waiting.iter().filter(|(_, waiter)| waiter.current) {
             let Some(Ring::Published(source)) = self.rings.get(*provider) else { continue };
             // A deadline further away than anybody waits is a clock's that has jumped.
             let late = now >= waiter.deadline || waiter.deadline > now.saturating_add(source.policy().wait);
@@ -321,7 +328,7 @@ impl WaitingRoom<'_> {
         let deadline = self.waiter().map_or(now.saturating_add(wait), |waiter| waiter.deadline);
         let waits = now < deadline;
         if waits {
-            self.waiting.insert((id, self.provider), Waiter { over, deadline });
+            self.waiting.insert((id, self.provider), Waiter { over, deadline, current: true });
         }
         waits
     }
