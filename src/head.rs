@@ -36,7 +36,7 @@ impl<'a> Headers<'a> {
     }
 
     /// All lines, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = Header<'a>> + Clone + use<'a> {
         self.0.iter().copied()
     }
 
@@ -92,6 +92,15 @@ impl fmt::Display for UnreadableHead {
 }
 
 impl std::error::Error for UnreadableHead {}
+
+/// Whether some reader could take one field name for the other, as those do that know fields as variables: only letters, digits and their places count.
+pub(crate) fn is_alike(own: &[u8], other: &[u8]) -> bool {
+    let alike = |(own, other): (&u8, &u8)| match (own.is_ascii_alphanumeric(), other.is_ascii_alphanumeric()) {
+        (true, true) => own.eq_ignore_ascii_case(other),
+        (own, other) => own == other,
+    };
+    own.len() == other.len() && own.iter().zip(other).all(alike)
+}
 
 /// A field's value, or part of one, without the optional white space around it (RFC 9110 section 5.6.3).
 pub(crate) fn trim_ows(mut text: &[u8]) -> &[u8] {

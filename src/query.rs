@@ -11,19 +11,40 @@ pub(crate) fn values<'a>(target: &'a [u8], is: impl Fn(&[u8]) -> bool + Clone) -
     })
 }
 
-/// The target without the parameters whose name `is` the one in question, the others byte for byte as they are; `None` where there is none.
-pub(crate) fn without(target: &[u8], is: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let taken = |parameter: &&[u8]| is(&decoded(halves(parameter, b'=').0));
-    if !parameters(target).any(|parameter| taken(&parameter)) {
+/// The target without the parameters whose name `is` the one in question, and isn't our `own` to keep, the others byte for byte as they are;
+/// `None` where there is none. Some services part parameters by `;` too: what stands behind one is never our own.
+pub(crate) fn without(target: &[u8], is: impl Fn(&[u8]) -> bool, own: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let name = |parameter: &[u8]| decoded(halves(parameter, b'=').0).into_owned();
+    let kept_whole = |parameter: &[u8]| own(&name(parameter));
+    let taken = |part: &[u8]| is(&name(part));
+    let kept = |parameter: &[u8]| -> Option<Vec<u8>> {
+        if kept_whole(parameter) {
+            return Some(parameter.to_vec());
+        }
+        let parts = || parameter.split(|byte| *byte == b';');
+        let rest: Vec<&[u8]> = parts().filter(|part| !taken(part)).collect();
+        (!taken(parameter) && !rest.is_empty()).then(|| rest.join(&b";"[..]))
+    };
+    if parameters(target).all(|parameter| kept(parameter).is_some_and(|kept| kept == parameter)) {
         return None;
     }
     let (path, _) = halves(target, b'?');
     let mut rest = path.to_vec();
-    for (index, parameter) in parameters(target).filter(|parameter| !taken(parameter)).enumerate() {
+    for (index, parameter) in parameters(target).filter_map(kept).enumerate() {
         rest.push(if index == 0 { b'?' } else { b'&' });
-        rest.extend_from_slice(parameter);
+        rest.extend_from_slice(&parameter);
     }
     Some(rest)
+}
+
+/// Whether some service takes a parameter's name for this one. Some have no case, or know names as variables: PHP drops spaces before them and what
+/// follows a NUL, and writes `_` for dots, spaces and an open bracket; and `name[]` is one of several of that name.
+pub(crate) fn reads_as(found: &[u8], own: &[u8]) -> bool {
+    let start = found.iter().position(|byte| *byte != b' ').unwrap_or(found.len());
+    let found = halves(found.get(start..).unwrap_or_default(), 0).0;
+    let letter = |byte: &u8| if matches!(byte, b'.' | b' ' | b'[') { b'_' } else { byte.to_ascii_lowercase() };
+    let same = |found: &[u8]| found.iter().map(letter).eq(own.iter().map(letter));
+    same(found) || same(halves(found, b'[').0)
 }
 
 fn parameters(target: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
@@ -76,7 +97,7 @@ mod tests {
         ] {
             let values: Vec<_> = values(target.as_bytes(), |name| name == b"key").map(|value| value.into_owned()).collect();
             assert_eq!(values, found.iter().map(|value| value.as_bytes()).collect::<Vec<_>>(), "{target}");
-            let without = without(target.as_bytes(), |name| name == b"key");
+            let without = without(target.as_bytes(), |name| name == b"key", |_| false);
             assert_eq!(without.as_deref(), rest.map(str::as_bytes), "{target}");
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::caller::Caller;
-use crate::head::Headers;
+use crate::head::{Header, Headers, is_alike};
 use crate::inputs::{Peer, PeerFact};
 use crate::network;
 use crate::path::NormalPath;
@@ -47,6 +47,12 @@ impl<'a, 'i> Facts<'a, 'i> {
 
     pub(super) fn header<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         self.headers.values(name)
+    }
+
+    /// The lines of other names that some service takes for this one: `x_debug` for `x-debug`.
+    pub(super) fn alike<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+        let is = move |line: &Header<'_>| is_alike(name.as_bytes(), line.name) && !line.name.eq_ignore_ascii_case(name.as_bytes());
+        self.headers.iter().filter(is).map(|line| line.value)
     }
 
     pub(super) fn parameters<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, [u8]>> + Clone + use<'a, 'n> {

@@ -5,14 +5,14 @@
 use std::borrow::Cow;
 
 use super::certificate::ForwardedClientCert;
-use super::credential::{self, TokenPlace};
+use super::credential::{self, Carried, TokenPlace};
 use super::provider::{Credential, Provider};
 use super::{IdentityPolicy, xfcc};
 use crate::caller::{Caller, Identity, Subject};
 use crate::claim::ClaimPath;
 use crate::condition::Facts;
 use crate::edits::HeaderEdits;
-use crate::head::{Header, Headers, RequestHead, trim_ows};
+use crate::head::{Header, Headers, RequestHead, is_alike, trim_ows};
 use crate::inputs::Peer;
 use crate::query::{self, halves};
 use crate::secret::SecretReference;
@@ -81,10 +81,10 @@ pub(crate) struct Handover<'a> {
 impl Handover<'_> {
     /// Records the header changes.
     pub(crate) fn record(&self, head: &RequestHead<'_>, peer: &mut dyn Peer, edits: &mut HeaderEdits) {
-        let IdentityPolicy { providers, forward, .. } = self.policy;
-        if providers.is_empty() && forward.headers.is_empty() {
+        if !guards(self.policy) {
             return;
         }
+        let IdentityPolicy { providers, forward, .. } = self.policy;
         let by_proxy = self.certificate_is_by_proxy(head, peer);
         let told: Vec<(&IdentityHeader, Vec<u8>)> =
             forward.headers.iter().filter_map(|header| Some((header, tell(&header.tells, self.caller, providers)?))).collect();
@@ -122,7 +122,8 @@ impl Handover<'_> {
         let certificate = || {
             let by_sender = by_proxy || *forwarded_client_cert == ForwardedClientCert::Keep;
             let kept = by_sender && name == xfcc::HEADER.as_bytes();
-            !providers.is_empty() && is_alike(xfcc::HEADER.as_bytes(), name) && !kept
+            let guarded = !providers.is_empty() || matches!(forwarded_client_cert, ForwardedClientCert::From(_));
+            guarded && is_alike(xfcc::HEADER.as_bytes(), name) && !kept
         };
         let credential = || {
             providers.iter().enumerate().any(|(index, provider)| match &provider.credential {
@@ -156,23 +157,31 @@ impl Handover<'_> {
         for (index, provider) in self.policy.providers.iter().enumerate() {
             match &provider.credential {
                 Credential::Token(token) => {
-                    for place in token.places.iter().filter(|place| !self.passes(place)) {
+                    for place in &token.places {
+                        // What we don't take for a token has been verified by nobody, whatever else passes.
+                        let passes = self.passes(place);
                         match place {
-                            TokenPlace::Authorization { scheme } => authorization |= credential::names_scheme(head, scheme),
+                            TokenPlace::Authorization { scheme } => {
+                                let passes = passes && place.look(head) != Carried::Nothing;
+                                authorization |= !passes && credential::names_scheme(head, scheme);
+                            }
                             TokenPlace::Query(name) => {
-                                let rest = query::without(&target, |found| found == name.as_bytes());
+                                let own = |found: &[u8]| passes && found == name.as_bytes();
+                                let rest = query::without(&target, |found| query::reads_as(found, name.as_bytes()), own);
                                 target = rest.map_or(target, Cow::Owned);
                             }
-                            TokenPlace::Cookie(name) => cookies.push(name),
-                            TokenPlace::Header(_) => {}
+                            TokenPlace::Cookie(name) if !passes => cookies.push(name),
+                            TokenPlace::Cookie(_) | TokenPlace::Header(_) => {}
                         }
                     }
                 }
-                Credential::SubscriptionKey(keys) if !(keys.forward && self.passed.contains(&index)) => {
-                    let rest = query::without(&target, |found| keys.is_parameter(found));
+                Credential::SubscriptionKey(keys) => {
+                    let passes = keys.forward && self.passed.contains(&index);
+                    let own = |found: &[u8]| passes && keys.is_parameter(found);
+                    let rest = query::without(&target, |found| query::reads_as(found, keys.query.as_bytes()), own);
                     target = rest.map_or(target, Cow::Owned);
                 }
-                Credential::SubscriptionKey(_) | Credential::Certificate(_) => {}
+                Credential::Certificate(_) => {}
             }
         }
         if authorization {
@@ -189,12 +198,27 @@ impl Handover<'_> {
 
 /// Removes from trailers what a client must not send as a header: some services merge the ones into the others (RFC 9110 section 6.5.1).
 pub(crate) fn guard_trailers(policy: &IdentityPolicy, lines: Headers<'_>, edits: &mut HeaderEdits) {
-    if policy.providers.is_empty() {
+    if !guards(policy) && policy.forwarded_client_cert != ForwardedClientCert::Keep {
         return;
     }
+    let cookies = policy.providers.iter().filter_map(Provider::token).flat_map(|token| &token.places);
+    let cookies = cookies.into_iter().any(|place| matches!(place, TokenPlace::Cookie(_)));
+    // A listener that writes it writes no trailer.
+    let certificate = !policy.providers.is_empty() || policy.forwarded_client_cert == ForwardedClientCert::Keep;
+    let credential = |name: &[u8]| {
+        is_alike(b"authorization", name)
+            || (cookies && is_alike(b"cookie", name))
+            || (certificate && is_alike(xfcc::HEADER.as_bytes(), name))
+    };
     let nobody = Handover { policy, caller: &Caller::unknown(), passed: &[], replacement: None };
-    let names = guarded(lines, |name| nobody.is_guarded(name, false) || is_alike(b"authorization", name));
+    let names = guarded(lines, |name| nobody.is_guarded(name, false) || credential(name));
     names.into_iter().for_each(|name| edits.remove(name));
+}
+
+/// Whether there is anything that clients must not send: headers of our own, too, are so without anybody who vouches for callers.
+const fn guards(policy: &IdentityPolicy) -> bool {
+    let IdentityPolicy { providers, forward, forwarded_client_cert, .. } = policy;
+    !providers.is_empty() || !forward.headers.is_empty() || matches!(forwarded_client_cert, ForwardedClientCert::From(_))
 }
 
 /// The names in lower case, each once, of the lines that are guarded.
@@ -222,15 +246,6 @@ fn strip_cookies(head: &RequestHead<'_>, names: &[&str], edits: &mut HeaderEdits
     } else {
         edits.replace("cookie", rest.join(&b"; "[..]));
     }
-}
-
-/// Whether some reader could take one name for the other: only letters, digits and their places count.
-fn is_alike(own: &[u8], other: &[u8]) -> bool {
-    let alike = |(own, other): (&u8, &u8)| match (own.is_ascii_alphanumeric(), other.is_ascii_alphanumeric()) {
-        (true, true) => own.eq_ignore_ascii_case(other),
-        (own, other) => own == other,
-    };
-    own.len() == other.len() && own.iter().zip(other).all(alike)
 }
 
 /// What a header says; `None` where there is nothing to say, or more than [`MAX_VALUE`]: half of a list would be another.
