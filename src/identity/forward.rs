@@ -236,7 +236,7 @@ fn guarded(lines: Headers<'_>, is_guarded: impl Fn(&[u8]) -> bool) -> Vec<String
 /// Removes these cookies; the others go on in one line (RFC 9113 section 8.2.3).
 fn strip_cookies(head: &RequestHead<'_>, names: &[&str], edits: &mut HeaderEdits) {
     let pairs = || head.headers.values("cookie").flat_map(|line| line.split(|byte| *byte == b';')).map(trim_ows);
-    let is_taken = |pair: &&[u8]| names.iter().any(|name| trim_ows(halves(pair, b'=').0) == name.as_bytes());
+    let is_taken = |pair: &&[u8]| names.iter().any(|name| query::reads_as(trim_ows(halves(pair, b'=').0), name.as_bytes()));
     if !pairs().any(|pair| is_taken(&pair)) {
         return;
     }
