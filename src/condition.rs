@@ -77,14 +77,8 @@ impl Condition {
             Self::Not(condition) => condition.known(facts).map(|known| !known),
             Self::Method(methods) => Some(methods.iter().any(|method| method.as_bytes() == facts.method())),
             Self::Path(path) => facts.path().map(|found| path.matches(&found)),
-            Self::Header(NamedMatch { name, matches }) => {
-                let (known, others) = (matches.holds(facts.header(name)), facts.alike(name));
-                // Some service takes them for lines of this name as well, or instead.
-                let same = others.clone().next().is_none()
-                    || (matches.holds(others.clone()) == known && matches.holds(facts.header(name).chain(others)) == known);
-                known.filter(|_| same)
-            }
-            Self::Query(NamedMatch { name, matches }) => matches.holds(facts.parameters(name)),
+            Self::Header(NamedMatch { name, matches }) => matches.holds_however_spelt(facts.header(name), facts.alike(name)),
+            Self::Query(NamedMatch { name, matches }) => matches.holds_however_spelt(facts.parameters(name), facts.parameters_alike(name)),
             Self::Peer(wanted) => match facts.get(wanted.fact()) {
                 None => Some(false),
                 Some(found) => wanted.matches(&found),

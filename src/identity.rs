@@ -120,13 +120,17 @@ pub(crate) fn decide(
         Met::No(refusal) => Decision::Refused(refusal),
         Met::Wait => return None,
     };
-    Some(Identified { decision, caller: rules::caller(&found, false), passed: passed(&found) })
+    Some(Identified { decision, caller: rules::caller(&found, false), passed: passed(&found, policy) })
 }
 
 /// A credential goes on where it is verified, or where the policy lets it pass without; one that only rules in `mode: shadow` have asked for goes on
-/// whatever it came to: they change nothing for anybody, were the policy's audience wrong or the issuer down.
-fn passed(found: &[Found]) -> Vec<usize> {
-    let passes = |found: &&Found| !found.enforced || matches!(found.finding, Finding::Proven(_) | Finding::Unverified(_));
+/// whatever it came to, unless another rule has looked at the same place and found nothing that counts: they change nothing for anybody, were the
+/// policy's audience wrong or the issuer down.
+fn passed(found: &[Found], policy: &IdentityPolicy) -> Vec<usize> {
+    let counts = |found: &Found| matches!(found.finding, Finding::Proven(_) | Finding::Unverified(_));
+    let places = |found: &Found| policy.providers.get(found.provider).and_then(Provider::token).map_or(&[][..], |token| &token.places);
+    let refused = |place: &TokenPlace| found.iter().any(|other| other.enforced && !counts(other) && places(other).contains(place));
+    let passes = |found: &&Found| counts(found) || (!found.enforced && !places(found).iter().any(refused));
     found.iter().filter(passes).map(|found| found.provider).collect()
 }
 

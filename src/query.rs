@@ -14,20 +14,18 @@ pub(crate) fn values<'a>(target: &'a [u8], is: impl Fn(&[u8]) -> bool + Clone) -
 /// The target without the parameters whose name `is` the one in question, and isn't our `own` to keep, the others byte for byte as they are;
 /// `None` where there is none. Some services part parameters by `;` too: what stands behind one is never our own.
 pub(crate) fn without(target: &[u8], is: impl Fn(&[u8]) -> bool, own: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let name = |parameter: &[u8]| decoded(halves(parameter, b'=').0).into_owned();
     let kept_whole = |parameter: &[u8]| own(&name(parameter));
     let taken = |part: &[u8]| is(&name(part));
+    if parameters(target).all(|parameter| kept_whole(parameter) || !(taken(parameter) || parts(parameter).any(taken))) {
+        return None;
+    }
     let kept = |parameter: &[u8]| -> Option<Vec<u8>> {
         if kept_whole(parameter) {
             return Some(parameter.to_vec());
         }
-        let parts = || parameter.split(|byte| *byte == b';');
-        let rest: Vec<&[u8]> = parts().filter(|part| !taken(part)).collect();
+        let rest: Vec<&[u8]> = parts(parameter).filter(|part| !taken(part)).collect();
         (!taken(parameter) && !rest.is_empty()).then(|| rest.join(&b";"[..]))
     };
-    if parameters(target).all(|parameter| kept(parameter).is_some_and(|kept| kept == parameter)) {
-        return None;
-    }
     let (path, _) = halves(target, b'?');
     let mut rest = path.to_vec();
     for (index, parameter) in parameters(target).filter_map(kept).enumerate() {
@@ -45,6 +43,22 @@ pub(crate) fn reads_as(found: &[u8], own: &[u8]) -> bool {
     let letter = |byte: &u8| if matches!(byte, b'.' | b' ' | b'[') { b'_' } else { byte.to_ascii_lowercase() };
     let same = |found: &[u8]| found.iter().map(letter).eq(own.iter().map(letter));
     same(found) || same(halves(found, b'[').0)
+}
+
+/// The values of the parameters that some service takes for those of this name, and that aren't called so.
+pub(crate) fn alike<'a, 'n>(target: &'a [u8], own: &'n [u8]) -> impl Iterator<Item = Cow<'a, [u8]>> + Clone + use<'a, 'n> {
+    let others = parameters(target).filter(move |parameter| *name(parameter) != *own).flat_map(parts);
+    others.filter(move |part| reads_as(&name(part), own)).map(|part| decoded(halves(part, b'=').1))
+}
+
+/// A parameter's name, decoded.
+fn name(parameter: &[u8]) -> Cow<'_, [u8]> {
+    decoded(halves(parameter, b'=').0)
+}
+
+/// What services take for parameters that part them by `;` too.
+fn parts(parameter: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    parameter.split(|byte| *byte == b';')
 }
 
 fn parameters(target: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {

@@ -59,6 +59,11 @@ impl<'a, 'i> Facts<'a, 'i> {
         query::values(self.target(), move |found| found == name.as_bytes())
     }
 
+    /// The parameters of other names that some service takes for this one: `debug[]` for `debug`.
+    pub(super) fn parameters_alike<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, [u8]>> + Clone + use<'a, 'n> {
+        query::alike(self.target(), name.as_bytes())
+    }
+
     /// The caller, as far as proven.
     pub(crate) const fn caller(&self) -> &'i Caller {
         self.caller

@@ -3,6 +3,7 @@
 
 mod edge;
 mod forward;
+mod handover;
 mod interleavings;
 mod lifetimes;
 mod outages;

@@ -255,7 +255,14 @@ impl Decode for Condition {
 impl Decode for Header {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
-        let name = fields.required("name", findings).and_then(|place| token(&place, findings));
+        let name = fields.required("name", findings).and_then(|place| {
+            let name = token(&place, findings)?;
+            // Hosts hand it over as `:authority`: a rule that asks for it would never apply.
+            if name.eq_ignore_ascii_case("host") {
+                return place.expected("another header: hosts are matched by `routes[].match.hosts`", findings);
+            }
+            Some(name)
+        });
         let matches = fields.required("match", findings).and_then(|place| Values::decode(place, findings));
         fields.finish(findings);
         Some(Self { name: name?, matches: matches? })

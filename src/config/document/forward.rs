@@ -113,16 +113,14 @@ fn header(place: &Place<'_>, findings: &mut Findings) -> Option<String> {
     let name = token(place, findings)?;
     let known = alike(&name);
     // What a client sends under a name that some service takes for this one is removed: it must be nobody else's.
-    let taken = means_something(&name)
-        || TAKEN_PREFIXES.iter().any(|prefix| known.starts_with(&alike(prefix)))
-        || is_carrier(&known.replace('_', "-"));
+    let taken = means_something(&name) || TAKEN_PREFIXES.iter().any(|prefix| known.starts_with(&alike(prefix)));
     if taken { place.expected("a header that means nothing else to gateways and services", findings) } else { Some(name) }
 }
 
 /// Whether gateways and services know a header of this name, or one that some take for it.
 pub(super) fn means_something(name: &str) -> bool {
     let known = alike(name);
-    TAKEN.iter().any(|taken| alike(taken) == known)
+    TAKEN.iter().any(|taken| alike(taken) == known) || is_carrier(&known.replace('_', "-"))
 }
 
 impl Decode for ClaimToHeader {
