@@ -71,7 +71,7 @@ mod tests {
             let body: Value = serde_json::from_slice(&response.body).unwrap();
             assert_eq!(response.status, 200);
             let headers = json!([["A", "1"], ["x", {"base64": "/w=="}], ["a", "2"], ["transfer-encoding", "chunked"]]);
-            assert_eq!(body, json!({"method": "POST", "path": "/a?b", "headers": headers}));
+            assert_eq!(body, json!({"method": "POST", "path": "/a?b", "headers": headers, "trailers": [["t", "1"]]}));
         }
     }
 }
