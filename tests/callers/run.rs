@@ -137,7 +137,8 @@ impl Table {
                 let mut found: Vec<(&str, &str)> =
                     lines.iter().filter(|(name, _)| guarded(name)).map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let mut expected: Vec<(&str, &str)> = told.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                (found.sort_unstable(), expected.sort_unstable());
+                found.sort_unstable();
+                expected.sort_unstable();
                 let missing = others.iter().find(|(name, value)| {
                     lines.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).ne([value.as_str()])
                 });
