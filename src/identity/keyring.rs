@@ -119,7 +119,6 @@ impl KeyRing {
         let known = known.filter(|entry| (entry.provider, entry.generation) == (index, ring.generation()));
         if let Some(Entry { validity, caller, .. }) = known {
             counts.add(Counter::TokenCached);
-            WaitingRoom { waiting, provider: index, patient }.leave();
             return validity.check(inputs.now).and(caller).map_or_else(Proof::Refused, Proof::Verified);
         }
         let Ok(token) = Token::read(text) else { return Proof::Refused(Reason::JwtInvalid) };
@@ -267,10 +266,7 @@ impl Ring {
         // Who waits for one key among others has no claim to the policy's choice: any name would do to get it.
         let without = if source.has_keys(now) { Without::Key } else { Without::Keys(source.policy().on_unavailable) };
         match answer {
-            Answer::Here => {
-                room.leave();
-                source.keys().find(id, algorithm).ok_or(Without::Key)
-            }
+            Answer::Here => source.keys().find(id, algorithm).ok_or(Without::Key),
             Answer::Absent => Err(Without::Key),
             // Whoever fills the room has no claim to the policy's choice either.
             Answer::Soon if room.is_full() => Err(Without::Keys(OnUnavailable::Refuse)),
@@ -315,11 +311,6 @@ impl WaitingRoom<'_> {
     /// Whether the exchange would wait and can't.
     fn is_full(&self) -> bool {
         self.patient.is_some_and(|id| self.waiting.len() >= MAX_WAITING && !self.waiting.contains_key(&(id, self.provider)))
-    }
-
-    /// The exchange has what it came for: it may wait for another provider's keys, and is not woken for these.
-    fn leave(self) {
-        self.patient.and_then(|id| self.waiting.remove(&(id, self.provider)));
     }
 
     /// Lets the exchange wait for the next fetch to end, if it still has time.

@@ -47,7 +47,7 @@ pub(super) fn knowing(policy: &Policy, seed: u64) -> Policy {
         let Credential::SubscriptionKey(keys) = &mut provider.credential else { continue };
         let with = |one: &Subscription| Subscription { keys: [one.keys.as_slice(), &[digest(&one.id, seed)]].concat(), ..one.clone() };
         let subscriptions = keys.subscriptions().iter().map(with).collect();
-        **keys = SubscriptionKeys::new(keys.header.clone(), keys.query.clone(), keys.forward, subscriptions);
+        **keys = SubscriptionKeys::new(keys.written.clone(), keys.query.clone(), keys.forward, subscriptions);
     }
     policy
 }

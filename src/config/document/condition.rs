@@ -16,7 +16,7 @@ use super::{Document, Method, Path};
 use crate::claim::ClaimPath;
 use crate::network::Network;
 
-/// What must be so. A fact that isn't known matches nothing.
+/// What must be so. What can't be told is neither so nor not so: a rule of `trace.trust` doesn't match then, and a route's rule applies.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,7 @@ use super::identity::{Identity, Provider};
 use super::jwt::token;
 use super::trace::SecretName;
 use crate::claim::ClaimPath;
+use crate::head::is_alike;
 use crate::trace::is_carrier;
 
 /// A header that tells the upstream what a verified token claims.
@@ -75,14 +76,13 @@ pub(in crate::config) struct ReplaceToken {
 pub(super) fn check(identity: &Identity, document: &Document, place: &Place<'_>, findings: &mut Findings) {
     let claims = identity.claim_to_headers.iter().enumerate().map(|(index, one)| ("claim_to_headers", index, &one.header));
     let callers = identity.caller_to_headers.iter().enumerate().map(|(index, one)| ("caller_to_headers", index, &one.header));
-    let mut names: Vec<String> = identity.providers.values().flat_map(Provider::headers).map(alike).collect();
+    let mut names: Vec<&str> = identity.providers.values().flat_map(Provider::headers).collect();
     for (list, index, header) in claims.chain(callers) {
-        let name = alike(header);
-        if names.contains(&name) {
+        if names.iter().any(|name| is_alike(name.as_bytes(), header.as_bytes())) {
             let text = "expected a header of its own, found one that carries something else, or that some service takes for such a one";
             place.descend(&[list]).item(index).descend(&["header"]).report::<()>(Problem::Invalid(text.to_owned()), findings);
         }
-        names.push(name);
+        names.push(header);
     }
     for (index, one) in identity.claim_to_headers.iter().enumerate() {
         let provider = one.provider.as_ref().map(|name| identity.providers.get(name));
@@ -103,24 +103,20 @@ pub(super) fn check(identity: &Identity, document: &Document, place: &Place<'_>,
     }
 }
 
-/// A header's name as services see it that know headers as variables.
-fn alike(name: impl AsRef<str>) -> String {
-    name.as_ref().chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' }).collect()
-}
-
 /// A header that is free to tell of callers.
 fn header(place: &Place<'_>, findings: &mut Findings) -> Option<String> {
     let name = token(place, findings)?;
-    let known = alike(&name);
     // What a client sends under a name that some service takes for this one is removed: it must be nobody else's.
-    let taken = means_something(&name) || TAKEN_PREFIXES.iter().any(|prefix| known.starts_with(&alike(prefix)));
+    let begins = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| is_alike(prefix.as_bytes(), start.as_bytes()));
+    let taken = means_something(&name) || TAKEN_PREFIXES.iter().any(begins);
     if taken { place.expected("a header that means nothing else to gateways and services", findings) } else { Some(name) }
 }
 
 /// Whether gateways and services know a header of this name, or one that some take for it.
 pub(super) fn means_something(name: &str) -> bool {
-    let known = alike(name);
-    TAKEN.iter().any(|taken| alike(taken) == known) || is_carrier(&known.replace('_', "-"))
+    let dashed: String =
+        name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' }).collect();
+    TAKEN.iter().any(|taken| is_alike(taken.as_bytes(), name.as_bytes())) || is_carrier(&dashed)
 }
 
 impl Decode for ClaimToHeader {
