@@ -91,7 +91,7 @@ impl Condition {
     }
 
     /// Shows every condition within it to `see`, and itself.
-    pub(crate) fn visit<'c>(&'c self, see: &mut dyn FnMut(&'c Self)) {
+    pub fn visit<'c>(&'c self, see: &mut dyn FnMut(&'c Self)) {
         match self {
             Self::All(conditions) | Self::Any(conditions) => conditions.iter().for_each(|condition| condition.visit(see)),
             Self::Not(condition) => condition.visit(see),

@@ -13,7 +13,7 @@ mod number;
 mod schema;
 
 pub use crate::json::{Key, Node, Position, Value};
-pub use compile::{Fingerprint, Listener, Policy, Service};
+pub use compile::{Call, Fingerprint, Listener, Policy, Service};
 pub use finding::{Finding, Findings, Problem, Severity};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;
@@ -25,6 +25,15 @@ use crate::json;
 
 /// The newest policy schema that this version reads.
 pub const SCHEMA: u64 = 1;
+
+/// Reads JSON text as a tree, in which every repetition and every place is kept.
+///
+/// # Errors
+///
+/// Where it is no JSON.
+pub fn read_json(text: &[u8]) -> Result<Node, Findings> {
+    json::parse(text).map_err(Findings::from)
+}
 
 /// A policy that is fit to run, with what its author should still know.
 #[derive(Clone, Debug)]
@@ -44,7 +53,7 @@ impl Policy {
     ///
     /// Everything that is wrong with it, up to 100 findings.
     pub fn from_json(text: &[u8]) -> Result<Loaded, Findings> {
-        json::parse(text).map_err(Findings::from).and_then(|node| Self::from_node(&node))
+        read_json(text).and_then(|node| Self::from_node(&node))
     }
 
     /// Reads a policy from a tree, whatever notation it was written in.

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tracegate_tests::{folder, run, stderr, stdout};
+use tracegate_tests::{run, shop, stderr, stdout};
 
 /// What the command tells of one policy, as JSON.
 fn explain(policy: &Path) -> Value {
@@ -24,7 +24,7 @@ fn explain(policy: &Path) -> Value {
     serde_json::from_str(&stdout(&output)).expect("it is one document")
 }
 
-const SHOP: &str = r#"tests/policies/shop.yaml: valid, fingerprint 659e0e6795806d79 (as a gauge 111729520907648), 3 routes
+const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint 659e0e6795806d79 (as a gauge 111729520907648), 3 routes
 
 route        requests                          who can reach it
 ----------------------------------------------------------------------------------------------------------------------
@@ -46,14 +46,14 @@ x-user-roles     claim roles, parted by ","
 
 #[test]
 fn the_reference_policy_in_words() {
-    let output = run(["check", "--explain", "tests/policies/shop.yaml"]);
+    let output = run(["check", "--explain", "envoy-config/policies/shop.yaml"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(stdout(&output), SHOP);
 }
 
 #[test]
 fn a_document_has_its_fields_in_order() {
-    let output = run(["check", "--explain", "--format", "json", "tests/policies/shop.yaml"]);
+    let output = run(["check", "--explain", "--format", "json", "envoy-config/policies/shop.yaml"]);
     let text = stdout(&output);
     let fields = ["file", "policy_fingerprint", "routes", "default", "upstream", "admits_unverified", "warnings"];
     let in_route = ["name", "match", "methods", "hosts", "path", "reachable_by", "more", "rules", "anonymous", "caught_by"];
@@ -61,7 +61,7 @@ fn a_document_has_its_fields_in_order() {
         let places: Vec<_> = fields.iter().map(|field| text.find(&format!("\"{field}\":")).expect("the field is there")).collect();
         assert!(places.is_sorted(), "{fields:?} in {text}");
     }
-    let explained = explain(&folder("policies").join("shop.yaml"));
+    let explained = explain(&shop());
     let route = &explained["routes"][0];
     let expected = json!({"methods": ["GET"], "hosts": [{"exact": "api.shop.example"}], "path": {"template": "/orders/{order_id}"}});
     assert_eq!(route["match"], expected);
@@ -79,7 +79,7 @@ fn a_document_has_its_fields_in_order() {
 fn what_opens_while_keys_cannot_be_had_is_told() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("policy.yaml");
-    let shop = fs::read_to_string(folder("policies").join("shop.yaml")).unwrap();
+    let shop = fs::read_to_string(shop()).unwrap();
     fs::write(&path, shop.replace("on_unavailable: refuse", "on_unavailable: admit")).unwrap();
     assert_eq!(explain(&path)["admits_unverified"], json!(["partners"]));
     let text = stdout(&run(["check".as_ref(), "--explain".as_ref(), path.as_os_str()]));

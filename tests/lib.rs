@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tracegate_harness::echo::Echo;
-use tracegate_harness::envoy::{self, Envoy, Options, Plugin, Shipped};
+use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
 use tracegate_harness::http::{Connection, Response};
 use tracegate_harness::{module, workspace};
 
@@ -24,6 +24,12 @@ pub const WITH_MEMBER: &str =
 #[must_use]
 pub fn folder(name: &str) -> PathBuf {
     workspace::root().join("tests").join(name)
+}
+
+/// The reference policy: a shop's edge.
+#[must_use]
+pub fn shop() -> PathBuf {
+    workspace::root().join("envoy-config/policies/shop.yaml")
 }
 
 /// The command under test, built by cargo beside the test programs.
@@ -107,7 +113,7 @@ impl Edge {
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_owned() };
         let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
         let options = Options { upstream, workers: 2, max_headers, ..Options::new(binary, plugin) };
-        let mut tree = Shipped::Plain.bootstrap(&options).unwrap_or_else(|error| panic!("{error}"));
+        let mut tree = options.bootstrap().unwrap_or_else(|error| panic!("{error}"));
         change(&mut tree);
         let envoy = Envoy::run(&options.binary, &tree, options.workers, options.cpu).unwrap_or_else(|error| panic!("{error}"));
         Some(Self { envoy, _echo: echo })

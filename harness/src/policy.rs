@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, Spanned};
 use tracegate::Policy;
-use tracegate::config::{Finding, Findings, Key, Loaded, Node, Position, Problem, Severity, Value};
+use tracegate::config::{Finding, Findings, Key, Loaded, Node, Position, Problem, Severity, Value, read_json};
 
 /// The policy that applies to a recording where none is named: trace context is settled, nothing is refused.
 pub const OBSERVE_ONLY: &str = r#"{"schema": 1, "service": {"name": "tracegate"}, "default": {"action": "admit"}}"#;
@@ -47,6 +47,15 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
+/// A policy, and the tree that it was read from.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// The document as written.
+    pub node: Node,
+    /// What it says.
+    pub loaded: Loaded,
+}
+
 /// Reads the policy in `path`: YAML where the name ends in `.yaml` or `.yml`, JSON where it ends in `.json`; else JSON where
 /// the text begins with `{`.
 ///
@@ -54,9 +63,18 @@ impl std::error::Error for PolicyError {}
 ///
 /// [`PolicyError`], with everything that is wrong.
 pub fn read(path: &Path) -> Result<Loaded, PolicyError> {
+    document(path).map(|document| document.loaded)
+}
+
+/// Reads the policy in `path` with the tree that it was read from.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn document(path: &Path) -> Result<Document, PolicyError> {
     let file = path.display().to_string();
     let text = fs::read(path).map_err(|error| PolicyError::Unreadable { file, error })?;
-    from_file(path, &text)
+    document_from(path, &text)
 }
 
 /// Reads the policy that a file of this name holds.
@@ -65,14 +83,19 @@ pub fn read(path: &Path) -> Result<Loaded, PolicyError> {
 ///
 /// As [`read`], but for what can't be read.
 pub fn from_file(path: &Path, text: &[u8]) -> Result<Loaded, PolicyError> {
+    document_from(path, text).map(|document| document.loaded)
+}
+
+fn document_from(path: &Path, text: &[u8]) -> Result<Document, PolicyError> {
     let file = path.display().to_string();
     let yaml = match path.extension().map(|extension| extension.to_ascii_lowercase()) {
         Some(extension) if extension == "yaml" || extension == "yml" => true,
         Some(extension) if extension == "json" => false,
         _ => text.trim_ascii_start().first() != Some(&b'{'),
     };
-    let loaded = if yaml { from_yaml(text) } else { Policy::from_json(text) };
-    loaded.map_err(|findings| PolicyError::Invalid { file, findings })
+    let node = if yaml { read_yaml(text) } else { read_json(text) };
+    let document = node.and_then(|node| Ok(Document { loaded: Policy::from_node(&node)?, node }));
+    document.map_err(|findings| PolicyError::Invalid { file, findings })
 }
 
 /// Reads a policy from YAML text.
@@ -81,6 +104,10 @@ pub fn from_file(path: &Path, text: &[u8]) -> Result<Loaded, PolicyError> {
 ///
 /// Everything that is wrong with it.
 pub fn from_yaml(text: &[u8]) -> Result<Loaded, Findings> {
+    read_yaml(text).and_then(|node| Policy::from_node(&node))
+}
+
+fn read_yaml(text: &[u8]) -> Result<Node, Findings> {
     let text = std::str::from_utf8(text).map_err(|_| syntax(Position { line: 1, column: 1 }, "expected UTF-8 text".to_owned()))?;
     let options = serde_saphyr::options! {
         // Repeated keys are reported with all other errors, and `no` is a name, not a boolean.
@@ -91,7 +118,7 @@ pub fn from_yaml(text: &[u8]) -> Result<Loaded, Findings> {
         let at = error.location().map_or(Position { line: 1, column: 1 }, position);
         syntax(at, words(&error.to_string()).to_owned())
     })?;
-    Policy::from_node(&tree.0)
+    Ok(tree.0)
 }
 
 fn syntax(at: Position, message: String) -> Findings {

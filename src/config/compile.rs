@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Loaded;
 use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
+use crate::condition::Condition;
 use crate::decision::ErrorFormat;
 use crate::identity::{ForwardedClientCert, IdentityPolicy, Keys, Location, Provider};
 use crate::path::PathMatch;
@@ -23,6 +24,8 @@ use callers::Callers;
 /// A policy as run.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// The schema that it is written in.
+    pub schema: u64,
     /// Whose edge this is.
     pub service: Service,
     /// What the operator asserts about the listener.
@@ -60,21 +63,61 @@ impl Policy {
 }
 
 impl Policy {
-    /// The clusters that it calls, each once.
+    /// The headers that its conditions ask for, in lower case, each once.
     #[must_use]
-    pub fn clusters(&self) -> Vec<&str> {
-        let mut clusters = Vec::new();
+    pub fn asked_headers(&self) -> Vec<&str> {
+        let rules = self.routes.routes().iter().flat_map(|route| &route.rules).filter_map(|rule| rule.when.as_ref());
+        let trust = self.trace.trust.rules().iter().filter_map(|rule| rule.when.as_ref());
+        let proxies = match &self.identity.forwarded_client_cert {
+            ForwardedClientCert::From(condition) => Some(condition),
+            ForwardedClientCert::Remove | ForwardedClientCert::Keep => None,
+        };
+        let mut names = Vec::new();
+        for condition in rules.chain(trust).chain(proxies) {
+            condition.visit(&mut |condition| {
+                if let Condition::Header(header) = condition {
+                    names.push(header.name.as_str());
+                }
+            });
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The clusters that it calls, each once, in the order of their names; one that answers for several hosts, once for each.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call<'_>> {
+        let mut calls = Vec::new();
         for provider in self.identity.providers.iter().filter_map(Provider::token) {
             let Keys::Published(source) = &provider.keys else { continue };
-            clusters.push(source.cluster.as_str());
+            let (Location::Jwks(uri) | Location::Discovery { uri, .. }) = &source.location;
+            calls.push(Call { cluster: &source.cluster, origin: Some((uri.scheme, &uri.authority)) });
             if let Location::Discovery { jwks_cluster: Some(cluster), .. } = &source.location {
-                clusters.push(cluster);
+                calls.push(Call { cluster, origin: None });
             }
         }
-        clusters.sort_unstable();
-        clusters.dedup();
-        clusters
+        calls.sort_unstable();
+        calls.dedup();
+        calls
     }
+
+    /// The names of the clusters that it calls, each once.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.calls().into_iter().map(|call| call.cluster).collect();
+        names.dedup();
+        names
+    }
+}
+
+/// A cluster of the gateway's that a policy calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call<'p> {
+    /// Its name.
+    pub cluster: &'p str,
+    /// What it answers for: `https` or `http`, and the host with its port where it names one. `None` where only an issuer's configuration tells.
+    pub origin: Option<(&'static str, &'p str)>,
 }
 
 /// OpenTelemetry resource attributes of an edge.
@@ -93,6 +136,8 @@ pub struct Service {
 pub struct Listener {
     /// Proxies of ours that every request passes before it.
     pub trusted_hops: usize,
+    /// It verifies client certificates.
+    pub verifies_clients: bool,
 }
 
 /// SHA-256 of the canonical document: the same for every notation, order of fields and spelling of defaults.
@@ -127,12 +172,16 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema: _, service, listener, responses, secrets, trace, identity, routes, default } = document;
+    let Document { schema, service, listener, responses, secrets, trace, identity, routes, default } = document;
     let callers = Callers::of(&identity);
     let realm = realm(&service.name);
     let policy = Policy {
+        schema,
         service: Service { name: service.name, namespace: service.namespace, attributes: service.attributes },
-        listener: Listener { trusted_hops: usize::from(listener.trusted_hops) },
+        listener: Listener {
+            trusted_hops: usize::from(listener.trusted_hops),
+            verifies_clients: listener.client_certificates == document::ClientCertificates::Verified,
+        },
         errors: match responses.errors {
             document::Errors::Apim => ErrorFormat::Apim,
             document::Errors::ProblemJson => ErrorFormat::ProblemJson,

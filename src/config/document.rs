@@ -30,6 +30,7 @@ use super::decode::{Decode, Leaf, Place};
 use super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::schema;
+use crate::json::Value;
 use crate::path::PathMatch;
 use crate::route::HostMatch;
 
@@ -40,7 +41,7 @@ pub(super) use forward::CallerFact;
 pub(super) use identity::{Identity, Provider};
 pub(super) use jwt::{Jwt, Scheme, TokenPlace};
 pub(super) use keys::{Keys, OnUnavailable, PemKey, Published};
-pub(super) use listener::{ForwardedClientCert, Listener};
+pub(super) use listener::{ClientCertificates, ForwardedClientCert, Listener};
 pub(super) use matcher::Values;
 pub(super) use rule::{Mode, Rule};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
@@ -204,7 +205,11 @@ impl Decode for Document {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let root = place.clone();
         let mut fields = place.fields(findings)?;
-        let schema = fields.required("schema", findings).and_then(|place| schema(&place, findings));
+        if let Some(place) = fields.optional("schema").filter(is_newer) {
+            // What a newer schema means by the rest nobody here knows.
+            return place.expected(newest_schema(), findings);
+        }
+        let schema = fields.required("schema", findings).and_then(|place| place.integer(1..=u64::MAX, findings));
         let service = fields.required("service", findings).and_then(|place| Service::decode(place, findings));
         let listener = fields.maybe("listener", findings, Listener::decode);
         let responses = fields.maybe("responses", findings, Responses::decode);
@@ -265,11 +270,12 @@ impl Document {
     }
 }
 
-fn schema(place: &Place<'_>, findings: &mut Findings) -> Option<u64> {
-    match place.integer(1..=u64::MAX, findings)? {
-        schema @ 1..=SCHEMA => Some(schema),
-        _ => place.expected(format!("{SCHEMA}, the newest schema that version {} reads", crate::VERSION), findings),
-    }
+fn is_newer(schema: &Place<'_>) -> bool {
+    matches!(schema.value(), Value::Integer(integer) if u64::try_from(*integer).is_ok_and(|schema| schema > SCHEMA))
+}
+
+fn newest_schema() -> String {
+    format!("{SCHEMA}, the newest schema that version {} reads", crate::VERSION)
 }
 
 fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {

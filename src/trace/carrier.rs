@@ -31,6 +31,21 @@ impl Format {
     /// Every format, in the order in which they are best tried.
     pub const ALL: [Self; 8] =
         [Self::TraceContext, Self::B3, Self::B3Multi, Self::Jaeger, Self::OtTrace, Self::OtSpanContext, Self::XRay, Self::RequestId];
+
+    /// The headers that carry it, in lower case, but for its baggage.
+    #[must_use]
+    pub const fn headers(self) -> &'static [&'static str] {
+        match self {
+            Self::TraceContext => &["traceparent", "tracestate"],
+            Self::B3 => &["b3"],
+            Self::B3Multi => &["x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"],
+            Self::Jaeger => &["uber-trace-id"],
+            Self::OtTrace => &["ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"],
+            Self::OtSpanContext => &["x-ot-span-context"],
+            Self::XRay => &["x-amzn-trace-id"],
+            Self::RequestId => &["request-id", "request-context"],
+        }
+    }
 }
 
 /// What a valid carrier says of the caller.

@@ -202,6 +202,10 @@ fn plugins(gateway: &Gateway, shipped: &Value) -> Vec<Value> {
         let mut filter = shipped.clone();
         filter["name"] = json!(plugin.name);
         let config = &mut filter["typed_config"]["config"];
+        if gateway.module == Module::Probe {
+            // The probe tries what ours never does.
+            config.as_object_mut().unwrap().remove("capability_restriction_config");
+        }
         config["name"] = json!(plugin.name);
         config["root_id"] = json!(plugin.root_id);
         config["configuration"] = text(&plugin.configuration);

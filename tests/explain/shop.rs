@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tracegate::identity::Algorithm;
 use tracegate_harness::issuer::Issuer;
 use tracegate_harness::policy;
-use tracegate_tests::folder;
+use tracegate_tests::shop;
 
 use crate::caller::{Caller, Credential, items};
 use crate::edge::{self, Documents, Edge, Minting};
@@ -16,7 +16,7 @@ const APPLICATION: &str = "5e0d4b7c-3333-4a9c-b1e2-000000000003";
 
 /// The edge with the policy as it stands, its issuers included.
 fn with_shop(test: impl FnOnce(&Value, &mut Edge<'_>)) {
-    let path = folder("policies").join("shop.yaml");
+    let path = shop();
     let loaded = policy::read(&path).unwrap_or_else(|error| panic!("{error}"));
     let issuers = [1, 2, 3].map(|seed| Issuer::new(seed).unwrap());
     let [customers, partners, staff] = issuers.each_ref().map(Issuer::key_set);

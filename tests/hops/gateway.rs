@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use tracegate_harness::envoy::{self, Envoy, Options, Plugin, Shipped};
+use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
 use tracegate_harness::error::Result;
 use tracegate_harness::module;
 use tracegate_tests::binary;
@@ -51,7 +51,7 @@ pub fn start(policy: &Value, environment: &Value, upstream: SocketAddr) -> Optio
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
     let upstream = Some((upstream.ip().to_string(), upstream.port()));
     let options = Options { upstream, ..Options::new(binary, plugin) };
-    let mut tree = Shipped::Plain.bootstrap(&options).expect("what ships can be read");
+    let mut tree = options.bootstrap().expect("a policy can be rendered");
     let manager = &mut tree["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
     let config = &mut manager["http_filters"][0]["typed_config"]["config"];
     config["vm_config"]["environment_variables"] = json!({"key_values": environment});

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tracegate_harness::echo::Echo;
-use tracegate_harness::envoy::{self, Envoy, Options, Plugin, Shipped};
+use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
 use tracegate_harness::http::{Connection, Response};
 use tracegate_harness::module;
 use tracegate_tests::{binary, get};
 
 use super::probe;
+use super::shipped::Shipped;
 
 /// A running gateway; it ends when dropped.
 pub struct Gateway {
@@ -32,16 +33,17 @@ pub struct Answer {
 }
 
 impl Gateway {
-    /// Starts one, with what `change` makes of its configuration; `None` where Envoy can't be had.
+    /// Starts one with a policy that ships, and with what `change` makes of its configuration; `None` where Envoy can't be had.
     pub fn start(shipped: Shipped, change: impl FnOnce(&mut Value)) -> Option<Self> {
         let binary = binary(&version())?;
         let echo = Echo::start().expect("there is a free port");
         let upstream = Some((echo.address().ip().to_string(), echo.address().port()));
-        let mut tree = shipped.read().expect("what ships can be read");
+        let mut tree = shipped.read();
         let configuration = policy(&mut tree).as_str().expect("what ships has a policy").to_owned();
         let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration };
-        let options = Options { upstream, ..Options::new(binary, plugin) };
-        let mut tree = shipped.bootstrap(&options).unwrap_or_else(|error| panic!("{error}"));
+        let certificates = shipped.asks_for_certificates().then(|| "certificates".to_owned());
+        let options = Options { upstream, certificates, ..Options::new(binary, plugin) };
+        let mut tree = options.bootstrap().unwrap_or_else(|error| panic!("{error}"));
         add_probe(&mut tree);
         change(&mut tree);
         let envoy = Envoy::run(&options.binary, &tree, options.workers, options.cpu).unwrap_or_else(|error| panic!("{error}"));
@@ -105,5 +107,7 @@ fn add_probe(tree: &mut Value) {
     (config["name"], config["root_id"], config["vm_config"]["vm_id"]) = (json!("probe"), json!("probe"), json!("probe"));
     config["vm_config"]["code"]["local"]["filename"] = json!(module::build_probe().expect("the probe builds"));
     config["configuration"]["value"] = json!("");
+    // It tries what ours never does.
+    config.as_object_mut().expect("it is an object").remove("capability_restriction_config");
     filters.insert(1, probe);
 }

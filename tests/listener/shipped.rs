@@ -1,20 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What every shipped configuration promises.
+//! What every shipped configuration of Envoy promises.
 
 use std::fs;
 
 use serde_json::{Value, json};
-use tracegate_harness::envoy::Shipped;
 use tracegate_harness::workspace;
 
 use super::gateway::{manager, policy};
+
+/// A configuration that ships. Each has one listener with one filter chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shipped {
+    /// `envoy-config/envoy.yaml`
+    Plain,
+    /// `envoy-config/envoy-mtls.yaml`: clients prove by certificate who they are.
+    MutualTls,
+    /// `envoy-config/envoy-shop.yaml`: the same, and the policy calls issuers.
+    Shop,
+}
+
+impl Shipped {
+    const ALL: [Self; 3] = [Self::Plain, Self::MutualTls, Self::Shop];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Plain => "envoy-config/envoy.yaml",
+            Self::MutualTls => "envoy-config/envoy-mtls.yaml",
+            Self::Shop => "envoy-config/envoy-shop.yaml",
+        }
+    }
+
+    /// The configuration as it ships.
+    pub fn read(self) -> Value {
+        let text = fs::read_to_string(workspace::root().join(self.path())).expect("it ships");
+        serde_saphyr::from_str(&text).expect("it is YAML")
+    }
+
+    /// Whether clients must show certificates.
+    pub fn asks_for_certificates(self) -> bool {
+        self != Self::Plain
+    }
+}
 
 #[test]
 fn every_configuration_that_ships_is_one_that_is_tested() {
     let listed = fs::read_dir(workspace::root().join("envoy-config")).unwrap().map(|entry| entry.unwrap().file_name());
     let mut files: Vec<String> = listed.map(|name| format!("envoy-config/{}", name.to_str().unwrap())).collect();
     // Others are for what configures Envoys.
-    files.retain(|path| path.starts_with("envoy-config/envoy"));
+    files.retain(|path| path.starts_with("envoy-config/envoy") && !path.starts_with("envoy-config/envoy-gateway"));
     let mut known = Shipped::ALL.map(Shipped::path);
     files.sort_unstable();
     known.sort_unstable();
@@ -24,12 +57,13 @@ fn every_configuration_that_ships_is_one_that_is_tested() {
 #[test]
 fn every_listener_takes_addresses_from_connections_normalises_paths_and_traces_nothing_itself() {
     for shipped in Shipped::ALL {
-        let mut tree = shipped.read().unwrap();
+        let mut tree = shipped.read();
         let manager = manager(&mut tree);
         for (setting, value) in [
             ("use_remote_address", json!(true)),
             ("xff_num_trusted_hops", Value::Null),
             ("original_ip_detection_extensions", Value::Null),
+            ("forward_client_cert_details", json!("SANITIZE")),
             ("normalize_path", json!(true)),
             ("merge_slashes", json!(true)),
             ("path_with_escaped_slashes_action", json!("REJECT_REQUEST")),
@@ -38,12 +72,17 @@ fn every_listener_takes_addresses_from_connections_normalises_paths_and_traces_n
         ] {
             assert_eq!(manager[setting], value, "{}: {setting}", shipped.path());
         }
+        let config = &manager["http_filters"][0]["typed_config"]["config"];
+        assert_eq!(config["failure_policy"], "FAIL_RELOAD", "{}", shipped.path());
+        let allowed = config["capability_restriction_config"]["allowed_capabilities"].as_object().unwrap();
+        let bodies = allowed.keys().filter(|name| name.contains("body") || *name == "proxy_set_buffer_bytes").count();
+        assert_eq!((allowed.is_empty(), bodies), (false, 0), "{}: nothing touches a body", shipped.path());
     }
 }
 
 #[test]
 fn the_listener_with_tls_differs_by_nothing_else_and_verifies() {
-    let (mut plain, mut tls) = (Shipped::Plain.read().unwrap(), Shipped::MutualTls.read().unwrap());
+    let (mut plain, mut tls) = (Shipped::Plain.read(), Shipped::MutualTls.read());
     // Certificates are what its policy goes by.
     let [_, policy] = [&mut plain, &mut tls].map(|tree| policy(tree).take());
     let policy: Value = serde_json::from_str(policy.as_str().unwrap()).unwrap();

@@ -2,10 +2,10 @@
 //! The source address: X-Forwarded-For is what a client says, and counts for as many entries as proxies are trusted.
 
 use serde_json::json;
-use tracegate_harness::envoy::Shipped;
 use tracegate_tests::echoed;
 
 use super::gateway::{Gateway, manager};
+use super::shipped::Shipped;
 
 /// A client's X-Forwarded-For by lines, and the source address that a plugin reads. [`PEER`] is the connection's own.
 type Row<'t> = (&'t [&'t str], &'t str);

@@ -11,11 +11,11 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
-use tracegate_harness::envoy::Shipped;
 use tracegate_harness::http::Connection;
 
 use super::gateway::Gateway;
 use super::identity::{Authority, Identity, host};
+use super::shipped::Shipped;
 
 /// A gateway that asks for certificates, and the authority whose word it takes.
 pub struct Guarded {

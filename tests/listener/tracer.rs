@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 use tracegate::trace::TraceParent;
-use tracegate_harness::envoy::Shipped;
 use tracegate_tests::echoed;
 
 use super::gateway::{Answer, Gateway, manager, version};
+use super::shipped::Shipped;
 
 const CALLERS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const WRITTEN: &[&str] = &["get_header_map_value 0 traceparent", "get_header_map_value 0 tracestate"];

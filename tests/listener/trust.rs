@@ -6,12 +6,12 @@ use std::io::{Read, Write};
 use rustls::AlertDescription;
 use serde_json::{Value, json};
 use tracegate::trace::TraceParent;
-use tracegate_harness::envoy::Shipped;
 use tracegate_harness::http::Connection;
 use tracegate_tests::echoed;
 
 use super::gateway::{Gateway, manager, policy};
 use super::identity::{Authority, Identity, uri};
+use super::shipped::Shipped;
 use super::tls::Guarded;
 
 const CALLERS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -78,7 +78,7 @@ fn only_a_verified_certificate_of_our_mesh_gains_a_trace_that_goes_on() {
 /// The same policy where nobody shows a certificate: nothing goes on.
 #[test]
 fn without_tls_nobody_is_of_our_mesh() {
-    let shipped = policy(&mut Shipped::MutualTls.read().unwrap()).clone();
+    let shipped = policy(&mut Shipped::MutualTls.read()).clone();
     let Some(gateway) = Gateway::start(Shipped::Plain, |tree| *policy(tree) = shipped) else { return };
     for forwarded in [&[][..], &["203.0.113.9"]] {
         assert!(!goes_on(&gateway, gateway.connect(), forwarded), "{forwarded:?}");

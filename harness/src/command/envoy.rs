@@ -38,7 +38,7 @@ pub(super) struct RunEnvoy {
     /// Where requests go, instead of the echo
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     upstream: Option<(String, u16)>,
-    /// A cluster that the policy names: where an issuer of tokens publishes its keys. With https:// it is reached by TLS and must prove its name
+    /// Where a cluster is that the policy calls, if that isn't where its URIs say. With https:// it is reached by TLS and must prove its name
     #[arg(long = "cluster", value_name = "NAME=[https://]HOST:PORT", value_parser = Cluster::parse)]
     clusters: Vec<Cluster>,
     /// Worker threads
@@ -54,14 +54,7 @@ impl RunEnvoy {
         let configuration = match &self.policy {
             None => policy::OBSERVE_ONLY.to_owned(),
             Some(path) => match policy::read(path) {
-                Ok(loaded) => {
-                    let known = |name: &str| self.clusters.iter().any(|cluster| cluster.name == name);
-                    if let Some(name) = loaded.policy.clusters().into_iter().find(|name| !known(name)) {
-                        eprintln!("{}: the policy calls cluster {name:?}: say where it is by --cluster NAME=HOST:PORT", path.display());
-                        return Ok(Outcome::Unusable);
-                    }
-                    loaded.canonical
-                }
+                Ok(loaded) => loaded.canonical,
                 Err(error) => {
                     eprintln!("{error}");
                     return Ok(Outcome::Unusable);
@@ -85,6 +78,7 @@ impl RunEnvoy {
             max_headers: None,
             cpu: None,
             clusters: self.clusters,
+            certificates: None,
         };
         let mut envoy = Envoy::start(&options)?;
         output::print(&format!("ready listener=http://{} admin=http://{}\n", envoy.listener(), envoy.admin()))?;

@@ -7,7 +7,7 @@ use super::Outcome;
 use crate::error::{Context, Result};
 use crate::{module, output, workspace};
 
-/// Build the module: dist/tracegate.wasm and dist/tracegate-<version>.wasm.
+/// Build the module: dist/tracegate.wasm. What is released, `package` builds.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  cargo plugin")]
 pub(super) struct Plugin {}

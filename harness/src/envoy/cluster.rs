@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Clusters that plugins call, beside the upstream.
 
-use serde_json::{Value, json};
-
 /// A cluster with one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cluster {
@@ -29,29 +27,6 @@ impl Cluster {
         let (host, port) = host_and_port(address).map_err(|_| wrong())?;
         Ok(Self { name: name.to_owned(), host, port, tls })
     }
-
-    /// As Envoy's configuration has it.
-    pub(super) fn to_value(&self) -> Value {
-        let Self { name, host, port, tls } = self;
-        let address = json!({"socket_address": {"address": host, "port_value": port}});
-        let mut cluster = json!({
-            "name": name,
-            "type": "STRICT_DNS",
-            "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}]},
-        });
-        if *tls && let Some(cluster) = cluster.as_object_mut() {
-            let names = json!([{"san_type": "DNS", "matcher": {"exact": host}}]);
-            let validation = json!({"trusted_ca": {"filename": SYSTEM_ROOTS}, "match_typed_subject_alt_names": names});
-            let context = json!({
-                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                "sni": host,
-                "common_tls_context": {"validation_context": validation},
-            });
-            cluster.insert("transport_socket".to_owned(), json!({"name": "envoy.transport_sockets.tls", "typed_config": context}));
-        }
-        cluster
-    }
 }
 
 /// Reads `HOST:PORT`, an IPv6 address in brackets.
@@ -67,6 +42,3 @@ pub fn host_and_port(text: &str) -> std::result::Result<(String, u16), String> {
     let ambiguous = host.contains(':') && host.parse::<std::net::Ipv6Addr>().is_err();
     if sound && !ambiguous { Ok((host.to_owned(), port)) } else { Err(format!("expected HOST:PORT, found {text:?}")) }
 }
-
-/// Where Debian and its like keep the roots that they trust.
-const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -31,7 +31,7 @@ pub(super) fn compile(engine: &Engine, wasm: &[u8], metering: Metering) -> Resul
 }
 
 fn place(wasm: &[u8], metering: Metering) -> PathBuf {
-    let digest = hex_digits(&Sha256::new().chain_update(format!("{metering:?}")).chain_update(wasm).finalize());
+    let digest = hex::encode(Sha256::new().chain_update(format!("{metering:?}")).chain_update(wasm).finalize());
     workspace::target().join("compiled").join(format!("{digest}.cwasm"))
 }
 
@@ -67,10 +67,6 @@ fn prune(directory: &Path) {
     for (_, path) in files.iter().rev().skip(KEPT - 1) {
         let _ = fs::remove_file(path);
     }
-}
-
-fn hex_digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How many are kept.

@@ -9,14 +9,14 @@ use super::abi;
 use super::compiled;
 use super::engine::{self, Metering, wasm_error};
 use super::state::State;
-use super::varint;
 use crate::error::{Context, Error, Result};
+use crate::module::Manifest;
 
 /// A compiled module, fit to be instantiated any number of times.
 pub struct Module {
     pub(super) instance: InstancePre<State>,
     pub(super) metering: Metering,
-    version: Option<String>,
+    manifest: Option<Manifest>,
 }
 
 impl Module {
@@ -24,27 +24,34 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// When `wasm` is no module, is for another ABI version, or imports what that ABI doesn't have.
+    /// When `wasm` is no whole module, is for another ABI version, or imports what that ABI doesn't have.
     pub fn compile(wasm: &[u8], metering: Metering) -> Result<Self> {
+        let manifest = Manifest::read(wasm).map_err(Error::new)?;
         let engine = engine::start(metering)?;
         let module = compiled::compile(&engine, wasm, metering)?;
         check_abi(&module)?;
         let mut linker = Linker::new(&engine);
         abi::link(&mut linker, &module)?;
         let instance = linker.instantiate_pre(&module).map_err(|error| wasm_error("can't link the module", &error))?;
-        Ok(Self { instance, metering, version: version(wasm) })
+        Ok(Self { instance, metering, manifest })
     }
 
-    /// What the module's own section says about its version.
+    /// What the module says of itself; `None` where it isn't one of ours.
+    #[must_use]
+    pub const fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// Its version, where it says of one.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+        self.manifest.as_ref().map(|manifest| manifest.version.as_str())
     }
 }
 
 impl fmt::Debug for Module {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Module").field("version", &self.version).field("metering", &self.metering).finish_non_exhaustive()
+        formatter.debug_struct("Module").field("manifest", &self.manifest).field("metering", &self.metering).finish_non_exhaustive()
     }
 }
 
@@ -65,27 +72,6 @@ fn check_abi(module: &wasmtime::Module) -> Result<()> {
     let other = module.exports().find(|export| export.name().starts_with("proxy_abi_version_"));
     let found = other.map_or_else(|| "no mark of any".to_owned(), |other| format!("`{}`", other.name()));
     Err(Error::new(format!("expected a module for proxy-wasm ABI 0.2.1, marked `{ABI_VERSION}`; found {found}")))
-}
-
-/// The `version` in the custom section `tracegate`.
-fn version(wasm: &[u8]) -> Option<String> {
-    const CUSTOM: u8 = 0;
-    let mut rest = wasm.get(8..)?;
-    loop {
-        let (id, mut section) = rest.split_first()?;
-        let size = usize::try_from(varint::take(&mut section)?).ok()?;
-        let (mut contents, behind) = section.split_at_checked(size)?;
-        rest = behind;
-        if *id != CUSTOM {
-            continue;
-        }
-        let length = usize::try_from(varint::take(&mut contents)?).ok()?;
-        let (name, text) = contents.split_at_checked(length)?;
-        if name == b"tracegate" {
-            let described: serde_json::Value = serde_json::from_slice(text).ok()?;
-            return described.get("version")?.as_str().map(str::to_owned);
-        }
-    }
 }
 
 const ABI_VERSION: &str = "proxy_abi_version_0_2_1";

@@ -11,7 +11,7 @@ use sha2::Digest;
 
 use super::release::Release;
 use super::status::{Answer, Status};
-use super::varint;
+use crate::varint;
 
 /// Verifies a signature.
 ///

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `tracegate render`
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::Outcome;
+use crate::envoy::{Cluster, host_and_port};
+use crate::error::{Context, Error, Result};
+use crate::look::complain;
+use crate::module::Manifest;
+use crate::output::{self, OutputFile};
+use crate::policy::{self, Document};
+use crate::render::envoy::{SYSTEM_ROOTS, Settings};
+use crate::render::{File, Kubernetes, Needs, apim, envoy, envoy_gateway, istio};
+
+/// Write what a gateway has to be told around the module, from one policy, in the gateway's own configuration.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+  envoy           a bootstrap configuration: listener, clusters, the module and its policy
+  istio           Gateway, WasmPlugin, EnvoyFilter, Telemetry, ServiceEntry, DestinationRule
+  envoy-gateway   Gateway, EnvoyProxy, ClientTrafficPolicy, EnvoyExtensionPolicy
+  apim            API Management before the edge: the steps, a policy fragment, diagnostics, a collector
+
+Clusters are where the policy's URIs say, or where --cluster says.
+
+Examples:
+  cargo harness render --for envoy edge.yaml --listen 0.0.0.0:443 --upstream shop.internal:8080
+  cargo harness render --for istio edge.yaml --image registry.example/tracegate:0.1.0 | kubectl apply -f -
+  cargo harness render --for apim edge.yaml --out apim/")]
+pub(super) struct Render {
+    /// The policy: YAML or JSON
+    #[arg(value_name = "POLICY")]
+    policy: PathBuf,
+    /// Whose configuration
+    #[arg(long = "for", value_enum, value_name = "GATEWAY")]
+    target: Target,
+    /// Write to a file, or with `--for apim` to a directory, instead of standard output
+    #[arg(long, value_name = "PATH")]
+    out: Option<PathBuf>,
+    /// Where a cluster is that the policy calls, if that isn't where its URIs say. With https:// it is reached by TLS and must prove its name
+    #[arg(long = "cluster", value_name = "NAME=[https://]HOST:PORT", value_parser = Cluster::parse)]
+    clusters: Vec<Cluster>,
+    /// The roots that clusters must prove themselves to, as the gateway finds them
+    #[arg(long, value_name = "FILE", default_value = SYSTEM_ROOTS)]
+    trusted_ca: String,
+    #[command(flatten)]
+    envoy: ForEnvoy,
+    #[command(flatten)]
+    kubernetes: ForKubernetes,
+}
+
+/// What to tell Envoy.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For envoy")]
+struct ForEnvoy {
+    /// Where it serves [default: 127.0.0.1:10000, with TLS 127.0.0.1:10443]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where its admin interface is [default: 127.0.0.1:9901]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Option<SocketAddr>,
+    /// Where requests go [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    upstream: Option<(String, u16)>,
+    /// The module, as Envoy finds it [default: dist/tracegate.wasm]. Where it is here too, it is held against the policy
+    #[arg(long, value_name = "FILE")]
+    module: Option<PathBuf>,
+    /// The directory of the listener's certificates, as Envoy finds it: it then speaks TLS [default where the policy goes by client
+    /// certificates: certificates]
+    #[arg(long, value_name = "DIR")]
+    certificates: Option<String>,
+    /// Don't restrict what the module may do: for an Envoy without that field
+    #[arg(long)]
+    no_capability_restriction: bool,
+}
+
+/// What to tell Kubernetes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For istio and envoy-gateway")]
+struct ForKubernetes {
+    /// The gateway, a Gateway of the Gateway API; what else is made is named after it [default: edge]
+    #[arg(long, value_name = "NAME", value_parser = label)]
+    gateway: Option<String>,
+    /// Its namespace [default: edge]
+    #[arg(long, value_name = "NAME", value_parser = label)]
+    namespace: Option<String>,
+    /// The module's image, without a scheme [default: registry.example/tracegate:VERSION]
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
+    image: Option<String>,
+    /// The digest of the image's manifest, as `package` prints it
+    #[arg(long, value_name = "DIGITS", value_parser = digest)]
+    sha256: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Target {
+    Envoy,
+    Istio,
+    EnvoyGateway,
+    Apim,
+}
+
+impl Render {
+    pub(super) fn run(self) -> Result<Outcome> {
+        self.check_options()?;
+        let document = match policy::document(&self.policy) {
+            Ok(document) => document,
+            Err(error) => {
+                complain(&error.to_string());
+                return Ok(Outcome::Unusable);
+            }
+        };
+        if let Some(cluster) = self.clusters.iter().find(|cluster| !document.loaded.policy.clusters().contains(&cluster.name.as_str())) {
+            return Err(Error::new(format!("--cluster {}: the policy calls no such cluster", cluster.name)));
+        }
+        if self.target == Target::Apim {
+            return self.write_all(&apim::files(&document));
+        }
+        let needs = Needs::of(&document.loaded.policy, &self.clusters)?;
+        let text = match self.target {
+            Target::Envoy => self.for_envoy(&document, &needs)?,
+            Target::Istio => istio::manifests(&document, &needs, &self.kubernetes.settings())?,
+            _ => envoy_gateway::manifests(&document, &needs, &self.kubernetes.settings(), &self.trusted_ca),
+        };
+        match &self.out {
+            None => output::print(&text)?,
+            Some(path) => write(path, &text)?,
+        }
+        Ok(Outcome::Clean)
+    }
+
+    /// Refuses options that mean nothing for the target.
+    fn check_options(&self) -> Result<()> {
+        let ForEnvoy { listen, admin, upstream, module, certificates, no_capability_restriction } = &self.envoy;
+        let ForKubernetes { gateway, namespace, image, sha256 } = &self.kubernetes;
+        let envoy = Target::Envoy;
+        let given = [
+            ("listen", listen.is_some(), envoy),
+            ("admin", admin.is_some(), envoy),
+            ("upstream", upstream.is_some(), envoy),
+            ("module", module.is_some(), envoy),
+            ("certificates", certificates.is_some(), envoy),
+            ("no-capability-restriction", *no_capability_restriction, envoy),
+            ("gateway", gateway.is_some(), Target::Istio),
+            ("namespace", namespace.is_some(), Target::Istio),
+            ("image", image.is_some(), Target::Istio),
+            ("sha256", sha256.is_some(), Target::Istio),
+        ];
+        let target = if self.target == Target::EnvoyGateway { Target::Istio } else { self.target };
+        match given.into_iter().find(|(_, given, wanted)| *given && *wanted != target) {
+            None => Ok(()),
+            Some((name, _, Target::Envoy)) => Err(Error::new(format!("expected --{name} with --for envoy, found another"))),
+            Some((name, ..)) => Err(Error::new(format!("expected --{name} with --for istio or --for envoy-gateway, found another"))),
+        }
+    }
+
+    fn for_envoy(&self, document: &Document, needs: &Needs) -> Result<String> {
+        let ForEnvoy { listen, admin, upstream, module, certificates, no_capability_restriction } = &self.envoy;
+        let module = module.clone().unwrap_or_else(|| PathBuf::from("dist/tracegate.wasm"));
+        if module.is_file() {
+            Manifest::of_file(&module)?.check_reads(&document.loaded.policy).context(|| module.display().to_string())?;
+        }
+        let certificates = certificates.clone().or_else(|| needs.verifies_clients.then(|| "certificates".to_owned()));
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let settings = Settings {
+            listen: listen.unwrap_or_else(|| local(if certificates.is_some() { 10_443 } else { 10_000 })),
+            admin: admin.unwrap_or_else(|| local(9901)),
+            upstream: upstream.clone().unwrap_or_else(|| (Ipv4Addr::LOCALHOST.to_string(), 8080)),
+            module: module.display().to_string(),
+            certificates,
+            trusted_ca: self.trusted_ca.clone(),
+            restrict_capabilities: !no_capability_restriction,
+        };
+        Ok(envoy::configuration(document, needs, &settings))
+    }
+
+    /// Several files: in a directory, or one behind the other for people to read.
+    fn write_all(&self, files: &[File]) -> Result<Outcome> {
+        let Some(directory) = &self.out else {
+            output::print(&on_one_page(files))?;
+            return Ok(Outcome::Clean);
+        };
+        fs::create_dir_all(directory).context(|| format!("can't create {}", directory.display()))?;
+        files.iter().try_for_each(|file| write(&directory.join(file.name), &file.text))?;
+        Ok(Outcome::Clean)
+    }
+}
+
+impl ForKubernetes {
+    fn settings(&self) -> Kubernetes {
+        let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "edge".to_owned());
+        Kubernetes {
+            gateway: named(&self.gateway),
+            namespace: named(&self.namespace),
+            image: self.image.clone().unwrap_or_else(|| format!("registry.example/tracegate:{}", tracegate::VERSION)),
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let mut file = OutputFile::create(path)?;
+    file.write_all(text.as_bytes()).context(|| format!("can't write {}", path.display()))?;
+    file.commit()
+}
+
+fn on_one_page(files: &[File]) -> String {
+    let mut page = String::new();
+    for File { name, text } in files {
+        let language = name.rsplit_once('.').map_or("", |(_, language)| language);
+        let _ = if language == "md" { write!(page, "{text}") } else { write!(page, "\n## {name}\n\n```{language}\n{text}```\n") };
+    }
+    page
+}
+
+/// A name as Kubernetes has them: RFC 1123's labels, short enough for what is named after it.
+fn label(text: &str) -> Result<String, String> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let sound = matches!(text.len(), 1..=40) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    if sound { Ok(text.to_owned()) } else { Err("expected 1 to 40 lower-case letters, digits and inner `-`".to_owned()) }
+}
+
+fn image(text: &str) -> Result<String, String> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
+    let sound = text.contains('/') && !text.contains("//") && text.bytes().all(known);
+    if sound { Ok(text.to_owned()) } else { Err("expected an image without a scheme, such as registry.example/tracegate:0.1.0".to_owned()) }
+}
+
+fn digest(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text).to_ascii_lowercase();
+    let sound = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if sound { Ok(digits) } else { Err("expected 64 hexadecimal digits".to_owned()) }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From one policy, what the gateway around it has to be told, in that gateway's own configuration.
+//!
+//! [`Needs`] is what a policy asks of any gateway: how its listener tells addresses and certificates, what it hands to the module, where the
+//! clusters are that the policy calls. Each target writes that down in its own terms. What a target can't do it says in a comment, where one
+//! looks for it.
+
+pub mod apim;
+mod capabilities;
+pub mod envoy;
+pub mod envoy_gateway;
+pub mod istio;
+mod kubernetes;
+mod needs;
+
+pub use capabilities::{CALLBACKS, HOST_FUNCTIONS};
+pub use kubernetes::Kubernetes;
+pub use needs::{ClientCertHeader, Needs};
+
+/// A file that was rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its name, where there are several.
+    pub name: &'static str,
+    /// What it holds.
+    pub text: String,
+}

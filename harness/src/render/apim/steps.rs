@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What to do, in order.
+
+use tracegate::Policy;
+use tracegate::condition::Condition;
+use tracegate::trace::Treatment;
+
+/// The page with the steps.
+pub(super) fn steps(policy: &Policy) -> String {
+    let mut text = format!(
+        "# API Management in front of {}\n\nFor policy {} and tracegate {}. Calls come through API Management to the edge, and from there to services:\n\n{FLOW}\n",
+        policy.service.name,
+        policy.fingerprint,
+        tracegate::VERSION
+    );
+    text += BEGIN;
+    if policy.listener.trusted_hops == 0 {
+        text += HOPS;
+    }
+    if believes_whom_it_meets(policy) {
+        text += TRUST;
+    }
+    text += LOGGERS;
+    text += FRAGMENT;
+    if policy.listener.verifies_clients {
+        text += CERTIFICATE;
+    }
+    text += COLLECTOR;
+    text += REPLAY;
+    text
+}
+
+/// Whether a trace goes on because of who delivers it, be that API Management for everybody behind it.
+fn believes_whom_it_meets(policy: &Policy) -> bool {
+    let rules = policy.trace.trust.rules();
+    let delivered = |condition: &Condition| {
+        let mut found = false;
+        condition.visit(&mut |condition| found |= matches!(condition, Condition::Peer(_) | Condition::Source(_)));
+        found
+    };
+    let believed = rules.iter().filter(|rule| rule.context == Treatment::Continue);
+    rules.is_empty() || believed.clone().any(|rule| rule.when.as_ref().is_none_or(delivered))
+}
+
+const FLOW: &str = "    client -> API Management -> Envoy with tracegate -> services
+                    |                  |                  |
+               GatewayLogs         (spans, later)      spans -> collector -> Lightstep\n";
+
+const BEGIN: &str = "
+## 1. Before anything else
+
+```sh
+APIM_ID=/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP/providers/Microsoft.ApiManagement/service/$SERVICE
+BASE=https://management.azure.com$APIM_ID
+VERSION=api-version=2024-05-01
+az rest --method get --url \"$BASE/diagnostics?$VERSION\" > diagnostics.before.json   # a PUT replaces what is there
+```
+";
+
+const HOPS: &str = "
+The policy says `listener: {trusted_hops: 0}`: every call then comes from API Management's address. API Management writes the caller's to
+`X-Forwarded-For`; with `trusted_hops: 1` (and nothing that reaches the edge past it) `source` is the caller's again.
+";
+
+const TRUST: &str = "
+**Whom the edge believes.** API Management goes on in any caller's trace. A trust rule that lets a trace go on for API Management's address or
+certificate, or for everybody, does so for all its callers: spoofed ids come through. Tell callers apart by `caller` or `claim`, or let such a
+rule say `link` or `restart`.
+";
+
+const LOGGERS: &str = "
+## 2. Log what a replay compares, and let API Management write `traceparent`
+
+`azuremonitor.json` logs to GatewayLogs the headers that carry trace context and those that the policy's conditions ask for, on the way in and on
+the way to the edge, never a body or a credential. `applicationinsights.json` does the same and says `httpCorrelationProtocol: W3C`, which
+only that diagnostic knows: with it API Management goes on in a caller's trace, or begins one. It names a logger `applicationinsights` of
+yours.
+
+```sh
+echo '{\"properties\": {\"loggerType\": \"azureMonitor\", \"isBuffered\": true}}' > logger.json
+az rest --method put --url \"$BASE/loggers/azuremonitor?$VERSION\" --body @logger.json
+az rest --method put --url \"$BASE/diagnostics/azuremonitor?$VERSION\" --headers 'If-Match=*' --body @azuremonitor.json
+az rest --method put --url \"$BASE/diagnostics/applicationinsights?$VERSION\" --headers 'If-Match=*' --body @applicationinsights.json
+az monitor diagnostic-settings create --name tracegate --resource \"$APIM_ID\" --storage-account \"$STORAGE_ID\" \\
+  --logs '[{\"category\": \"GatewayLogs\", \"enabled\": true}]'
+```
+
+A diagnostic of a single API takes the place of these for that API. An entry of more than 32 KB is cut, and dropped where that isn't enough.
+Sampling below 100 % leaves out calls, and with them what a replay says of counts.
+";
+
+const FRAGMENT: &str = "
+## 3. Pass on what belongs to a call
+
+```sh
+az rest --method put --url \"$BASE/policyFragments/tracegate?$VERSION\" --body @fragment.json
+az rest --method get --url \"$BASE/policyFragments/tracegate?$VERSION\" --query properties.provisioningState   # until Succeeded
+```
+
+Then include it at the end of `inbound`, behind everything that changes headers, in the policy that is there:
+
+```xml
+<inbound>
+  <base />
+  …
+  <include-fragment fragment-id=\"tracegate\" />
+</inbound>
+```
+";
+
+const CERTIFICATE: &str = "
+The edge's listener verifies client certificates: upload the one that API Management is to show under the id `tracegate-edge`, by the authority
+whose word the listener takes.
+";
+
+const COLLECTOR: &str = "
+## 4. Register the collector
+
+`collector.yaml` takes OTLP over HTTP on port 4318 and sends it on.
+
+```sh
+export OTLP_ENDPOINT=https://ingest.lightstep.com LIGHTSTEP_ACCESS_TOKEN=…
+otelcol-contrib --config collector.yaml
+```
+
+This version of the module passes trace context on and exports no spans of its own yet: a trace holds what services export, and the edge's
+span as their parent's id.
+";
+
+const REPLAY: &str = "
+## 5. See that it works
+
+```sh
+tracegate probe https://$SERVICE.azure-api.net/…      # which trace headers survive the way
+tracegate replay logs/ --policy POLICY                # what the edge would have decided, beside what was
+```
+
+`replay` tells by API, operation and header where a trace header that arrived didn't go on, which is what the logged headers are for. A refusal
+by the edge is in the log too: `tracegate-reason` among `backendResponseHeaders`.
+";

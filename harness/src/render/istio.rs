@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Istio: a `WasmPlugin` for a gateway of the Gateway API, and what it takes around it.
+
+use super::kubernetes::{self, Kubernetes};
+use super::{ClientCertHeader, Needs};
+use crate::envoy::Cluster;
+use crate::error::{Error, Result};
+use crate::policy::Document;
+use crate::yaml::{Map, Yaml};
+
+/// The documents, behind one another. Istio names clusters itself, so the policy calls them by those names.
+///
+/// # Errors
+///
+/// When a cluster's host has no name that Istio could know it by.
+pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> Result<String> {
+    if let Some(cluster) = needs.clusters.iter().find(|cluster| cluster.host.parse::<std::net::IpAddr>().is_ok()) {
+        let Cluster { name, host, .. } = cluster;
+        return Err(Error::new(format!("the cluster {name:?}: expected the name of a host, which Istio's clusters go by, found {host}")));
+    }
+    let place = |name: &str| needs.clusters.iter().find(|cluster| cluster.name == name);
+    let document = kubernetes::with_clusters(document, |name| place(name).map_or_else(|| name.to_owned(), cluster_name))?;
+    let mut hosts: Vec<&Cluster> = needs.clusters.iter().filter(|cluster| !cluster.host.ends_with(INTERNAL)).collect();
+    hosts.sort_unstable_by_key(|cluster| (&cluster.host, cluster.port));
+    hosts.dedup_by_key(|cluster| (&cluster.host, cluster.port));
+    let mut documents = vec![gateway(needs, settings)];
+    if !needs.variables.is_empty() {
+        documents.push(proxy(needs, settings));
+    }
+    documents.extend([plugin(&document, needs, settings), listener(settings), telemetry(settings)]);
+    for (index, cluster) in hosts.into_iter().enumerate() {
+        documents.push(service_entry(cluster, index, settings));
+        if cluster.tls {
+            documents.push(destination_rule(cluster, index, settings));
+        }
+    }
+    let policy = &document.loaded.policy;
+    let comment = format!(
+        "Istio for {}: policy {} (clusters under Istio's names), by tracegate {}. Change the policy and render again.\n\n{COMMENT}",
+        policy.service.name,
+        policy.fingerprint,
+        tracegate::VERSION
+    );
+    Ok(kubernetes::documents(&comment, documents))
+}
+
+/// `outbound|443||id.shop.example`
+fn cluster_name(Cluster { host, port, .. }: &Cluster) -> String {
+    format!("outbound|{port}||{host}")
+}
+
+fn gateway(needs: &Needs, settings: &Kubernetes) -> Map {
+    let details = match needs.client_cert_header {
+        ClientCertHeader::Remove => "SANITIZE",
+        ClientCertHeader::Write => "SANITIZE_SET",
+        ClientCertHeader::LeaveToProvenClients => "FORWARD_ONLY",
+        ClientCertHeader::Leave => "ALWAYS_FORWARD_ONLY",
+    };
+    let topology =
+        format!(r#"{{"gatewayTopology": {{"numTrustedProxies": {}, "forwardClientCertDetails": "{details}"}}}}"#, needs.trusted_hops);
+    let annotations = Map::new().noted(TOPOLOGY_NOTE, "proxy.istio.io/config", topology);
+    let certificate = Map::new().with("name", format!("{}-tls", settings.gateway));
+    let tls = Map::new().with("mode", "Terminate").with("certificateRefs", [certificate]);
+    let tls = if needs.verifies_clients {
+        tls.noted(CLIENTS_NOTE, "options", Map::new().with("gateway.istio.io/tls-terminate-mode", "MUTUAL"))
+    } else {
+        tls
+    };
+    let routes = Map::new().with("namespaces", Map::new().with("from", "All"));
+    let listener =
+        Map::new().with("name", "https").with("port", 443).with("protocol", "HTTPS").with("tls", tls).with("allowedRoutes", routes);
+    let patch = Map::new().with("group", "").with("kind", "ConfigMap").with("name", format!("{}-proxy", settings.gateway));
+    let infrastructure = (!needs.variables.is_empty()).then(|| Map::new().with("parametersRef", patch));
+    let spec = Map::new().with("gatewayClassName", "istio").maybe("infrastructure", infrastructure).with("listeners", [listener]);
+    settings.begin_with("gateway.networking.k8s.io/v1", "Gateway", "", Map::new().with("annotations", annotations)).with("spec", spec)
+}
+
+/// The gateway's proxies get the variables that the module reads.
+fn proxy(needs: &Needs, settings: &Kubernetes) -> Map {
+    let container = Map::new().with("name", "istio-proxy").with("env", settings.variables(&needs.variables));
+    let pod = Map::new().with("spec", Map::new().with("containers", [container]));
+    let deployment = Yaml::from(Map::new().with("spec", Map::new().with("template", pod)));
+    let data = Map::new().noted(SECRETS_NOTE, "deployment", Yaml::Block(deployment.to_string()));
+    settings.begin("v1", "ConfigMap", "proxy").with("data", data)
+}
+
+fn plugin(document: &Document, needs: &Needs, settings: &Kubernetes) -> Map {
+    let variable = |name: &String| Map::new().with("name", name.as_str()).with("valueFrom", "HOST");
+    let variables: Vec<Map> = needs.variables.iter().map(variable).collect();
+    let spec = Map::new()
+        .with("targetRefs", [settings.target()])
+        .with("url", format!("oci://{}", settings.image))
+        .maybe("sha256", settings.sha256.clone())
+        .with("imagePullPolicy", "IfNotPresent")
+        .noted(PHASE_NOTE, "phase", "AUTHN")
+        .with("pluginName", super::envoy::PLUGIN)
+        .noted(FAILURE_NOTE, "failStrategy", "FAIL_RELOAD")
+        .maybe("vmConfig", (!variables.is_empty()).then(|| Map::new().with("env", variables)))
+        .noted(CONFIGURATION_NOTE, "pluginConfig", &document.node);
+    settings.begin("extensions.istio.io/v1alpha1", "WasmPlugin", "tracegate").with("spec", spec)
+}
+
+/// What Istio's API has no field for.
+fn listener(settings: &Kubernetes) -> Map {
+    let config = Map::new()
+        .with("@type", "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager")
+        .with("use_remote_address", true)
+        .with("normalize_path", true)
+        .with("merge_slashes", true)
+        .with("path_with_escaped_slashes_action", "REJECT_REQUEST")
+        .with("common_http_protocol_options", Map::new().with("headers_with_underscores_action", "REJECT_REQUEST"));
+    let filter = Map::new().with("name", "envoy.filters.network.http_connection_manager");
+    let chain = Map::new().with("filterChain", Map::new().with("filter", filter));
+    let patch = Map::new()
+        .with("applyTo", "NETWORK_FILTER")
+        .with("match", Map::new().with("context", "GATEWAY").with("listener", chain))
+        .with("patch", Map::new().with("operation", "MERGE").with("value", Map::new().with("typed_config", config)));
+    let spec = Map::new().with("targetRefs", [settings.target()]).noted(PATH_NOTE, "configPatches", [patch]);
+    settings.begin("networking.istio.io/v1alpha3", "EnvoyFilter", "listener").with("spec", spec)
+}
+
+/// No tracer of Envoy's own.
+fn telemetry(settings: &Kubernetes) -> Map {
+    let off = Map::new().noted(TRACING_NOTE, "disableSpanReporting", true);
+    let spec = Map::new().with("targetRefs", [settings.target()]).with("tracing", [off]);
+    settings.begin("telemetry.istio.io/v1", "Telemetry", "tracing").with("spec", spec)
+}
+
+fn service_entry(cluster: &Cluster, index: usize, settings: &Kubernetes) -> Map {
+    let (protocol, name) = if cluster.tls { ("HTTPS", "https") } else { ("HTTP", "http") };
+    let port = Map::new().with("number", cluster.port).with("name", name).with("protocol", protocol);
+    let spec =
+        Map::new().with("hosts", [cluster.host.as_str()]).with("location", "MESH_EXTERNAL").with("resolution", "DNS").with("ports", [port]);
+    settings.begin("networking.istio.io/v1", "ServiceEntry", &format!("call-{}", index + 1)).with("spec", spec)
+}
+
+/// TLS to a host that proves its name.
+fn destination_rule(cluster: &Cluster, index: usize, settings: &Kubernetes) -> Map {
+    let host = cluster.host.as_str();
+    let tls = Map::new().with("mode", "SIMPLE").with("sni", host).noted(NAMES_NOTE, "subjectAltNames", [host]);
+    let spec = Map::new().with("host", host).with("trafficPolicy", Map::new().with("tls", tls));
+    settings.begin("networking.istio.io/v1", "DestinationRule", &format!("call-{}", index + 1)).with("spec", spec)
+}
+
+/// Services of the mesh's own, which Istio knows without being told.
+const INTERNAL: &str = ".svc.cluster.local";
+
+const COMMENT: &str = "\
+For Istio 1.27 and later, whose failStrategy knows FAIL_RELOAD. The Secrets named here are yours to make: EDGE-tls with the listener's
+certificate and key (and ca.crt, whose word on clients is taken, where the policy goes by certificates), EDGE-secrets with each variable under
+its own name, EDGE being the gateway's name. A WasmPlugin has no field that restricts what a module may do.";
+const TOPOLOGY_NOTE: &str =
+    "Proxies before the gateway (`listener.trusted_hops` in the policy), and what clients may tell of certificates.";
+const CLIENTS_NOTE: &str = "Clients prove by certificate who they are, verified against ca.crt of the secret.";
+const SECRETS_NOTE: &str = "The proxies get the variables that the module reads, out of a Secret.";
+const PHASE_NOTE: &str = "Before anything else decides, so that every request has a trace.";
+const FAILURE_NOTE: &str = "After a trap the plugin is loaded anew; until then requests get 503, never a free pass.";
+const CONFIGURATION_NOTE: &str = "Istio hands it over as JSON in a StringValue. Its clusters go by Istio's names.";
+const PATH_NOTE: &str = "\
+The paths that routes match on are those that the upstream reads; `x_b3_traceid` is no carrier here, and one for backends that take `_`
+for `-`. Mesh-wide settings could only normalise, not refuse.";
+const TRACING_NOTE: &str = "\
+Istio's tracer would overwrite the traceparent and tracestate that the module writes: this leaves it out altogether. One Telemetry of a
+workload counts, the oldest: put it there if you have one.";
+const NAMES_NOTE: &str = "Without these any name that a public authority vouches for would do.";

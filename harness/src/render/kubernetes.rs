@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the documents for Kubernetes have in common.
+
+use std::fmt::Write as _;
+
+use tracegate::Policy;
+use tracegate::config::{Node, Value};
+
+use crate::error::{Error, Result};
+use crate::policy::Document;
+use crate::yaml::{Map, Yaml};
+
+/// What Kubernetes is told that no policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kubernetes {
+    /// The gateway, a `Gateway` of the Gateway API, and what else is named after it.
+    pub gateway: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Where the module's image is, without a scheme: `registry.example/tracegate:0.1.0`.
+    pub image: String,
+    /// The digest of its manifest, in hexadecimal digits.
+    pub sha256: Option<String>,
+}
+
+impl Kubernetes {
+    /// The beginning of a document: what it is, and its name.
+    pub(super) fn begin(&self, version: &str, kind: &str, suffix: &str) -> Map {
+        self.begin_with(version, kind, suffix, Map::new())
+    }
+
+    /// The same with more metadata.
+    pub(super) fn begin_with(&self, version: &str, kind: &str, suffix: &str, metadata: Map) -> Map {
+        let name = if suffix.is_empty() { self.gateway.clone() } else { format!("{}-{suffix}", self.gateway) };
+        let named = Map::new().with("name", name).with("namespace", self.namespace.as_str());
+        Map::new().with("apiVersion", version).with("kind", kind).with("metadata", named.and(metadata))
+    }
+
+    /// The gateway, as what belongs to it names it.
+    pub(super) fn target(&self) -> Map {
+        Map::new().with("group", "gateway.networking.k8s.io").with("kind", "Gateway").with("name", self.gateway.as_str())
+    }
+
+    /// The secret that holds these variables, each under its own name.
+    pub(super) fn variables(&self, names: &[String]) -> Vec<Map> {
+        let reference = |name: &String| Map::new().with("name", format!("{}-secrets", self.gateway)).with("key", name.as_str());
+        names
+            .iter()
+            .map(|name| Map::new().with("name", name.as_str()).with("valueFrom", Map::new().with("secretKeyRef", reference(name))))
+            .collect()
+    }
+}
+
+/// Documents behind one another, below a comment.
+pub(super) fn documents(comment: &str, documents: impl IntoIterator<Item = Map>) -> String {
+    let mut text = String::new();
+    for line in comment.lines() {
+        let _ = writeln!(text, "{}", format!("# {line}").trim_end());
+    }
+    for document in documents {
+        let _ = write!(text, "---\n{}", Yaml::from(document));
+    }
+    text
+}
+
+/// The document with the clusters that it calls under the names that the gateway gives them.
+///
+/// # Errors
+///
+/// Never for a policy that was read.
+pub(super) fn with_clusters(document: &Document, named: impl Fn(&str) -> String) -> Result<Document> {
+    let mut node = document.node.clone();
+    for provider in fields(field(&mut node, "identity").and_then(|identity| field(identity, "providers"))) {
+        for (kind, places) in [("entra", &[&[][..]][..]), ("jwt", &[&["keys", "jwks"][..], &["keys", "discovery"]])] {
+            for place in places {
+                let place = place.iter().fold(field(provider, kind), |node, name| field(node?, name));
+                let Some(place) = place else { continue };
+                for name in ["cluster", "jwks_cluster"] {
+                    if let Some(Node { value: Value::String(name), .. }) = field(place, name) {
+                        *name = named(name);
+                    }
+                }
+            }
+        }
+    }
+    let loaded = Policy::from_node(&node).map_err(|findings| Error::new(format!("the policy with other names of clusters: {findings}")))?;
+    Ok(Document { node, loaded })
+}
+
+fn field<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
+    match &mut node.value {
+        Value::Mapping(entries) => entries.iter_mut().find(|(key, _)| key.text == name).map(|(_, node)| node),
+        _ => None,
+    }
+}
+
+fn fields(node: Option<&mut Node>) -> impl Iterator<Item = &mut Node> {
+    let entries = match node.map(|node| &mut node.value) {
+        Some(Value::Mapping(entries)) => entries.as_mut_slice(),
+        _ => &mut [],
+    };
+    entries.iter_mut().map(|(_, node)| node)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn clusters_get_other_names_wherever_the_policy_calls_them_and_nowhere_else() {
+        let policy = r#"
+schema: 1
+service: {name: edge, attributes: {cluster: production}}
+identity:
+  providers:
+    a: {jwt: {issuer: i, audiences: [a], algorithms: [ES256], keys: {jwks: {uri: "https://a.example", cluster: one}}}}
+    b: {jwt: {issuer: j, audiences: [a], algorithms: [ES256], keys: {discovery: {uri: "https://b.example", cluster: two, jwks_cluster: three}}}}
+    cluster: {entra: {tenant: 3f9b2c1a-2222-4d7e-8a5f-000000000002, audiences: [a], cluster: four}}
+default: {action: admit}
+"#;
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+        std::fs::write(&file, policy).unwrap();
+        let document = crate::policy::document(Path::new(file.path())).unwrap();
+        let renamed = with_clusters(&document, |name| format!("outbound|443||{name}")).unwrap();
+        assert_eq!(renamed.loaded.policy.clusters(), ["four", "one", "three", "two"].map(|name| format!("outbound|443||{name}")));
+        assert_eq!(renamed.loaded.policy.service, document.loaded.policy.service);
+    }
+}

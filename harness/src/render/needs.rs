@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a policy needs of its gateway.
+
+use std::collections::BTreeMap;
+
+use tracegate::Policy;
+use tracegate::config::Call;
+use tracegate::identity::ForwardedClientCert;
+
+use crate::envoy::{Cluster, host_and_port};
+use crate::error::{Error, Result};
+
+/// What a policy needs of its gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Proxies of one's own that every request passes before the listener.
+    pub trusted_hops: usize,
+    /// The listener verifies client certificates.
+    pub verifies_clients: bool,
+    /// What the listener does about `x-forwarded-client-cert`.
+    pub client_cert_header: ClientCertHeader,
+    /// The environment variables that it hands to the module.
+    pub variables: Vec<String>,
+    /// Where the clusters are that the policy calls.
+    pub clusters: Vec<Cluster>,
+}
+
+/// What a listener does about `x-forwarded-client-cert`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertHeader {
+    /// It removes what clients send.
+    #[default]
+    Remove,
+    /// It removes what clients send, and writes what it has verified itself.
+    Write,
+    /// It leaves what clients with certificates send to the module, which knows whom to believe.
+    LeaveToProvenClients,
+    /// It leaves all of it to the module.
+    Leave,
+}
+
+impl Needs {
+    /// What `policy` needs, with the places of its clusters as `told`, and else as its URIs tell.
+    ///
+    /// # Errors
+    ///
+    /// When it isn't known where a cluster is.
+    pub fn of(policy: &Policy, told: &[Cluster]) -> Result<Self> {
+        Ok(Self {
+            trusted_hops: policy.listener.trusted_hops,
+            verifies_clients: policy.listener.verifies_clients,
+            client_cert_header: match &policy.identity.forwarded_client_cert {
+                ForwardedClientCert::Remove => ClientCertHeader::Remove,
+                ForwardedClientCert::Keep => ClientCertHeader::Write,
+                ForwardedClientCert::From(_) if policy.listener.verifies_clients => ClientCertHeader::LeaveToProvenClients,
+                ForwardedClientCert::From(_) => ClientCertHeader::Leave,
+            },
+            variables: policy.variables().into_iter().map(str::to_owned).collect(),
+            clusters: clusters(&policy.calls(), told)?,
+        })
+    }
+}
+
+fn clusters(calls: &[Call<'_>], told: &[Cluster]) -> Result<Vec<Cluster>> {
+    let mut origins: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
+    for Call { cluster, origin } in calls {
+        origins.entry(cluster).or_default().extend(origin);
+    }
+    let others = origins.into_iter().filter(|(name, _)| told.iter().all(|cluster| cluster.name != **name));
+    let others = others.map(|(name, origins)| match origins.as_slice() {
+        [(scheme, authority)] => located(name, scheme, authority),
+        [] => Err(Error::new(format!(
+            "where the cluster {name:?} is only its issuer's configuration tells: say it by --cluster {name}=https://HOST:PORT"
+        ))),
+        [(_, one), (_, other), ..] => Err(Error::new(format!(
+            "the policy calls the cluster {name:?} for {one} and for {other}: give each a cluster of its own, or say where it is by --cluster"
+        ))),
+    });
+    told.iter().cloned().map(Ok).chain(others).collect()
+}
+
+fn located(name: &str, scheme: &str, authority: &str) -> Result<Cluster> {
+    let tls = scheme == "https";
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let address = if has_port { authority.to_owned() } else { format!("{authority}:{}", if tls { 443 } else { 80 }) };
+    let (host, port) = host_and_port(&address).map_err(|error| Error::new(format!("the cluster {name:?}: {error}")))?;
+    Ok(Cluster { name: name.to_owned(), host, port, tls })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster(text: &str) -> Cluster {
+        Cluster::parse(text).unwrap()
+    }
+
+    fn call<'p>(cluster: &'p str, origin: &'p str) -> Call<'p> {
+        let origin =
+            origin.strip_prefix("https://").map(|host| ("https", host)).or(origin.strip_prefix("http://").map(|host| ("http", host)));
+        Call { cluster, origin }
+    }
+
+    #[test]
+    fn clusters_are_where_uris_say_unless_told_otherwise() {
+        let calls = [call("a", "https://id.shop.example"), call("b", "http://id.shop.example:8080"), call("c", "https://[2001:db8::1]")];
+        let expected = ["a=https://id.shop.example:443", "b=id.shop.example:8080", "c=https://[2001:db8::1]:443"].map(cluster);
+        assert_eq!(clusters(&calls, &[]).unwrap(), expected);
+        let told = cluster("b=https://other.example:444");
+        assert_eq!(clusters(&calls, std::slice::from_ref(&told)).unwrap(), [told, expected[0].clone(), expected[2].clone()]);
+    }
+
+    #[test]
+    fn a_cluster_without_a_place_or_with_two_is_an_error() {
+        let error = |calls: &[Call<'_>]| clusters(calls, &[]).unwrap_err().to_string();
+        let unknown = error(&[Call { cluster: "keys", origin: None }]);
+        assert_eq!(
+            unknown,
+            "where the cluster \"keys\" is only its issuer's configuration tells: say it by --cluster keys=https://HOST:PORT"
+        );
+        let two = error(&[call("idp", "https://a.example"), call("idp", "https://b.example")]);
+        assert!(two.starts_with("the policy calls the cluster \"idp\" for a.example and for b.example"), "{two}");
+        // The configuration and the keys on one host.
+        let calls = [Call { cluster: "idp", origin: None }, call("idp", "https://a.example")];
+        assert_eq!(clusters(&calls, &[]).unwrap(), [cluster("idp=https://a.example:443")]);
+    }
+}
