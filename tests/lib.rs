@@ -4,10 +4,13 @@
 pub mod world;
 
 use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tracegate_harness::echo::Echo;
 use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
 use tracegate_harness::http::{Connection, Response};
@@ -178,10 +181,50 @@ pub fn binary(version: &str) -> Option<PathBuf> {
     }
 }
 
+/// What is released, under `target/package`, built once for all tests; `None` where what it takes can't be had.
+#[must_use]
+pub fn packaged() -> Option<PathBuf> {
+    static PACKAGED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let build = || {
+        let out = workspace::target().join("package");
+        fs::create_dir_all(&out).expect("there is room");
+        // Other test programs take the same files.
+        let lock = File::create(workspace::target().join("package.lock")).expect("there is room");
+        lock.lock().expect("nobody holds it for ever");
+        let made_of =
+            [module::build().expect("the module builds"), PathBuf::from(tracegate().get_program()), workspace::root().join("CHANGELOG.md")];
+        let digest = made_of.iter().fold(Sha256::new(), |digest, file| digest.chain_update(fs::read(file).expect("it is there")));
+        let (mark, made) = (out.join("of"), hex::encode(digest.finalize()));
+        if fs::read_to_string(&mark).is_ok_and(|text| text == made) {
+            return Ok(out);
+        }
+        let output = run(["package".as_ref(), "--out".as_ref(), out.as_os_str()]);
+        if output.status.success() {
+            fs::write(&mark, made).expect("there is room");
+            return Ok(out);
+        }
+        Err(stderr(&output))
+    };
+    match PACKAGED.get_or_init(build) {
+        Ok(out) => Some(out.clone()),
+        Err(error) => {
+            assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
+            eprintln!("NOT RUN: {error}");
+            None
+        }
+    }
+}
+
 /// The bytes of a GET.
 #[must_use]
 pub fn get(path: &str, fields: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut bytes = format!("GET {path} HTTP/1.1\r\nhost: api.example\r\n").into_bytes();
+    get_from("api.example", path, fields)
+}
+
+/// The bytes of a GET from this host.
+#[must_use]
+pub fn get_from(host: &str, path: &str, fields: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n").into_bytes();
     for (name, value) in fields {
         bytes.extend_from_slice(name.as_bytes());
         bytes.extend_from_slice(b": ");

@@ -8,6 +8,7 @@ mod listener {
     mod gateway;
     mod identity;
     mod probe;
+    mod rendered;
     mod shipped;
     mod source;
     mod tls;

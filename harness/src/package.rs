@@ -111,14 +111,16 @@ fn release_note(changes: &str, files: &[Artifact], images: &[Artifact], compiler
     let images: String = images.iter().map(row).collect();
     format!(
         "# tracegate {version}\n\n{changes}\n\n## Digests\n\n| file | SHA-256 |\n|---|---|\n{files}\n| image layout | SHA-256 of its manifest |\n|---|---|\n\
-         {images}\nBuilt with {compiler}; `cargo harness package` on the same commit, with the same compiler, gives the same bytes.\n",
+         {images}\nBuilt with rustc {compiler}; `cargo harness package` on the same commit, with the same compiler, gives the same bytes.\n",
         version = tracegate::VERSION
     )
 }
 
+/// The version of rustc.
 fn compiler() -> Result<String> {
     let printed = Command::new("rustc").arg("--version").output().context(|| "can't run rustc")?;
-    Ok(String::from_utf8_lossy(&printed.stdout).trim().to_owned())
+    let printed = String::from_utf8_lossy(&printed.stdout);
+    Ok(printed.trim().trim_start_matches("rustc ").to_owned())
 }
 
 const DESCRIPTION: &str = "An edge policy for Envoy and compatible gateways, decided on metadata only";

@@ -24,6 +24,19 @@ impl Server {
     ///
     /// When there is no free port.
     pub fn start(serve: impl Fn(Connection) + Send + Sync + 'static) -> io::Result<Self> {
+        Self::start_on_streams(move |stream| {
+            if let Ok(connection) = Connection::over(stream) {
+                serve(connection);
+            }
+        })
+    }
+
+    /// The same where connections are more than HTTP over TCP.
+    ///
+    /// # Errors
+    ///
+    /// When there is no free port.
+    pub fn start_on_streams(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let ending = Arc::new(AtomicBool::new(false));
@@ -33,9 +46,9 @@ impl Server {
                 if ends.load(Ordering::Relaxed) {
                     return;
                 }
-                if let Ok(connection) = accepted.and_then(Connection::over) {
+                if let Ok(stream) = accepted {
                     let serve = Arc::clone(&serve);
-                    thread::spawn(move || serve(connection));
+                    thread::spawn(move || serve(stream));
                 }
             }
         });

@@ -258,7 +258,21 @@ fn is_plain(text: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
     let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'/'));
     let lower = text.to_ascii_lowercase();
-    begins && text.bytes().all(known) && !WORDS.contains(&lower.as_str())
+    let worded = begins && text.bytes().all(known) && !WORDS.contains(&lower.as_str());
+    worded || is_duration(text) || is_address(text)
+}
+
+/// `1h30m`, which no version of YAML takes for a number.
+fn is_duration(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && text.ends_with(['h', 'm', 's'])
+        && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'h' | b'm' | b's'))
+}
+
+/// `203.0.113.0/24`, likewise.
+fn is_address(text: &str) -> bool {
+    let (address, length) = text.split_once('/').unwrap_or((text, "0"));
+    address.parse::<std::net::Ipv4Addr>().is_ok() && length.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Text between quotes, as JSON and YAML both read it.
@@ -416,7 +430,7 @@ deep:
         let text = prop_oneof![
             any::<String>(),
             "[ -~]{0,12}",
-            "(yes|No|0x1f|1e3|~|null|- a|# a|a: b|\\?|!a|&a|\\*a|<<|=|\\.\\.\\.|---|1_000|12:30:00)"
+            "(yes|No|0x1f|1e3|~|null|- a|# a|a: b|\\?|!a|&a|\\*a|<<|=|\\.\\.\\.|---|1_000|12:30:00|1h30m|203\\.0\\.113\\.0/24|1s|1\\.2\\.3)"
         ];
         let block = "([!-~][ -~]{0,20}\n){1,4}";
         let leaf = prop_oneof![

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Certificates for tests: an authority, and whom it vouches for or doesn't.
 
+use std::path::Path;
+
 use rcgen::{BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 
 /// Signs certificates.
@@ -25,6 +27,19 @@ impl Authority {
     /// Its own certificate.
     pub fn certificate(&self) -> &Certificate {
         self.0.as_ref()
+    }
+
+    /// Writes what a listener on `localhost` takes that goes by this authority's word.
+    pub fn write_certificates(&self, directory: &Path) {
+        let server = self.vouch_for(host("localhost"));
+        let files = [
+            ("server.pem", server.certificate.pem()),
+            ("server-key.pem", server.key.serialize_pem()),
+            ("clients-ca.pem", self.certificate().pem()),
+        ];
+        for (name, text) in files {
+            std::fs::write(directory.join(name), text).expect("there is room");
+        }
     }
 
     /// Vouches for somebody who goes by this name.

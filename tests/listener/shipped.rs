@@ -17,16 +17,30 @@ pub enum Shipped {
     MutualTls,
     /// `envoy-config/envoy-shop.yaml`: the same, and the policy calls issuers.
     Shop,
+    /// `envoy-config/envoy-behind-api-management.yaml`: the same behind one proxy.
+    BehindApiManagement,
 }
 
 impl Shipped {
-    const ALL: [Self; 3] = [Self::Plain, Self::MutualTls, Self::Shop];
+    pub const ALL: [Self; 4] = [Self::Plain, Self::MutualTls, Self::Shop, Self::BehindApiManagement];
 
-    const fn path(self) -> &'static str {
+    /// Where it lies.
+    pub const fn path(self) -> &'static str {
         match self {
             Self::Plain => "envoy-config/envoy.yaml",
             Self::MutualTls => "envoy-config/envoy-mtls.yaml",
             Self::Shop => "envoy-config/envoy-shop.yaml",
+            Self::BehindApiManagement => "envoy-config/envoy-behind-api-management.yaml",
+        }
+    }
+
+    /// The policy that it was rendered from.
+    pub const fn policy(self) -> &'static str {
+        match self {
+            Self::Plain => "envoy-config/policies/edge.yaml",
+            Self::MutualTls => "envoy-config/policies/edge-mtls.yaml",
+            Self::Shop => "envoy-config/policies/shop.yaml",
+            Self::BehindApiManagement => "envoy-config/policies/behind-api-management.yaml",
         }
     }
 
@@ -61,7 +75,7 @@ fn every_listener_takes_addresses_from_connections_normalises_paths_and_traces_n
         let manager = manager(&mut tree);
         for (setting, value) in [
             ("use_remote_address", json!(true)),
-            ("xff_num_trusted_hops", Value::Null),
+            ("xff_num_trusted_hops", if shipped == Shipped::BehindApiManagement { json!(1) } else { Value::Null }),
             ("original_ip_detection_extensions", Value::Null),
             ("forward_client_cert_details", json!("SANITIZE")),
             ("normalize_path", json!(true)),

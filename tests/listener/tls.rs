@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tracegate_harness::http::Connection;
 
 use super::gateway::Gateway;
-use super::identity::{Authority, Identity, host};
+use super::identity::{Authority, Identity};
 use super::shipped::Shipped;
 
 /// A gateway that asks for certificates, and the authority whose word it takes.
@@ -27,7 +27,8 @@ pub struct Guarded {
     _directory: tempfile::TempDir,
 }
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+/// A connection by TLS.
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Guarded {
     /// Starts one as it ships, with what `change` makes of its TLS context.
@@ -38,15 +39,7 @@ impl Guarded {
     /// The same with what `change` makes of its whole configuration.
     pub fn start_changed(change: impl FnOnce(&mut Value)) -> Option<Self> {
         let (authority, directory) = (Authority::new("shop"), tempfile::tempdir().expect("there is room"));
-        let server = authority.vouch_for(host("localhost"));
-        let files = [
-            ("server.pem", server.certificate.pem()),
-            ("server-key.pem", server.key.serialize_pem()),
-            ("clients-ca.pem", authority.certificate().pem()),
-        ];
-        for (name, text) in files {
-            std::fs::write(directory.path().join(name), text).expect("there is room");
-        }
+        authority.write_certificates(directory.path());
         let gateway = Gateway::start(Shipped::MutualTls, |tree| {
             let context = context(tree);
             assert_eq!(move_files(context, directory.path()), 3, "{context}");
@@ -57,9 +50,7 @@ impl Guarded {
 
     /// Connects, perhaps with a certificate. What the gateway thinks of that one it may say only later.
     pub fn connect(&self, client: Option<&Identity>) -> io::Result<Connection<Stream>> {
-        let mut stream = stream(self.gateway.envoy.listener(), &self.authority, client)?;
-        stream.conn.complete_io(&mut stream.sock)?;
-        Ok(Connection::on(stream))
+        connect(self.gateway.envoy.listener(), &self.authority, client)
     }
 
     /// Connects and waits for the alert that the gateway answers with.
@@ -96,6 +87,13 @@ fn move_files(value: &mut Value, directory: &Path) -> usize {
         Value::Array(values) => values.iter_mut().map(|value| move_files(value, directory)).sum(),
         _ => 0,
     }
+}
+
+/// Connects to a listener whom this authority vouches for, perhaps with a certificate.
+pub fn connect(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Connection<Stream>> {
+    let mut stream = stream(address, authority, client)?;
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(Connection::on(stream))
 }
 
 fn stream(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Stream> {

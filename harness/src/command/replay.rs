@@ -125,8 +125,18 @@ fn said(read: Result<Loaded, PolicyError>) -> Option<Loaded> {
 }
 
 impl<'a> Side<'a> {
+    /// A module that isn't this checkout's may be older than the policy.
     fn start(&self, seed: u64) -> Result<Edge<'a>> {
-        Edge::start(self.module, &self.policy.canonical, seed)
+        let version = self.module.version().unwrap_or("of no known version");
+        if let Some(manifest) = self.module.manifest() {
+            manifest.check_reads(&self.policy.policy)?;
+        }
+        let started = Edge::start(self.module, &self.policy.canonical, seed);
+        if version == tracegate::VERSION {
+            started
+        } else {
+            started.context(|| format!("a module {version} with a policy for {}", tracegate::VERSION))
+        }
     }
 }
 

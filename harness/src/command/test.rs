@@ -14,7 +14,7 @@ use crate::{envoy, module, output, workspace};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo harness test\n  cargo harness test --all")]
 pub(super) struct Test {
-    /// The long suite too: every test in every supported Envoy
+    /// The long suite too: every test in every supported Envoy, the release from two clones, a real registry
     #[arg(long)]
     all: bool,
     /// What could not be run is a failure, as under CI=true
@@ -48,7 +48,7 @@ const fn lints_of_face(name: &'static str, arguments: &'static [&'static str]) -
 const STEPS: &[Step] = &[
     Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
     Step {
-        name: "the policy's schema",
+        name: "schemas: the policy's, Kubernetes', bill of materials",
         arguments: &["test", "--release", "--package", "tracegate-acceptance", "--features", "validator"],
         environment: &[],
         needs: None,
@@ -89,6 +89,14 @@ const STEPS: &[Step] = &[
     ),
     Step { name: "formatting", arguments: &["fmt", "--all", "--check"], environment: &[], needs: FMT },
 ];
+
+/// What takes long, or programs of others.
+const LONG: Step = Step {
+    name: "two clones give one digest, a registry keeps images",
+    arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "package", "--", "--ignored", "--nocapture"],
+    environment: &[],
+    needs: None,
+};
 
 /// The tests in Envoy alone.
 const IN_ENVOY: Step = Step {
@@ -147,7 +155,14 @@ impl Test {
         for version in envoy::OLDER_VERSIONS.iter().filter(|_| self.all) {
             eprintln!("\n== tests in Envoy {version}");
             let begun = Instant::now();
-            results.push(("tests in an older Envoy", begun.elapsed(), Self::run_step(&IN_ENVOY, strict, Some(version))?));
+            let ended = Self::run_step(&IN_ENVOY, strict, Some(version))?;
+            results.push(("tests in an older Envoy", begun.elapsed(), ended));
+        }
+        if self.all {
+            eprintln!("\n== {}", LONG.name);
+            let begun = Instant::now();
+            let ended = Self::run_step(&LONG, strict, None)?;
+            results.push((LONG.name, begun.elapsed(), ended));
         }
         let mut shown = "\n".to_owned();
         let mut outcome = Outcome::Clean;

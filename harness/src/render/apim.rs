@@ -37,7 +37,7 @@ pub fn files(document: &Document) -> Vec<File> {
 /// The policy fragment for `inbound`.
 fn fragment(policy: &Policy) -> String {
     let mut text = format!(
-        "<!-- The edge's part of inbound, for tracegate's policy {}. Include it behind everything else that changes headers. -->\n<fragment>\n",
+        "<fragment>\n  <!-- The edge's part of inbound, for tracegate's policy {}. Include it behind everything else that changes headers. -->\n",
         policy.fingerprint
     );
     text += "  <!-- The id under which API Management logs this call (correlationId), for whoever logs behind it. -->\n";
@@ -69,13 +69,11 @@ fn diagnostic(policy: &Policy, logger: &str) -> Map {
     let answered = ["traceresponse", "tracegate-reason"];
     let hidden: Vec<Map> =
         credential_parameters(policy).into_iter().map(|name| Map::new().with("value", name).with("mode", "Hide")).collect();
-    let message = |headers: Yaml| {
-        let masking = Map::new().with("queryParams", hidden.clone());
-        Map::new().with("headers", headers).with("body", Map::new().with("bytes", 0)).with("dataMasking", masking)
-    };
+    let message = |headers: Vec<&str>| Map::new().with("headers", headers).with("body", Map::new().with("bytes", 0));
     let both = |request: BTreeSet<&str>| {
-        let request = message(Yaml::from(request.into_iter().collect::<Vec<_>>()));
-        Map::new().with("request", request).with("response", message(answered.into()))
+        let masking = Map::new().with("queryParams", hidden.clone());
+        let request = message(request.into_iter().collect()).with("dataMasking", masking);
+        Map::new().with("request", request).with("response", message(answered.to_vec()))
     };
     Map::new()
         .with("loggerId", logger)

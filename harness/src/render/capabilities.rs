@@ -2,19 +2,17 @@
 //! What the module may do: a host that restricts it to this refuses the rest, such as changing a body.
 
 /// The host functions that the module calls; the SDK imports more.
-pub const HOST_FUNCTIONS: [&str; 25] = [
+pub const HOST_FUNCTIONS: [&str; 23] = [
     "environ_get",
     "environ_sizes_get",
     "fd_write",
     "proc_exit",
-    "proxy_add_header_map_value",
     "proxy_call_foreign_function",
     "proxy_continue_stream",
     "proxy_define_metric",
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
-    "proxy_get_header_map_value",
     "proxy_get_property",
     "proxy_get_shared_data",
     "proxy_http_call",

@@ -175,10 +175,11 @@ fn upstream_tls(host: &str, by_name: bool, trusted_ca: &str) -> Map {
     let kind = if by_name { "DNS" } else { "IP_ADDRESS" };
     let name = Map::new().with("san_type", kind).with("matcher", Map::new().with("exact", host));
     let validation = Map::new().with("trusted_ca", Map::new().with("filename", trusted_ca)).with("match_typed_subject_alt_names", [name]);
+    let versions = Map::new().with("tls_maximum_protocol_version", "TLSv1_3");
     let config = Map::new()
         .with("@type", typed("transport_sockets.tls.v3.UpstreamTlsContext"))
         .maybe("sni", by_name.then_some(host))
-        .with("common_tls_context", Map::new().with("validation_context", validation));
+        .with("common_tls_context", Map::new().noted(VERSION_NOTE, "tls_params", versions).with("validation_context", validation));
     Map::new().with("name", "envoy.transport_sockets.tls").with("typed_config", config)
 }
 
@@ -207,6 +208,7 @@ const CERT_HEADER_NOTE: &str = "What clients may tell of certificates: `listener
 const PATH_NOTE: &str = "The paths that routes match on are those that the upstream reads.";
 const UNDERSCORE_NOTE: &str = "`x_b3_traceid` is no carrier here, and one for backends that take `_` for `-`.";
 const TRACING_NOTE: &str = "No `tracing` here: Envoy's own tracer would overwrite the traceparent and tracestate that the module writes.";
+const VERSION_NOTE: &str = "Left to itself, Envoy goes up to TLS 1.2 as a client.";
 const FAILURE_NOTE: &str = "After a trap the plugin is loaded anew; until then requests get 503, never a free pass.";
 const CAPABILITIES_NOTE: &str = "\
 All that the module has to do; it can't change a body. Envoy 1.40 warns that this field will go: render with

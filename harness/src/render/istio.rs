@@ -148,7 +148,8 @@ const INTERNAL: &str = ".svc.cluster.local";
 const COMMENT: &str = "\
 For Istio 1.27 and later, whose failStrategy knows FAIL_RELOAD. The Secrets named here are yours to make: EDGE-tls with the listener's
 certificate and key (and ca.crt, whose word on clients is taken, where the policy goes by certificates), EDGE-secrets with each variable under
-its own name, EDGE being the gateway's name. A WasmPlugin has no field that restricts what a module may do.";
+its own name, EDGE being the gateway's name. A WasmPlugin has no field that restricts what a module may do. Where istiod runs with
+PILOT_FILTER_GATEWAY_CLUSTER_CONFIG, gateways don't get the clusters that only a plugin calls.";
 const TOPOLOGY_NOTE: &str =
     "Proxies before the gateway (`listener.trusted_hops` in the policy), and what clients may tell of certificates.";
 const CLIENTS_NOTE: &str = "Clients prove by certificate who they are, verified against ca.crt of the secret.";
