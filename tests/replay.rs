@@ -311,6 +311,35 @@ fn a_wrong_policy_starts_nothing() {
     assert!(!out.exists());
 }
 
+/// The module at hand, and not this checkout's, is what has to read the policy.
+#[test]
+fn a_module_that_is_too_old_or_cut_off_is_named() {
+    let scratch = TempDir::new().unwrap();
+    let module = std::fs::read(tracegate_harness::module::build().unwrap()).unwrap();
+    let schema = b"\"schema\":1}";
+    let at = module.windows(schema.len()).position(|window| window == schema).unwrap();
+    let mut old = module.clone();
+    old[at + schema.len() - 2] = b'0';
+    let file = |name: &str, bytes: &[u8]| {
+        let path = scratch.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let (old, cut) = (file("old.wasm", &old), file("cut.wasm", &module[..module.len() - 1]));
+    let version = tracegate::VERSION;
+    let too_old = format!("expected a module that reads policies of schema 1, found tracegate {version}, which reads none above 0");
+    let cut_off = "cut.wasm: expected a WebAssembly module, found the beginning of one: ";
+    for (option, module, expected) in
+        [("--module", &old, too_old.as_str()), ("--against", &old, &too_old), ("--module", &cut, cut_off), ("--against", &cut, cut_off)]
+    {
+        let out = scratch.path().join("out.json");
+        let output = replay(&[option, text(module), "--format", "json", "--out", text(&out)]);
+        assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{option}");
+        assert!(stderr(&output).contains(expected), "{option}: {}", stderr(&output));
+        assert!(!out.exists(), "nothing is half-written");
+    }
+}
+
 #[test]
 fn native_records_are_read_strictly() {
     let scratch = TempDir::new().unwrap();

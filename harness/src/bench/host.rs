@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -23,9 +24,9 @@ use crate::{Redactor, module, policy, workspace};
 ///
 /// # Errors
 ///
-/// When the sample doesn't replay.
-pub fn run() -> Result<String> {
-    let wasm = module::build()?;
+/// When the sample doesn't replay, or the module isn't one.
+pub fn run(module: Option<PathBuf>) -> Result<String> {
+    let wasm = module.map_or_else(module::build, Ok)?;
     let policy = policy::read(&workspace::sample_policy()).context(|| "the sample policy")?.canonical;
     let module = host::compile_file(&wasm, Metering::Time)?;
     let idle = Module::compile(&wat::parse_str(super::NOOP).context(|| "noop.wat")?, Metering::Time)?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate bench`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::Outcome;
@@ -20,7 +22,11 @@ enum What {
     /// The core's parsers and steps, natively: nanoseconds a step
     Core,
     /// Whole exchanges through the module in the native host: exchanges a second, fuel an exchange
-    Host,
+    Host {
+        /// The module, instead of this checkout's: `dist/tracegate-VERSION.wasm` is the one that is released
+        #[arg(long, value_name = "FILE")]
+        module: Option<PathBuf>,
+    },
     /// The module in real Envoy: CPU a request, over the router alone and over a plugin that does nothing
     Envoy {
         /// How often each variant is measured, interleaved
@@ -39,7 +45,7 @@ impl Bench {
     pub(super) fn run(self) -> Result<Outcome> {
         let shown = match self.what {
             What::Core => bench::core(),
-            What::Host => bench::host(),
+            What::Host { module } => bench::host(module),
             What::Envoy { rounds, requests, proxied } => bench::envoy(rounds, requests, proxied),
         }?;
         output::print(&shown)?;
