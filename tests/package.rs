@@ -32,24 +32,35 @@ fn digits(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// The imports, exports and custom sections of a module.
-fn parts(wasm: &[u8]) -> (Vec<String>, Vec<String>, Vec<(String, Vec<u8>)>) {
-    let (mut imports, mut exports, mut sections) = (Vec::new(), Vec::new(), Vec::new());
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload.unwrap() {
-            Payload::ImportSection(section) => imports.extend(section.into_imports().map(|import| import.unwrap().name.to_owned())),
-            Payload::ExportSection(section) => exports.extend(section.into_iter().map(|export| export.unwrap().name.to_owned())),
-            Payload::CustomSection(section) => sections.push((section.name().to_owned(), section.data().to_vec())),
-            _ => {}
+/// What a module imports and exports, and its custom sections.
+#[derive(Default)]
+struct Parts {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    sections: Vec<(String, Vec<u8>)>,
+}
+
+impl Parts {
+    fn of(wasm: &[u8]) -> Self {
+        let mut parts = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.unwrap() {
+                Payload::ImportSection(section) => {
+                    parts.imports.extend(section.into_imports().map(|import| import.unwrap().name.to_owned()))
+                }
+                Payload::ExportSection(section) => parts.exports.extend(section.into_iter().map(|export| export.unwrap().name.to_owned())),
+                Payload::CustomSection(section) => parts.sections.push((section.name().to_owned(), section.data().to_vec())),
+                _ => {}
+            }
         }
+        parts
     }
-    (imports, exports, sections)
 }
 
 #[test]
 fn the_module_says_what_it_is() {
     let Some(out) = packaged() else { return };
-    let (.., sections) = parts(&read(&out, ".wasm"));
+    let Parts { sections, .. } = Parts::of(&read(&out, ".wasm"));
     let section = |name: &str| {
         let mut found = sections.iter().filter(|(known, _)| known == name);
         let (_, data) = found.next().unwrap_or_else(|| panic!("{name}"));
@@ -121,7 +132,7 @@ fn it_is_smaller_and_decides_as_the_compiled_one_does() {
 #[test]
 fn its_capabilities_are_what_it_imports_and_exports() {
     let Some(out) = packaged() else { return };
-    let (imports, exports, _) = parts(&read(&out, ".wasm"));
+    let Parts { imports, exports, .. } = Parts::of(&read(&out, ".wasm"));
     for function in HOST_FUNCTIONS {
         assert!(imports.iter().any(|import| import == function), "{function} is never called");
     }
