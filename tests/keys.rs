@@ -18,7 +18,8 @@ mod rotation;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tracegate_harness::envoy::{self, Cluster, Envoy, Options, Plugin};
+use tracegate_harness::cluster::Cluster;
+use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
 use tracegate_harness::module;
 use tracegate_tests::binary;
 

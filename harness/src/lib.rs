@@ -13,6 +13,7 @@
 //! | [`recording`] | reads recorded traffic |
 //! | [`replay`] | sends it through the module and compares |
 //! | [`render`], [`yaml`] | writes what gateways are to be told around the module |
+//! | [`cluster`] | names what a gateway calls, and where it is |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
 //! | [`probe`] | sends marked requests through a live gateway |
 //! | [`bench`] | measures |
@@ -21,6 +22,7 @@
 
 pub mod bench;
 pub mod carrier;
+pub mod cluster;
 pub mod command;
 pub mod echo;
 pub mod envoy;

@@ -12,7 +12,6 @@ mod section;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 use tracegate::config;
@@ -40,8 +39,8 @@ pub struct Package {
     pub artifacts: Vec<Artifact>,
     /// How many bytes the module had before it was optimised.
     pub compiled_size: usize,
-    /// The change log calls this version unreleased.
-    pub unreleased: bool,
+    /// What speaks against releasing it.
+    pub doubts: Vec<String>,
 }
 
 /// Builds everything that is released of `checkout` and writes it to `out`.
@@ -53,11 +52,21 @@ pub fn package(checkout: &Checkout, out: &Path) -> Result<Package> {
     let changelog = checkout.root().join("CHANGELOG.md");
     let changelog = fs::read_to_string(&changelog).context(|| format!("can't read {}", changelog.display()))?;
     let (changes, unreleased) = note::cut(&changelog, tracegate::VERSION)?;
+    let mut doubts = Vec::new();
+    if unreleased {
+        doubts.push(format!("CHANGELOG.md calls {} unreleased", tracegate::VERSION));
+    }
+    // What was changed is no commit's.
+    let revision = checkout.revision();
+    if !matches!(revision, Some((_, true))) {
+        doubts.push("what is checked out is no commit as it is".to_owned());
+    }
+    let revision = revision.and_then(|(commit, is_clean)| is_clean.then_some(commit));
     let compiled = checkout.build()?;
     let (dependencies, own) = dependency::dependencies(checkout)?;
     let wasm = section::describe(optimise::optimise(&compiled)?, &dependencies, own)?;
     let digest: [u8; 32] = Sha256::digest(&wasm).into();
-    let compiler = compiler()?;
+    let compiler = checkout.rustc(&["--version"])?.trim_start_matches("rustc ").to_owned();
     let bill = sbom::sbom(&dependencies, own, &digest, &[("rustc", &compiler), ("binaryen", optimise::VERSION)]);
 
     fs::create_dir_all(out).context(|| format!("can't create {}", out.display()))?;
@@ -70,12 +79,12 @@ pub fn package(checkout: &Checkout, out: &Path) -> Result<Package> {
     let mut images = Vec::new();
     for variant in Variant::ALL {
         let path = out.join(name(&format!("-{}", variant.name())));
-        images.push(Artifact { sha256: replace(&path, |path| variant.write(&wasm, path))?, path, size: None });
+        images.push(Artifact { sha256: replace(&path, |path| variant.write(&wasm, revision.as_deref(), path))?, path, size: None });
     }
     let note = release_note(changes, &artifacts, &images, &compiler);
     artifacts.push(write(out, &name(".md"), note.as_bytes())?);
     artifacts.extend(images);
-    Ok(Package { artifacts, compiled_size: compiled.len(), unreleased })
+    Ok(Package { artifacts, compiled_size: compiled.len(), doubts })
 }
 
 fn write(out: &Path, name: &str, bytes: &[u8]) -> Result<Artifact> {
@@ -114,13 +123,6 @@ fn release_note(changes: &str, files: &[Artifact], images: &[Artifact], compiler
          {images}\nBuilt with rustc {compiler}; `cargo harness package` on the same commit, with the same compiler, gives the same bytes.\n",
         version = tracegate::VERSION
     )
-}
-
-/// The version of rustc.
-fn compiler() -> Result<String> {
-    let printed = Command::new("rustc").arg("--version").output().context(|| "can't run rustc")?;
-    let printed = String::from_utf8_lossy(&printed.stdout);
-    Ok(printed.trim().trim_start_matches("rustc ").to_owned())
 }
 
 const DESCRIPTION: &str = "An edge policy for Envoy and compatible gateways, decided on metadata only";

@@ -47,7 +47,8 @@ impl Redactor {
         self
     }
 
-    fn is_credential_header(&self, name: &[u8]) -> bool {
+    /// Whether a header holds a credential: by its name, or because a policy looks there for one.
+    pub(crate) fn is_credential_header(&self, name: &[u8]) -> bool {
         is_credential_header(name) || self.headers.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
     }
 

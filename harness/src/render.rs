@@ -15,7 +15,20 @@ mod needs;
 
 pub use capabilities::{CALLBACKS, HOST_FUNCTIONS};
 pub use kubernetes::Kubernetes;
-pub use needs::{ClientCertHeader, Needs};
+pub use needs::{ClientCertHeader, Clients, Needs};
+
+use tracegate::Policy;
+
+/// The first line of whatever is rendered: for whom, and from which policy, `clusters` saying under whose names it calls them. Names are the
+/// policy's and could hold anything: they are escaped, lest they go on beyond their line.
+fn headline(product: &str, policy: &Policy, clusters: &str) -> String {
+    let service = policy.service.name.escape_debug();
+    format!(
+        "{product} for {service}: policy {}{clusters}, by tracegate {}. Change the policy and render again.",
+        policy.fingerprint,
+        tracegate::VERSION
+    )
+}
 
 /// A file that was rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -59,13 +59,6 @@ impl Map {
         self
     }
 
-    /// These fields and those.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
-    }
-
     /// These fields, and this one where it has a value.
     #[must_use]
     pub fn maybe(self, name: impl Into<String>, value: Option<impl Into<Yaml>>) -> Self {
@@ -220,6 +213,13 @@ impl Field {
         let Self { comment, name, value } = self;
         let name = if is_plain(name) { name.clone() } else { quoted(name) };
         let mut lines: Vec<String> = comment.lines().map(|line| format!("# {line}")).collect();
+        // <https://yaml.org/spec/1.2.2/#742-flow-mappings>: a key of more than 1,024 characters has to say that it is one.
+        let name = if name.chars().count() > MAX_KEY {
+            lines.push(format!("? {name}"));
+            String::new()
+        } else {
+            name
+        };
         match (value.beside(indent + name.chars().count() + 2), value) {
             (Some(line), _) => lines.push(format!("{name}: {line}")),
             (None, Yaml::List(_)) => {
@@ -368,6 +368,9 @@ impl From<&config::Node> for Yaml {
 /// The longest line, in characters, where something can be done about it.
 pub const WIDTH: usize = 120;
 
+/// The longest key that needs no mark, in characters.
+const MAX_KEY: usize = 1000;
+
 /// How deep lists and maps may stand in one another on one line.
 const MAX_DEPTH: usize = 3;
 
@@ -462,6 +465,17 @@ deep:
             let read: Value = serde_saphyr::from_str(&printed).map_err(|error| TestCaseError::fail(format!("{error}\n{printed}")))?;
             prop_assert_eq!(read, yaml.to_value(), "{}", printed);
             prop_assert_eq!(serde_json::from_str::<Value>(&yaml.to_json()).unwrap(), yaml.to_value());
+        }
+    }
+
+    /// Go's reader and Python's have that bound; so does the one here.
+    #[test]
+    fn a_key_of_any_length_is_read_back() {
+        for length in [1000, 1001, 5000] {
+            let yaml = Yaml::from(Map::new().with("k".repeat(length), "v").with("x".repeat(length), Map::new().noted("Why.", "a", 1)));
+            let read: Value = serde_saphyr::from_str(&yaml.to_string()).unwrap();
+            assert_eq!(read, yaml.to_value(), "{length}");
+            assert_eq!(yaml.to_string().starts_with("? k"), length > 1000);
         }
     }
 

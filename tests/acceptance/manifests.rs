@@ -26,11 +26,19 @@ fn kinds() -> BTreeMap<String, Validator> {
     fs::read_dir(directory).unwrap().map(|entry| read(entry.unwrap().path())).collect()
 }
 
-/// The documents of the examples for Kubernetes, with their files.
+/// What the tests of `render` have written beside the examples; none where they haven't run, which is a failure where nothing may be left out.
+fn others() -> Vec<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |set| root().join(set));
+    let listed = fs::read_dir(target.join("rendered"));
+    assert!(listed.is_ok() || std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "the tests of `render` write target/rendered");
+    listed.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The documents for Kubernetes, with their files.
 fn documents() -> Vec<(String, Value)> {
     let mut documents = Vec::new();
-    for entry in fs::read_dir(root().join("envoy-config")).unwrap() {
-        let path = entry.unwrap().path();
+    let examples = fs::read_dir(root().join("envoy-config")).unwrap().map(|entry| entry.unwrap().path());
+    for path in examples.chain(others()) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if name.starts_with("istio") || name.starts_with("envoy-gateway") {
             let text = fs::read_to_string(&path).unwrap();

@@ -163,6 +163,24 @@ fn the_edge_behind_api_management_tells_callers_apart() {
     assert!(String::from_utf8_lossy(&manager.body).contains("\"xff_num_trusted_hops\": 1"));
 }
 
+/// Whoever shows a certificate proves it; whoever shows none gets as far as the rules let anybody.
+#[test]
+fn certificates_may_be_optional() {
+    let key = [("TRACEGATE_HOP_KEY", STANDARD.encode([7; 32]))];
+    let Some(edge) = Rendered::start(Shipped::Shop, &["--optional-client-certificates".to_owned()], &key) else { return };
+    let listener = edge.envoy.listener();
+    let get = |client: Option<&Identity>| {
+        let mut connection = tls::connect(listener, &edge.authority, client).ok()?;
+        connection.send(&get_from("api.shop.example", "/healthz", &[("traceparent", CALLERS.as_bytes())])).ok()?;
+        let response = connection.read_response().ok()?;
+        Some(echoed(&response, "traceparent")[0].contains("0af7651916cd43dd8448eb211c80319c"))
+    };
+    assert_eq!(get(None), Some(false), "a stranger, whose trace doesn't go on");
+    assert_eq!(get(edge.client.as_ref()), Some(true), "one of ours");
+    assert_eq!(get(Some(&Authority::new("stranger").vouch_for(uri(ORDERS)))), None, "an impostor");
+    assert_eq!(tls::negotiated(listener, &edge.authority, None).unwrap().as_deref(), Some(&b"h2"[..]));
+}
+
 /// The whole of it: secrets, a cluster that is reached by TLS and proves its name, a token that is verified with the keys it publishes.
 #[test]
 fn the_shops_edge_fetches_keys_by_tls_from_whom_proves_its_name() {

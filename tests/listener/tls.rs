@@ -96,18 +96,30 @@ pub fn connect(address: SocketAddr, authority: &Authority, client: Option<&Ident
     Ok(Connection::on(stream))
 }
 
+/// The protocol that a listener agrees on with a client that speaks HTTP/2 and 1.1.
+pub fn negotiated(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Option<Vec<u8>>> {
+    let mut stream = stream_of(address, authority, client, &[b"h2", b"http/1.1"])?;
+    stream.conn.complete_io(&mut stream.sock)?;
+    Ok(stream.conn.alpn_protocol().map(<[u8]>::to_vec))
+}
+
 fn stream(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Stream> {
+    stream_of(address, authority, client, &[])
+}
+
+fn stream_of(address: SocketAddr, authority: &Authority, client: Option<&Identity>, protocols: &[&[u8]]) -> io::Result<Stream> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().der().clone()).expect("an authority's certificate is one");
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
     let config = config.expect("there are versions").with_root_certificates(roots);
-    let config = match client {
+    let mut config = match client {
         None => config.with_no_client_auth(),
         Some(client) => {
             let key = PrivateKeyDer::try_from(client.key.serialize_der()).expect("a key is PKCS #8");
             config.with_client_auth_cert(vec![client.certificate.der().clone()], key).expect("the key is the certificate's")
         }
     };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from("localhost").expect("it is a name");
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     let socket = TcpStream::connect(address)?;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Outcome;
+use crate::cluster::{Cluster, host_and_port};
 use crate::echo::Echo;
-use crate::envoy::{self, Cluster, Envoy, Options, Plugin, host_and_port};
+use crate::envoy::{self, Envoy, Options, Plugin};
 use crate::error::{Context, Error, Result};
 use crate::{module, output, policy};
 

@@ -8,16 +8,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use tracegate::Policy;
 
 use super::Outcome;
-use crate::envoy::{Cluster, host_and_port};
+use crate::cluster::Cluster;
 use crate::error::{Context, Error, Result};
 use crate::look::complain;
 use crate::module::Manifest;
 use crate::output::{self, OutputFile};
 use crate::policy::{self, Document};
-use crate::render::envoy::{SYSTEM_ROOTS, Settings};
-use crate::render::{File, Kubernetes, Needs, apim, envoy, envoy_gateway, istio};
+use crate::render::envoy::{SYSTEM_ROOTS, Settings, UPSTREAM};
+use crate::render::{Clients, File, Kubernetes, Needs, apim, envoy, envoy_gateway, istio};
 
 /// Write what a gateway has to be told around the module, from one policy, in the gateway's own configuration.
 #[derive(Debug, Args)]
@@ -30,7 +31,8 @@ use crate::render::{File, Kubernetes, Needs, apim, envoy, envoy_gateway, istio};
 Clusters are where the policy's URIs say, or where --cluster says.
 
 Examples:
-  cargo harness render --for envoy edge.yaml --listen 0.0.0.0:443 --upstream shop.internal:8080
+  cargo harness render --for envoy edge.yaml --upstream shop.internal:8080
+  cargo harness render --for envoy edge.yaml --listen 0.0.0.0:443 --certificates /etc/edge --upstream https://shop.internal:8443
   cargo harness render --for istio edge.yaml --image registry.example/tracegate:0.1.0 | kubectl apply -f -
   cargo harness render --for apim edge.yaml --out apim/")]
 pub(super) struct Render {
@@ -46,9 +48,12 @@ pub(super) struct Render {
     /// Where a cluster is that the policy calls, if that isn't where its URIs say. With https:// it is reached by TLS and must prove its name
     #[arg(long = "cluster", value_name = "NAME=[https://]HOST:PORT", value_parser = Cluster::parse)]
     clusters: Vec<Cluster>,
-    /// The roots that clusters must prove themselves to, as the gateway finds them
-    #[arg(long, value_name = "FILE", default_value = SYSTEM_ROOTS)]
-    trusted_ca: String,
+    /// The roots that clusters must prove themselves to, as the gateway finds them [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    trusted_ca: Option<String>,
+    /// Where the policy goes by client certificates: clients without one get in too, as far as its rules let them
+    #[arg(long)]
+    optional_client_certificates: bool,
     #[command(flatten)]
     envoy: ForEnvoy,
     #[command(flatten)]
@@ -65,9 +70,9 @@ struct ForEnvoy {
     /// Where its admin interface is [default: 127.0.0.1:9901]
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<SocketAddr>,
-    /// Where requests go [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
-    upstream: Option<(String, u16)>,
+    /// Where requests go; with https:// by TLS, and it must prove its name [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "[https://]HOST:PORT", value_parser = upstream)]
+    upstream: Option<Cluster>,
     /// The module, as Envoy finds it [default: dist/tracegate.wasm]. Where it is here too, it is held against the policy
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
@@ -122,11 +127,11 @@ impl Render {
         if self.target == Target::Apim {
             return self.write_all(&apim::files(&document));
         }
-        let needs = Needs::of(&document.loaded.policy, &self.clusters)?;
+        let needs = self.needs(&document.loaded.policy)?;
         let text = match self.target {
             Target::Envoy => self.for_envoy(&document, &needs)?,
-            Target::Istio => istio::manifests(&document, &needs, &self.kubernetes.settings())?,
-            _ => envoy_gateway::manifests(&document, &needs, &self.kubernetes.settings(), &self.trusted_ca),
+            Target::Istio => istio::manifests(&document, &needs, &self.for_kubernetes())?,
+            _ => envoy_gateway::manifests(&document, &needs, &self.for_kubernetes()),
         };
         match &self.out {
             None => output::print(&text)?,
@@ -152,6 +157,9 @@ impl Render {
             ("image", image.is_some(), Target::Istio),
             ("sha256", sha256.is_some(), Target::Istio),
         ];
+        if self.target == Target::Apim && (self.trusted_ca.is_some() || self.optional_client_certificates || !self.clusters.is_empty()) {
+            return Err(Error::new("expected no clusters, roots and client certificates with --for apim: it has no part in them"));
+        }
         let target = if self.target == Target::EnvoyGateway { Target::Istio } else { self.target };
         match given.into_iter().find(|(_, given, wanted)| *given && *wanted != target) {
             None => Ok(()),
@@ -160,24 +168,65 @@ impl Render {
         }
     }
 
+    /// What the policy needs, as the options have it; what is less safe than the policy's own word is said.
+    fn needs(&self, policy: &Policy) -> Result<Needs> {
+        let mut needs = Needs::of(policy, &self.clusters)?;
+        if self.optional_client_certificates {
+            if needs.clients == Clients::Anybody {
+                let text = "expected --optional-client-certificates with a policy that says `listener: {client_certificates: verified}`";
+                return Err(Error::new(text));
+            }
+            needs.clients = Clients::MayProveThemselves;
+        }
+        let is_tls = |name: &str| {
+            policy.calls().into_iter().any(|call| call.cluster == name && call.origin.is_some_and(|(scheme, _)| scheme == "https"))
+        };
+        for cluster in self.clusters.iter().filter(|cluster| !cluster.tls && is_tls(&cluster.name)) {
+            complain(&format!("--cluster {}: reached without TLS at {cluster}, though the policy's URI says https", cluster.name));
+        }
+        Ok(needs)
+    }
+
     fn for_envoy(&self, document: &Document, needs: &Needs) -> Result<String> {
         let ForEnvoy { listen, admin, upstream, module, certificates, no_capability_restriction } = &self.envoy;
         let module = module.clone().unwrap_or_else(|| PathBuf::from("dist/tracegate.wasm"));
         if module.is_file() {
             Manifest::of_file(&module)?.check_reads(&document.loaded.policy).context(|| module.display().to_string())?;
+        } else {
+            complain(&format!("{} isn't here: whether it reads this policy isn't known", module.display()));
         }
-        let certificates = certificates.clone().or_else(|| needs.verifies_clients.then(|| "certificates".to_owned()));
+        let certificates = certificates.clone().or_else(|| (needs.clients != Clients::Anybody).then(|| "certificates".to_owned()));
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if let Some(listen) = listen.filter(|listen| certificates.is_none() && !listen.ip().is_loopback()) {
+            complain(&format!("{listen} speaks no TLS: --certificates DIR has it do so"));
+        }
         let settings = Settings {
             listen: listen.unwrap_or_else(|| local(if certificates.is_some() { 10_443 } else { 10_000 })),
             admin: admin.unwrap_or_else(|| local(9901)),
-            upstream: upstream.clone().unwrap_or_else(|| (Ipv4Addr::LOCALHOST.to_string(), 8080)),
+            upstream: upstream.clone().unwrap_or_else(|| Cluster {
+                name: UPSTREAM.to_owned(),
+                host: Ipv4Addr::LOCALHOST.to_string(),
+                port: 8080,
+                tls: false,
+            }),
             module: module.display().to_string(),
             certificates,
-            trusted_ca: self.trusted_ca.clone(),
+            trusted_ca: self.trusted_ca.clone().unwrap_or_else(|| SYSTEM_ROOTS.to_owned()),
             restrict_capabilities: !no_capability_restriction,
         };
         Ok(envoy::configuration(document, needs, &settings))
+    }
+
+    fn for_kubernetes(&self) -> Kubernetes {
+        let ForKubernetes { gateway, namespace, image, sha256 } = &self.kubernetes;
+        let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "edge".to_owned());
+        Kubernetes {
+            gateway: named(gateway),
+            namespace: named(namespace),
+            image: image.clone().unwrap_or_else(|| format!("registry.example/tracegate:{}", tracegate::VERSION)),
+            sha256: sha256.clone(),
+            trusted_ca: self.trusted_ca.clone(),
+        }
     }
 
     /// Several files: in a directory, or one behind the other for people to read.
@@ -189,18 +238,6 @@ impl Render {
         fs::create_dir_all(directory).context(|| format!("can't create {}", directory.display()))?;
         files.iter().try_for_each(|file| write(&directory.join(file.name), &file.text))?;
         Ok(Outcome::Clean)
-    }
-}
-
-impl ForKubernetes {
-    fn settings(&self) -> Kubernetes {
-        let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "edge".to_owned());
-        Kubernetes {
-            gateway: named(&self.gateway),
-            namespace: named(&self.namespace),
-            image: self.image.clone().unwrap_or_else(|| format!("registry.example/tracegate:{}", tracegate::VERSION)),
-            sha256: self.sha256.clone(),
-        }
     }
 }
 
@@ -226,10 +263,21 @@ fn label(text: &str) -> Result<String, String> {
     if sound { Ok(text.to_owned()) } else { Err("expected 1 to 40 lower-case letters, digits and inner `-`".to_owned()) }
 }
 
+/// A registry, a path and perhaps a tag; its digest is for `--sha256` to say.
 fn image(text: &str) -> Result<String, String> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@".contains(&byte);
-    let sound = text.contains('/') && !text.contains("//") && text.bytes().all(known);
-    if sound { Ok(text.to_owned()) } else { Err("expected an image without a scheme, such as registry.example/tracegate:0.1.0".to_owned()) }
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte);
+    let parts: Vec<&str> = text.split('/').collect();
+    let sound = parts.len() > 1 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(known) && !part.starts_with(':'));
+    let schemeless = !matches!(parts.first(), Some(&("oci:" | "http:" | "https:" | "docker:")));
+    if sound && schemeless {
+        Ok(text.to_owned())
+    } else {
+        Err("expected an image without a scheme and a digest, such as registry.example/tracegate:0.1.0".to_owned())
+    }
+}
+
+fn upstream(text: &str) -> Result<Cluster, String> {
+    Cluster::at(UPSTREAM, text)
 }
 
 fn digest(text: &str) -> Result<String, String> {

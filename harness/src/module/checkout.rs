@@ -56,11 +56,16 @@ impl Checkout {
     /// As [`build`](Self::build).
     pub(super) fn compile(&self, package: &str, options: &[&str]) -> Result<PathBuf> {
         add_target(TARGET)?;
-        let flags = self.without_places()?;
-        let mut command = self.cargo();
-        command.args(["build", "--locked", "--package", package, "--lib", "--profile", "wasm", "--target", TARGET]).args(options);
-        command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}".as_ref()));
-        run(&mut command)?;
+        // A build may fetch from a registry whose place wasn't there before: then it has to be done again without that place.
+        let mut registries = None;
+        while registries != Some(self.registries()?) {
+            let known = self.registries()?;
+            let mut command = self.cargo();
+            command.args(["build", "--locked", "--package", package, "--lib", "--profile", "wasm", "--target", TARGET]).args(options);
+            command.env("CARGO_ENCODED_RUSTFLAGS", self.without_places(&known)?.join("\u{1f}".as_ref()));
+            run(&mut command)?;
+            registries = Some(known);
+        }
         Ok(self.target.join(TARGET).join("wasm").join(format!("{}.wasm", package.replace('-', "_"))))
     }
 
@@ -68,10 +73,15 @@ impl Checkout {
     #[must_use]
     pub fn cargo(&self) -> Command {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
-        for inherited in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
-            command.env_remove(inherited);
+        // What a desk says of builds is about others.
+        let inherited = std::env::vars_os().map(|(name, _)| name).filter(|name| {
+            let name = name.to_string_lossy();
+            INHERITED.iter().any(|known| name.starts_with(known))
+        });
+        for name in inherited {
+            command.env_remove(name);
         }
+        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
         if let Some(home) = &self.cargo_home {
             command.env("CARGO_HOME", home);
         }
@@ -79,17 +89,10 @@ impl Checkout {
     }
 
     /// What keeps places out of messages of panics: each has a name that is the same everywhere.
-    fn without_places(&self) -> Result<Vec<OsString>> {
-        let sources = self.cargo_home()?.join("registry/src");
-        if !sources.is_dir() {
-            run(self.cargo().args(["fetch", "--locked", "--target", TARGET]))?;
-        }
-        let registries = fs::read_dir(&sources).context(|| format!("can't list {}", sources.display()))?;
-        let mut registries: Vec<PathBuf> = registries.flatten().map(|entry| entry.path()).collect();
-        registries.sort();
-        let library = sysroot()?.join("lib/rustlib/src/rust");
+    fn without_places(&self, registries: &[PathBuf]) -> Result<Vec<OsString>> {
+        let library = self.sysroot()?.join("lib/rustlib/src/rust");
         let names = [(self.target.clone(), "/target"), (self.root.clone(), "/tracegate"), (library, "/rust")];
-        let names = names.into_iter().chain(registries.into_iter().map(|registry| (registry, "/registry")));
+        let names = names.into_iter().chain(registries.iter().map(|registry| (registry.clone(), "/registry")));
         // Of several that fit, rustc takes the last.
         let flag = |(place, name): (PathBuf, &str)| {
             let mut flag = OsString::from("--remap-path-prefix=");
@@ -101,13 +104,56 @@ impl Checkout {
         Ok(names.map(flag).collect())
     }
 
+    /// Where the sources of registries lie; fetched first where there are none at all.
+    fn registries(&self) -> Result<Vec<PathBuf>> {
+        let sources = self.cargo_home()?.join("registry/src");
+        if !sources.is_dir() {
+            run(self.cargo().args(["fetch", "--locked", "--target", TARGET]))?;
+        }
+        let listed = fs::read_dir(&sources).context(|| format!("can't list {}", sources.display()))?;
+        let mut registries: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).collect();
+        registries.sort();
+        Ok(registries)
+    }
+
+    fn sysroot(&self) -> Result<PathBuf> {
+        self.rustc(&["--print", "sysroot"]).map(PathBuf::from)
+    }
+
+    /// What the compiler of this checkout prints.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn rustc(&self, arguments: &[&str]) -> Result<String> {
+        let printed = Command::new("rustc").current_dir(&self.root).args(arguments).output().context(|| "can't run rustc")?;
+        Ok(String::from_utf8_lossy(&printed.stdout).trim().to_owned())
+    }
+
+    /// The commit that is checked out, and whether nothing has been changed since; `None` where this is no clone.
+    #[must_use]
+    pub fn revision(&self) -> Option<(String, bool)> {
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").current_dir(&self.root).args(arguments).output().ok()?;
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        Some((git(&["rev-parse", "--verify", "HEAD"])?, git(&["status", "--porcelain"])?.is_empty()))
+    }
+
     fn cargo_home(&self) -> Result<PathBuf> {
         let usual = || std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
         self.cargo_home.clone().or_else(usual).ok_or_else(|| Error::new("can't tell where cargo's home is: set CARGO_HOME"))
     }
 }
 
-fn sysroot() -> Result<PathBuf> {
-    let printed = Command::new("rustc").args(["--print", "sysroot"]).output().context(|| "can't run rustc")?;
-    Ok(PathBuf::from(String::from_utf8_lossy(&printed.stdout).trim()))
-}
+/// Environment variables that change what is built: profiles, flags, targets, and programs in the compiler's place.
+const INHERITED: [&str; 8] = [
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_",
+    "CARGO_TARGET_",
+    "CARGO_UNSTABLE_",
+    "RUSTC_",
+    "RUSTFLAGS",
+];

@@ -54,6 +54,7 @@ impl Manifest {
     /// When it doesn't.
     pub fn check_reads(&self, policy: &Policy) -> Result<()> {
         let Self { version, schema } = self;
+        let version = version.escape_debug();
         if policy.schema <= *schema {
             return Ok(());
         }

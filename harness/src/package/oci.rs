@@ -75,12 +75,12 @@ impl Variant {
         }
     }
 
-    /// Writes the layout of an image to `directory`, which is made; returns the digest of its manifest.
+    /// Writes the layout of an image of this commit to `directory`; returns the digest of its manifest.
     ///
     /// # Errors
     ///
     /// When it can't be written.
-    pub(super) fn write(self, wasm: &[u8], directory: &Path) -> Result<String> {
+    pub(super) fn write(self, wasm: &[u8], revision: Option<&str>, directory: &Path) -> Result<String> {
         let (config, layers) = self.blobs(wasm)?;
         let mut annotations = json!({
             "org.opencontainers.image.title": "tracegate",
@@ -89,6 +89,9 @@ impl Variant {
             "org.opencontainers.image.licenses": LICENSE,
             "org.opencontainers.image.source": SOURCE,
         });
+        if let Some(revision) = revision {
+            annotations["org.opencontainers.image.revision"] = json!(revision);
+        }
         if self == Self::Compat {
             annotations["module.wasm.image/variant"] = json!("compat");
         }

@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
 
 use crate::error::{Context, Error, Result};
 use crate::tools::{self, NpmPackage};
@@ -23,7 +26,12 @@ pub(super) fn optimise(wasm: &[u8]) -> Result<Vec<u8>> {
     fs::write(&before, wasm).context(|| "can't write for wasm-opt")?;
     let mut command = Command::new(node);
     command.arg(program).arg("-Os").args(FEATURES).arg(&before).arg("-o").arg(&after);
-    let output = command.stdin(Stdio::null()).output().context(|| "can't run node")?;
+    // Half a minute without a word; it is drawn on terminals alone.
+    let spinner = ProgressBar::new_spinner().with_message("optimising the module for size");
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let output = command.stdin(Stdio::null()).output().context(|| "can't run node");
+    spinner.finish_and_clear();
+    let output = output?;
     if !output.status.success() {
         return Err(Error::new(format!("wasm-opt failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim())));
     }

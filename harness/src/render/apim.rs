@@ -10,8 +10,8 @@ use tracegate::identity::{Provider, SubscriptionKeys, TokenPlace};
 use tracegate::trace::Format;
 
 use super::File;
+use crate::Redactor;
 use crate::policy::Document;
-use crate::redact::is_credential_header;
 use crate::yaml::{Map, Yaml};
 
 /// The steps, and the files that they use.
@@ -42,10 +42,15 @@ fn fragment(policy: &Policy) -> String {
     );
     text += "  <!-- The id under which API Management logs this call (correlationId), for whoever logs behind it. -->\n";
     text += "  <set-header name=\"x-apim-request-id\" exists-action=\"override\">\n    <value>@(context.RequestId.ToString())</value>\n  </set-header>\n";
-    if policy.identity.providers.iter().all(|provider| provider.subscription_keys().is_none()) {
-        text += "  <!-- API Management has checked the key; the edge has no use for it, and services none at all. -->\n";
-        text += "  <set-header name=\"Ocp-Apim-Subscription-Key\" exists-action=\"delete\" />\n";
-        text += "  <set-query-parameter name=\"subscription-key\" exists-action=\"delete\" />\n";
+    text += "  <!-- What clients write of certificates in other proxies' place goes no further. -->\n";
+    text += "  <set-header name=\"X-Forwarded-Client-Cert\" exists-action=\"delete\" />\n";
+    let keys: Vec<&SubscriptionKeys> = policy.identity.providers.iter().filter_map(Provider::subscription_keys).collect();
+    let checked = "  <!-- A key that API Management has checked, and that the edge doesn't look for. -->\n";
+    if keys.iter().all(|keys| !keys.header.eq_ignore_ascii_case(KEY_HEADER)) {
+        text += &format!("{checked}  <set-header name=\"{KEY_HEADER}\" exists-action=\"delete\" />\n");
+    }
+    if keys.iter().all(|keys| !keys.query.eq_ignore_ascii_case(KEY_PARAMETER)) {
+        text += &format!("{checked}  <set-query-parameter name=\"{KEY_PARAMETER}\" exists-action=\"delete\" />\n");
     }
     if policy.listener.verifies_clients {
         text += "  <!-- The edge's listener asks for a client certificate: this one, uploaded under that id. -->\n";
@@ -63,7 +68,10 @@ fn fragment(policy: &Policy) -> String {
 fn diagnostic(policy: &Policy, logger: &str) -> Map {
     let trace = trace_headers(policy);
     let asked = policy.asked_headers();
-    let asked = asked.into_iter().filter(|name| !is_credential_header(name.as_bytes()));
+    let known = Redactor::new(0).knowing(policy);
+    // A header in which a proxy tells of certificates is as good as one.
+    let is_loggable = |name: &&str| !known.is_credential_header(name.as_bytes()) && *name != "x-forwarded-client-cert";
+    let asked = asked.into_iter().filter(is_loggable);
     let arriving: BTreeSet<&str> = trace.iter().copied().chain(asked).chain(["x-forwarded-for"]).collect();
     let leaving: BTreeSet<&str> = trace.into_iter().chain(["x-forwarded-for", "x-apim-request-id"]).collect();
     let answered = ["traceresponse", "tracegate-reason"];
@@ -105,12 +113,12 @@ fn credential_parameters(policy: &Policy) -> BTreeSet<&str> {
         TokenPlace::Header(_) | TokenPlace::Authorization { .. } | TokenPlace::Cookie(_) => None,
     });
     let keys = providers.iter().filter_map(Provider::subscription_keys).map(|SubscriptionKeys { query, .. }| query.as_str());
-    tokens.chain(keys).chain(["subscription-key", "access_token"]).collect()
+    tokens.chain(keys).chain([KEY_PARAMETER, "access_token"]).collect()
 }
 
 /// An OpenTelemetry Collector, from version 0.144 on, in which the exporter has this name.
 fn collector() -> String {
-    let http = Map::new().with("http", Map::new().with("endpoint", "0.0.0.0:4318"));
+    let http = Map::new().with("http", Map::new().noted(LISTEN_NOTE, "endpoint", "0.0.0.0:4318"));
     let receivers = Map::new().with("otlp", Map::new().with("protocols", http));
     let limiter = Map::new().with("check_interval", "1s").with("limit_percentage", 80).with("spike_limit_percentage", 15);
     let batch = Map::new().with("flush_timeout", "200ms").with("min_size", 8192).with("sizer", "items");
@@ -131,5 +139,10 @@ fn collector() -> String {
     .to_string()
 }
 
+/// Where API Management looks for subscription keys, unless an API says otherwise.
+const KEY_HEADER: &str = "Ocp-Apim-Subscription-Key";
+const KEY_PARAMETER: &str = "subscription-key";
+
+const LISTEN_NOTE: &str = "Whoever reaches this port can write spans: keep it in a network of its own, or give it `tls` and `auth`.";
 const ENDPOINT_NOTE: &str = "https://ingest.lightstep.com for Lightstep (/v1/traces is appended), or any other OTLP endpoint.";
 const EXPORTER_NOTE: &str = "`otlphttp` in collectors before 0.144.";

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use super::{CALLBACKS, ClientCertHeader, HOST_FUNCTIONS, Needs};
-use crate::envoy::Cluster;
+use super::{CALLBACKS, ClientCertHeader, Clients, HOST_FUNCTIONS, Needs};
+use crate::cluster::Cluster;
 use crate::policy::Document;
 use crate::yaml::{Map, Yaml};
 
@@ -16,7 +16,7 @@ pub struct Settings {
     /// Where its admin interface is.
     pub admin: SocketAddr,
     /// Where requests go.
-    pub upstream: (String, u16),
+    pub upstream: Cluster,
     /// The module's file, as Envoy finds it.
     pub module: String,
     /// The directory of the listener's certificates, as Envoy finds it; without one it speaks no TLS, and can verify nobody.
@@ -30,24 +30,21 @@ pub struct Settings {
 /// The configuration as a file, which says what it takes to run it.
 #[must_use]
 pub fn configuration(document: &Document, needs: &Needs, settings: &Settings) -> String {
-    let policy = &document.loaded.policy;
-    let Settings { listen, admin, upstream: (host, port), module, certificates, .. } = settings;
+    let Settings { listen, admin, upstream, module, certificates, .. } = settings;
     let mut text = format!(
-        "# Envoy for {}: policy {}, by tracegate {}. Change the policy and render again.\n\
+        "# {}\n\
          #\n\
-         # It listens on {listen}, forwards to {host}:{port} and keeps its admin interface on {admin}. It takes, from where it is started:\n\
+         # It listens on {listen}, forwards to {upstream} and keeps its admin interface on {admin}. It takes, from where it is started:\n\
          #\n",
-        policy.service.name,
-        policy.fingerprint,
-        tracegate::VERSION
+        super::headline("Envoy", &document.loaded.policy, "")
     );
-    let mut takes = |what: &str, why: &str| text += &format!("#     {what:<32}  {why}\n");
+    let mut takes = |what: &str, why: &str| text += &format!("#     {:<32}  {why}\n", what.escape_debug().to_string());
     takes(module, "the module");
     if let Some(directory) = certificates {
         takes(&format!("{directory}/server.pem"), "the listener's certificate (and chain)");
         takes(&format!("{directory}/server-key.pem"), "its key");
     }
-    if let Some(directory) = certificates.as_ref().filter(|_| needs.verifies_clients) {
+    if let Some(directory) = certificates.as_ref().filter(|_| needs.clients != Clients::Anybody) {
         takes(&format!("{directory}/clients-ca.pem"), "whose word on clients is taken: nobody else's certificate passes");
     }
     for variable in &needs.variables {
@@ -59,9 +56,14 @@ pub fn configuration(document: &Document, needs: &Needs, settings: &Settings) ->
 /// The configuration of an Envoy with the module and `configuration` for it, the policy as JSON.
 #[must_use]
 pub fn bootstrap(needs: &Needs, configuration: String, settings: &Settings) -> Yaml {
-    let upstream = Cluster { name: UPSTREAM.to_owned(), host: settings.upstream.0.clone(), port: settings.upstream.1, tls: false };
+    let mut upstream = settings.upstream.clone();
+    while needs.clusters.iter().any(|cluster| cluster.name == upstream.name) {
+        upstream.name.push('-');
+    }
     let clusters = std::iter::once(&upstream).chain(&needs.clusters).map(|cluster| self::cluster(cluster, &settings.trusted_ca));
-    let resources = Map::new().with("listeners", [listener(needs, configuration, settings)]).with("clusters", clusters.collect::<Vec<_>>());
+    let resources = Map::new()
+        .with("listeners", [listener(needs, configuration, settings, &upstream.name)])
+        .with("clusters", clusters.collect::<Vec<_>>());
     Map::new()
         .with("admin", Map::new().with("address", socket(&settings.admin.ip().to_string(), settings.admin.port())))
         .noted(TAGS_NOTE, "stats_config", Map::new().with("stats_tags", tags()))
@@ -81,10 +83,10 @@ fn tags() -> [Map; 2] {
     [tag("tracegate.decision", r"\.(([^.]+)\.)"), tag("tracegate.reason", r"(?:\.[^.]+)?(\.([^.]+))$")]
 }
 
-fn listener(needs: &Needs, configuration: String, settings: &Settings) -> Map {
+fn listener(needs: &Needs, configuration: String, settings: &Settings, upstream: &str) -> Map {
     let tls = settings.certificates.as_deref().map(|directory| downstream_tls(needs, directory));
     let manager = Map::new().with("name", "envoy.filters.network.http_connection_manager");
-    let manager = manager.with("typed_config", manager_config(needs, configuration, settings));
+    let manager = manager.with("typed_config", manager_config(needs, configuration, settings, upstream));
     Map::new()
         .with("name", "edge")
         .with("address", socket(&settings.listen.ip().to_string(), settings.listen.port()))
@@ -95,20 +97,25 @@ fn listener(needs: &Needs, configuration: String, settings: &Settings) -> Map {
 fn downstream_tls(needs: &Needs, directory: &str) -> Map {
     let file = |name: &str| Map::new().with("filename", format!("{directory}/{name}"));
     let own = Map::new().with("certificate_chain", file("server.pem")).with("private_key", file("server-key.pem"));
-    let common = Map::new().with("tls_certificates", [own]);
+    let common = Map::new().with("alpn_protocols", ["h2", "http/1.1"]).with("tls_certificates", [own]);
     let config = Map::new().with("@type", typed("transport_sockets.tls.v3.DownstreamTlsContext"));
-    let config = if needs.verifies_clients {
-        let validation = Map::new().with("trusted_ca", file("clients-ca.pem"));
-        config
-            .noted(CLIENTS_NOTE, "require_client_certificate", true)
-            .with("common_tls_context", common.with("validation_context", validation))
-    } else {
-        config.with("common_tls_context", common)
+    let required = match needs.clients {
+        Clients::Anybody => None,
+        Clients::MayProveThemselves => Some(false),
+        Clients::ProveThemselves => Some(true),
+    };
+    let config = match required {
+        None => config.with("common_tls_context", common),
+        Some(required) => {
+            let validation = Map::new().with("trusted_ca", file("clients-ca.pem"));
+            let common = common.with("validation_context", validation);
+            config.noted(CLIENTS_NOTE, "require_client_certificate", required).with("common_tls_context", common)
+        }
     };
     Map::new().with("name", "envoy.transport_sockets.tls").with("typed_config", config)
 }
 
-fn manager_config(needs: &Needs, configuration: String, settings: &Settings) -> Map {
+fn manager_config(needs: &Needs, configuration: String, settings: &Settings, upstream: &str) -> Map {
     let hops = i32::try_from(needs.trusted_hops).unwrap_or(i32::MAX);
     let (details, current) = match needs.client_cert_header {
         ClientCertHeader::Remove => ("SANITIZE", None),
@@ -116,7 +123,7 @@ fn manager_config(needs: &Needs, configuration: String, settings: &Settings) -> 
         ClientCertHeader::LeaveToProvenClients => ("FORWARD_ONLY", None),
         ClientCertHeader::Leave => ("ALWAYS_FORWARD_ONLY", None),
     };
-    let everything = Map::new().with("match", Map::new().with("prefix", "/")).with("route", Map::new().with("cluster", UPSTREAM));
+    let everything = Map::new().with("match", Map::new().with("prefix", "/")).with("route", Map::new().with("cluster", upstream));
     let host = Map::new().with("name", "all").with("domains", ["*"]).with("routes", [everything]);
     let router = Map::new().with("name", "envoy.filters.http.router");
     let router = router.with("typed_config", Map::new().with("@type", typed("filters.http.router.v3.Router")));
@@ -159,6 +166,7 @@ fn plugin(needs: &Needs, configuration: String, settings: &Settings) -> Map {
 /// A cluster with one host, which proves its name where it is reached by TLS.
 pub(super) fn cluster(cluster: &Cluster, trusted_ca: &str) -> Map {
     let Cluster { name, host, port, tls } = cluster;
+    let certified = cluster.certified_name();
     let endpoint = Map::new().with("endpoint", Map::new().with("address", socket(host, *port)));
     let endpoints = [Map::new().with("lb_endpoints", [endpoint])];
     let by_name = host.parse::<std::net::IpAddr>().is_err();
@@ -168,7 +176,7 @@ pub(super) fn cluster(cluster: &Cluster, trusted_ca: &str) -> Map {
         .with("connect_timeout", "1s")
         .maybe("dns_lookup_family", by_name.then_some("V4_PREFERRED"))
         .with("load_assignment", Map::new().with("cluster_name", name.as_str()).with("endpoints", endpoints))
-        .maybe("transport_socket", tls.then(|| upstream_tls(host, by_name, trusted_ca)))
+        .maybe("transport_socket", tls.then(|| upstream_tls(certified, by_name, trusted_ca)))
 }
 
 fn upstream_tls(host: &str, by_name: bool, trusted_ca: &str) -> Map {
@@ -189,7 +197,7 @@ fn typed(name: &str) -> String {
 
 /// What the module, its root context and its VM are called.
 pub(super) const PLUGIN: &str = "tracegate";
-/// The cluster that requests go to.
+/// The cluster that requests go to; `-` behind it where a policy calls one of that name.
 pub const UPSTREAM: &str = "upstream";
 /// The roots that Debian and its like trust.
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Envoy Gateway: an `EnvoyExtensionPolicy` for a gateway of the Gateway API, and what it takes around it.
 
+use super::envoy::SYSTEM_ROOTS;
 use super::kubernetes::{self, Kubernetes};
-use super::{ClientCertHeader, Needs};
+use super::{ClientCertHeader, Clients, Needs};
 use crate::policy::Document;
 use crate::yaml::{Map, Yaml};
 
 /// The documents, behind one another.
 #[must_use]
-pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes, trusted_ca: &str) -> String {
-    let documents = [gateway(settings), proxy(needs, settings, trusted_ca), listener(needs, settings), plugin(document, needs, settings)];
-    let policy = &document.loaded.policy;
-    let comment = format!(
-        "Envoy Gateway for {}: policy {}, by tracegate {}. Change the policy and render again.\n\n{COMMENT}",
-        policy.service.name,
-        policy.fingerprint,
-        tracegate::VERSION
-    );
-    kubernetes::documents(&comment, documents)
+pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> String {
+    let documents = [gateway(settings), proxy(needs, settings), listener(needs, settings), plugin(document, needs, settings)];
+    let headline = super::headline("Envoy Gateway", &document.loaded.policy, "");
+    kubernetes::documents(&format!("{headline}\n\n{COMMENT}"), documents)
 }
 
 fn gateway(settings: &Kubernetes) -> Map {
@@ -36,7 +31,8 @@ fn gateway(settings: &Kubernetes) -> Map {
 }
 
 /// The gateway's proxies: the variables that the module reads, and the clusters that it calls.
-fn proxy(needs: &Needs, settings: &Kubernetes, trusted_ca: &str) -> Map {
+fn proxy(needs: &Needs, settings: &Kubernetes) -> Map {
+    let trusted_ca = settings.trusted_ca.as_deref().unwrap_or(SYSTEM_ROOTS);
     let variables = (!needs.variables.is_empty()).then(|| {
         let container = Map::new().with("env", settings.variables(&needs.variables));
         let deployment = Map::new().with("envoyDeployment", Map::new().with("container", container));
@@ -65,7 +61,15 @@ fn listener(needs: &Needs, settings: &Kubernetes) -> Map {
     let hops = i32::try_from(needs.trusted_hops).unwrap_or(i32::MAX);
     let addresses = (hops > 0).then(|| Map::new().with("xForwardedFor", Map::new().with("numTrustedHops", hops)));
     let authority = Map::new().with("group", "").with("kind", "Secret").with("name", format!("{}-clients-ca", settings.gateway));
-    let clients = needs.verifies_clients.then(|| Map::new().with("clientValidation", Map::new().with("caCertificateRefs", [authority])));
+    let mode = match needs.clients {
+        Clients::Anybody => None,
+        Clients::MayProveThemselves => Some("VerifyIfGiven"),
+        Clients::ProveThemselves => Some("RequireAndVerify"),
+    };
+    let clients = mode.map(|mode| {
+        let validation = Map::new().with("mode", mode).with("caCertificateRefs", [authority]);
+        Map::new().with("clientValidation", validation)
+    });
     let spec = Map::new()
         .with("targetRefs", [settings.target()])
         .maybe("clientIPDetection", addresses)
@@ -91,7 +95,8 @@ fn plugin(document: &Document, needs: &Needs, settings: &Kubernetes) -> Map {
 
 const COMMENT: &str = "\
 The Secrets named here are yours to make: EDGE-tls with the listener's certificate and key, EDGE-clients-ca with ca.crt (whose word on clients
-is taken, where the policy goes by certificates), EDGE-secrets with each variable under its own name, EDGE being the gateway's name.
+is taken, where the policy goes by certificates), EDGE-secrets with each variable under its own name, EDGE being the gateway's name. EDGE-secrets is looked for where the proxies run,
+which by default is Envoy Gateway's own namespace and not this one.
 
 The plugin is switched on for each HTTPRoute: what none of them matches gets Envoy's 404 past the plugin, without a trace and whatever the
 policy's `default` says. A route for everything behind the others closes that gap.";

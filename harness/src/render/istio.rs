@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Istio: a `WasmPlugin` for a gateway of the Gateway API, and what it takes around it.
 
+use std::collections::BTreeMap;
+
 use super::kubernetes::{self, Kubernetes};
-use super::{ClientCertHeader, Needs};
-use crate::envoy::Cluster;
+use super::{ClientCertHeader, Clients, Needs};
+use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::policy::Document;
 use crate::yaml::{Map, Yaml};
@@ -20,28 +22,29 @@ pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> R
     }
     let place = |name: &str| needs.clusters.iter().find(|cluster| cluster.name == name);
     let document = kubernetes::with_clusters(document, |name| place(name).map_or_else(|| name.to_owned(), cluster_name))?;
-    let mut hosts: Vec<&Cluster> = needs.clusters.iter().filter(|cluster| !cluster.host.ends_with(INTERNAL)).collect();
-    hosts.sort_unstable_by_key(|cluster| (&cluster.host, cluster.port));
-    hosts.dedup_by_key(|cluster| (&cluster.host, cluster.port));
+    let mut hosts: BTreeMap<&str, BTreeMap<u16, bool>> = BTreeMap::new();
+    for Cluster { host, port, tls, .. } in &needs.clusters {
+        if hosts.entry(host).or_default().insert(*port, *tls).is_some_and(|other| other != *tls) {
+            return Err(Error::new(format!(
+                "expected {host}:{port} to be reached by TLS or without, found both: one of them is a --cluster without https://"
+            )));
+        }
+    }
     let mut documents = vec![gateway(needs, settings)];
     if !needs.variables.is_empty() {
         documents.push(proxy(needs, settings));
     }
     documents.extend([plugin(&document, needs, settings), listener(settings), telemetry(settings)]);
-    for (index, cluster) in hosts.into_iter().enumerate() {
-        documents.push(service_entry(cluster, index, settings));
-        if cluster.tls {
-            documents.push(destination_rule(cluster, index, settings));
+    for (host, ports) in &hosts {
+        if !host.ends_with(INTERNAL) {
+            documents.push(service_entry(host, ports, settings));
+        }
+        if ports.values().any(|tls| *tls) {
+            documents.push(destination_rule(host, ports, settings));
         }
     }
-    let policy = &document.loaded.policy;
-    let comment = format!(
-        "Istio for {}: policy {} (clusters under Istio's names), by tracegate {}. Change the policy and render again.\n\n{COMMENT}",
-        policy.service.name,
-        policy.fingerprint,
-        tracegate::VERSION
-    );
-    Ok(kubernetes::documents(&comment, documents))
+    let headline = super::headline("Istio", &document.loaded.policy, " (clusters under Istio's names)");
+    Ok(kubernetes::documents(&format!("{headline}\n\n{COMMENT}"), documents))
 }
 
 /// `outbound|443||id.shop.example`
@@ -61,18 +64,23 @@ fn gateway(needs: &Needs, settings: &Kubernetes) -> Map {
     let annotations = Map::new().noted(TOPOLOGY_NOTE, "proxy.istio.io/config", topology);
     let certificate = Map::new().with("name", format!("{}-tls", settings.gateway));
     let tls = Map::new().with("mode", "Terminate").with("certificateRefs", [certificate]);
-    let tls = if needs.verifies_clients {
-        tls.noted(CLIENTS_NOTE, "options", Map::new().with("gateway.istio.io/tls-terminate-mode", "MUTUAL"))
-    } else {
-        tls
+    let mode = match needs.clients {
+        Clients::Anybody => None,
+        Clients::MayProveThemselves => Some("OPTIONAL_MUTUAL"),
+        Clients::ProveThemselves => Some("MUTUAL"),
+    };
+    let tls = match mode {
+        None => tls,
+        Some(mode) => tls.noted(CLIENTS_NOTE, "options", Map::new().with("gateway.istio.io/tls-terminate-mode", mode)),
     };
     let routes = Map::new().with("namespaces", Map::new().with("from", "All"));
     let listener =
         Map::new().with("name", "https").with("port", 443).with("protocol", "HTTPS").with("tls", tls).with("allowedRoutes", routes);
     let patch = Map::new().with("group", "").with("kind", "ConfigMap").with("name", format!("{}-proxy", settings.gateway));
-    let infrastructure = (!needs.variables.is_empty()).then(|| Map::new().with("parametersRef", patch));
-    let spec = Map::new().with("gatewayClassName", "istio").maybe("infrastructure", infrastructure).with("listeners", [listener]);
-    settings.begin_with("gateway.networking.k8s.io/v1", "Gateway", "", Map::new().with("annotations", annotations)).with("spec", spec)
+    let patch = (!needs.variables.is_empty()).then_some(patch);
+    let infrastructure = Map::new().with("annotations", annotations).maybe("parametersRef", patch);
+    let spec = Map::new().with("gatewayClassName", "istio").with("infrastructure", infrastructure).with("listeners", [listener]);
+    settings.begin("gateway.networking.k8s.io/v1", "Gateway", "").with("spec", spec)
 }
 
 /// The gateway's proxies get the variables that the module reads.
@@ -126,20 +134,44 @@ fn telemetry(settings: &Kubernetes) -> Map {
     settings.begin("telemetry.istio.io/v1", "Telemetry", "tracing").with("spec", spec)
 }
 
-fn service_entry(cluster: &Cluster, index: usize, settings: &Kubernetes) -> Map {
-    let (protocol, name) = if cluster.tls { ("HTTPS", "https") } else { ("HTTP", "http") };
-    let port = Map::new().with("number", cluster.port).with("name", name).with("protocol", protocol);
-    let spec =
-        Map::new().with("hosts", [cluster.host.as_str()]).with("location", "MESH_EXTERNAL").with("resolution", "DNS").with("ports", [port]);
-    settings.begin("networking.istio.io/v1", "ServiceEntry", &format!("call-{}", index + 1)).with("spec", spec)
+fn service_entry(host: &str, ports: &BTreeMap<u16, bool>, settings: &Kubernetes) -> Map {
+    let port = |(number, tls): (&u16, &bool)| {
+        let (protocol, name) = if *tls { ("HTTPS", "https") } else { ("HTTP", "http") };
+        Map::new().with("number", *number).with("name", format!("{name}-{number}")).with("protocol", protocol)
+    };
+    let spec = Map::new()
+        .noted(EXPORT_NOTE, "exportTo", ["."])
+        .with("hosts", [host])
+        .with("location", "MESH_EXTERNAL")
+        .with("resolution", "DNS")
+        .with("ports", ports.iter().map(port).collect::<Vec<_>>());
+    settings.begin("networking.istio.io/v1", "ServiceEntry", &object_name(host)).with("spec", spec)
 }
 
-/// TLS to a host that proves its name.
-fn destination_rule(cluster: &Cluster, index: usize, settings: &Kubernetes) -> Map {
-    let host = cluster.host.as_str();
-    let tls = Map::new().with("mode", "SIMPLE").with("sni", host).noted(NAMES_NOTE, "subjectAltNames", [host]);
-    let spec = Map::new().with("host", host).with("trafficPolicy", Map::new().with("tls", tls));
-    settings.begin("networking.istio.io/v1", "DestinationRule", &format!("call-{}", index + 1)).with("spec", spec)
+/// TLS to a host that proves its name, at the ports that speak it.
+fn destination_rule(host: &str, ports: &BTreeMap<u16, bool>, settings: &Kubernetes) -> Map {
+    let certified = host.strip_suffix('.').unwrap_or(host);
+    let tls = |number: &u16| {
+        let tls = Map::new()
+            .with("mode", "SIMPLE")
+            .with("sni", certified)
+            .noted(NAMES_NOTE, "subjectAltNames", [certified])
+            .maybe("caCertificates", settings.trusted_ca.as_deref());
+        Map::new().with("port", Map::new().with("number", *number)).with("tls", tls)
+    };
+    let levels: Vec<Map> = ports.iter().filter(|(_, tls)| **tls).map(|(number, _)| tls(number)).collect();
+    let labels = Map::new().with("gateway.networking.k8s.io/gateway-name", settings.gateway.as_str());
+    let spec = Map::new()
+        .noted(EXPORT_NOTE, "exportTo", ["."])
+        .with("workloadSelector", Map::new().with("matchLabels", labels))
+        .with("host", host)
+        .with("trafficPolicy", Map::new().with("portLevelSettings", levels));
+    settings.begin("networking.istio.io/v1", "DestinationRule", &object_name(host)).with("spec", spec)
+}
+
+/// A host as part of a name that Kubernetes takes.
+fn object_name(host: &str) -> String {
+    format!("calls-{}", host.trim_end_matches('.').to_ascii_lowercase().replace('_', "-"))
 }
 
 /// Services of the mesh's own, which Istio knows without being told.
@@ -163,4 +195,5 @@ for `-`. Mesh-wide settings could only normalise, not refuse.";
 const TRACING_NOTE: &str = "\
 Istio's tracer would overwrite the traceparent and tracestate that the module writes: this leaves it out altogether. One Telemetry of a
 workload counts, the oldest: put it there if you have one.";
+const EXPORT_NOTE: &str = "For this gateway alone: whoever in the mesh speaks TLS to that host itself would else speak it twice.";
 const NAMES_NOTE: &str = "Without these any name that a public authority vouches for would do.";

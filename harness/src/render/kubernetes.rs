@@ -21,19 +21,16 @@ pub struct Kubernetes {
     pub image: String,
     /// The digest of its manifest, in hexadecimal digits.
     pub sha256: Option<String>,
+    /// The roots that clusters must prove themselves to, as the gateway finds them; the system's by default.
+    pub trusted_ca: Option<String>,
 }
 
 impl Kubernetes {
     /// The beginning of a document: what it is, and its name.
     pub(super) fn begin(&self, version: &str, kind: &str, suffix: &str) -> Map {
-        self.begin_with(version, kind, suffix, Map::new())
-    }
-
-    /// The same with more metadata.
-    pub(super) fn begin_with(&self, version: &str, kind: &str, suffix: &str, metadata: Map) -> Map {
         let name = if suffix.is_empty() { self.gateway.clone() } else { format!("{}-{suffix}", self.gateway) };
-        let named = Map::new().with("name", name).with("namespace", self.namespace.as_str());
-        Map::new().with("apiVersion", version).with("kind", kind).with("metadata", named.and(metadata))
+        let metadata = Map::new().with("name", name).with("namespace", self.namespace.as_str());
+        Map::new().with("apiVersion", version).with("kind", kind).with("metadata", metadata)
     }
 
     /// The gateway, as what belongs to it names it.

@@ -7,7 +7,7 @@ use tracegate::Policy;
 use tracegate::config::Call;
 use tracegate::identity::ForwardedClientCert;
 
-use crate::envoy::{Cluster, host_and_port};
+use crate::cluster::{Cluster, host_and_port};
 use crate::error::{Error, Result};
 
 /// What a policy needs of its gateway.
@@ -15,14 +15,26 @@ use crate::error::{Error, Result};
 pub struct Needs {
     /// Proxies of one's own that every request passes before the listener.
     pub trusted_hops: usize,
-    /// The listener verifies client certificates.
-    pub verifies_clients: bool,
+    /// What the listener asks of clients.
+    pub clients: Clients,
     /// What the listener does about `x-forwarded-client-cert`.
     pub client_cert_header: ClientCertHeader,
     /// The environment variables that it hands to the module.
     pub variables: Vec<String>,
     /// Where the clusters are that the policy calls.
     pub clusters: Vec<Cluster>,
+}
+
+/// What a listener asks of clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clients {
+    /// Nothing.
+    #[default]
+    Anybody,
+    /// A certificate that it verifies, or none.
+    MayProveThemselves,
+    /// A certificate that it verifies.
+    ProveThemselves,
 }
 
 /// What a listener does about `x-forwarded-client-cert`.
@@ -48,7 +60,7 @@ impl Needs {
     pub fn of(policy: &Policy, told: &[Cluster]) -> Result<Self> {
         Ok(Self {
             trusted_hops: policy.listener.trusted_hops,
-            verifies_clients: policy.listener.verifies_clients,
+            clients: if policy.listener.verifies_clients { Clients::ProveThemselves } else { Clients::Anybody },
             client_cert_header: match &policy.identity.forwarded_client_cert {
                 ForwardedClientCert::Remove => ClientCertHeader::Remove,
                 ForwardedClientCert::Keep => ClientCertHeader::Write,
@@ -62,6 +74,10 @@ impl Needs {
 }
 
 fn clusters(calls: &[Call<'_>], told: &[Cluster]) -> Result<Vec<Cluster>> {
+    if let Some((index, twice)) = told.iter().enumerate().find(|(index, one)| told[..*index].iter().any(|other| other.name == one.name)) {
+        let first = told[..index].iter().find(|other| other.name == twice.name).unwrap_or(twice);
+        return Err(Error::new(format!("--cluster {}: expected one place, found {first} and {twice}", twice.name)));
+    }
     let mut origins: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     for Call { cluster, origin } in calls {
         origins.entry(cluster).or_default().extend(origin);
@@ -108,6 +124,12 @@ mod tests {
         assert_eq!(clusters(&calls, &[]).unwrap(), expected);
         let told = cluster("b=https://other.example:444");
         assert_eq!(clusters(&calls, std::slice::from_ref(&told)).unwrap(), [told, expected[0].clone(), expected[2].clone()]);
+    }
+
+    #[test]
+    fn a_cluster_is_told_of_once() {
+        let error = clusters(&[], &["a=a.example:80", "b=b.example:1", "a=https://a.example:443"].map(cluster)).unwrap_err().to_string();
+        assert_eq!(error, "--cluster a: expected one place, found a.example:80 and https://a.example:443");
     }
 
     #[test]

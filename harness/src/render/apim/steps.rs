@@ -9,14 +9,12 @@ use tracegate::trace::Treatment;
 pub(super) fn steps(policy: &Policy) -> String {
     let mut text = format!(
         "# API Management in front of {}\n\nFor policy {} and tracegate {}. Calls come through API Management to the edge, and from there to services:\n\n{FLOW}\n",
-        policy.service.name,
+        policy.service.name.escape_debug(),
         policy.fingerprint,
         tracegate::VERSION
     );
     text += BEGIN;
-    if policy.listener.trusted_hops == 0 {
-        text += HOPS;
-    }
+    text += if policy.listener.trusted_hops == 0 { NO_HOPS } else { HOPS };
     if believes_whom_it_meets(policy) {
         text += TRUST;
     }
@@ -30,21 +28,26 @@ pub(super) fn steps(policy: &Policy) -> String {
     text
 }
 
-/// Whether a trace goes on because of who delivers it, be that API Management for everybody behind it.
+/// Whether a trace goes on for somebody who hasn't proven who it is that calls: whoever delivers it is API Management, for everybody behind it.
 fn believes_whom_it_meets(policy: &Policy) -> bool {
     let rules = policy.trace.trust.rules();
-    let delivered = |condition: &Condition| {
-        let mut found = false;
-        condition.visit(&mut |condition| found |= matches!(condition, Condition::Peer(_) | Condition::Source(_)));
-        found
-    };
-    let believed = rules.iter().filter(|rule| rule.context == Treatment::Continue);
-    rules.is_empty() || believed.clone().any(|rule| rule.when.as_ref().is_none_or(delivered))
+    let mut believed = rules.iter().filter(|rule| rule.context == Treatment::Continue);
+    rules.is_empty() || believed.any(|rule| !rule.when.as_ref().is_some_and(asks_for_proof))
+}
+
+/// Whether a condition holds for those alone who have proven who they are, or come from a gateway of one's own.
+fn asks_for_proof(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(conditions) => conditions.iter().any(asks_for_proof),
+        Condition::Any(conditions) => conditions.iter().all(asks_for_proof),
+        Condition::Caller(_) | Condition::SignedHop => true,
+        _ => false,
+    }
 }
 
 const FLOW: &str = "    client -> API Management -> Envoy with tracegate -> services
-                    |                  |                  |
-               GatewayLogs         (spans, later)      spans -> collector -> Lightstep\n";
+                    |                                     |
+               GatewayLogs                             spans -> collector -> Lightstep\n";
 
 const BEGIN: &str = "
 ## 1. Before anything else
@@ -57,14 +60,19 @@ az rest --method get --url \"$BASE/diagnostics?$VERSION\" > diagnostics.before.j
 ```
 ";
 
-const HOPS: &str = "
+const NO_HOPS: &str = "
 The policy says `listener: {trusted_hops: 0}`: every call then comes from API Management's address. API Management writes the caller's to
 `X-Forwarded-For`; with `trusted_hops: 1` (and nothing that reaches the edge past it) `source` is the caller's again.
 ";
 
+const HOPS: &str = "
+The policy believes what the proxies before the edge write to `X-Forwarded-For` (`listener.trusted_hops`): see to it that nothing reaches the edge
+past them, by the network or by the client certificate that the listener asks for. Whoever could would choose its own address.
+";
+
 const TRUST: &str = "
-**Whom the edge believes.** API Management goes on in any caller's trace. A trust rule that lets a trace go on for API Management's address or
-certificate, or for everybody, does so for all its callers: spoofed ids come through. Tell callers apart by `caller` or `claim`, or let such a
+**Whom the edge believes.** API Management goes on in any caller's trace. A trust rule that lets a trace go on for its address, its certificate or for
+everybody does so for all its callers, and so does one that asks for nothing that only a caller could prove: spoofed ids come through. Tell callers apart by `caller` or `claim`, or let such a
 rule say `link` or `restart`.
 ";
 
@@ -79,13 +87,13 @@ yours.
 ```sh
 echo '{\"properties\": {\"loggerType\": \"azureMonitor\", \"isBuffered\": true}}' > logger.json
 az rest --method put --url \"$BASE/loggers/azuremonitor?$VERSION\" --body @logger.json
-az rest --method put --url \"$BASE/diagnostics/azuremonitor?$VERSION\" --headers 'If-Match=*' --body @azuremonitor.json
-az rest --method put --url \"$BASE/diagnostics/applicationinsights?$VERSION\" --headers 'If-Match=*' --body @applicationinsights.json
+az rest --method put --url \"$BASE/diagnostics/azuremonitor?$VERSION\" --body @azuremonitor.json
+az rest --method put --url \"$BASE/diagnostics/applicationinsights?$VERSION\" --body @applicationinsights.json
 az monitor diagnostic-settings create --name tracegate --resource \"$APIM_ID\" --storage-account \"$STORAGE_ID\" \\
   --logs '[{\"category\": \"GatewayLogs\", \"enabled\": true}]'
 ```
 
-A diagnostic of a single API takes the place of these for that API. An entry of more than 32 KB is cut, and dropped where that isn't enough.
+Where a diagnostic is there already, its PUT also takes `--headers 'If-Match=*'`. A diagnostic of a single API takes the place of these for that API. An entry of more than 32 KB is cut, and dropped where that isn't enough.
 Sampling below 100 % leaves out calls, and with them what a replay says of counts.
 ";
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Clusters that plugins call, beside the upstream.
+//! Clusters: what a gateway calls for its policy or its requests, by name, and where it is.
+
+use std::fmt;
 
 /// A cluster with one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +25,33 @@ impl Cluster {
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("expected NAME=HOST:PORT or NAME=https://HOST:PORT, found {text:?}");
         let (name, address) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+        Self::at(name, address).map_err(|_| wrong())
+    }
+
+    /// The cluster of this name at `HOST:PORT` or `https://HOST:PORT`.
+    ///
+    /// # Errors
+    ///
+    /// What was expected and what was found.
+    pub fn at(name: &str, address: &str) -> Result<Self, String> {
         let (tls, address) = address.strip_prefix("https://").map_or((false, address), |address| (true, address));
-        let (host, port) = host_and_port(address).map_err(|_| wrong())?;
+        let (host, port) = host_and_port(address)?;
         Ok(Self { name: name.to_owned(), host, port, tls })
+    }
+
+    /// The host as certificates name it: without the dot that ends a name in DNS.
+    #[must_use]
+    pub fn certified_name(&self) -> &str {
+        self.host.strip_suffix('.').unwrap_or(&self.host)
+    }
+}
+
+impl fmt::Display for Cluster {
+    /// Where it is: `https://id.shop.example:443`, `[::1]:80`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, tls, .. } = self;
+        let scheme = if *tls { "https://" } else { "" };
+        if host.contains(':') { write!(formatter, "{scheme}[{host}]:{port}") } else { write!(formatter, "{scheme}{host}:{port}") }
     }
 }
 
