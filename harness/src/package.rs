@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use tracegate::config;
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::module::Checkout;
 use crate::output::OutputFile;
 use oci::Variant;
@@ -43,12 +43,12 @@ pub struct Package {
     pub doubts: Vec<String>,
 }
 
-/// Builds everything that is released of `checkout` and writes it to `out`.
+/// Builds everything that is released of `checkout` and writes it to `out`; for a `release` only where nothing speaks against it.
 ///
 /// # Errors
 ///
-/// When something can't be built, found or written. What is in `out` then may be of different runs.
-pub fn package(checkout: &Checkout, out: &Path) -> Result<Package> {
+/// When something can't be built, found, written or released. What is in `out` then may be of different runs.
+pub fn package(checkout: &Checkout, out: &Path, release: bool) -> Result<Package> {
     let changelog = checkout.root().join("CHANGELOG.md");
     let changelog = fs::read_to_string(&changelog).context(|| format!("can't read {}", changelog.display()))?;
     let (changes, unreleased) = note::cut(&changelog, tracegate::VERSION)?;
@@ -60,6 +60,9 @@ pub fn package(checkout: &Checkout, out: &Path) -> Result<Package> {
     let revision = checkout.revision();
     if !matches!(revision, Some((_, true))) {
         doubts.push("what is checked out is no commit as it is".to_owned());
+    }
+    if release && !doubts.is_empty() {
+        return Err(Error::new(format!("{} can't be released: {}", tracegate::VERSION, doubts.join(", "))));
     }
     let revision = revision.and_then(|(commit, is_clean)| is_clean.then_some(commit));
     let compiled = checkout.build()?;

@@ -246,7 +246,9 @@ pub(super) struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// The field's place, if it is there.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<Place<'n>> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.entries.iter().find(|(key, _)| key.text == name).map(|(_, node)| self.place.field(name, node))
     }
 

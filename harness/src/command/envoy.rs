@@ -12,6 +12,7 @@ use crate::cluster::{Cluster, host_and_port};
 use crate::echo::Echo;
 use crate::envoy::{self, Envoy, Options, Plugin};
 use crate::error::{Context, Error, Result};
+use crate::look::complain;
 use crate::{module, output, policy};
 
 /// Run real Envoy with the module in the foreground, until SIGINT or SIGTERM.
@@ -55,7 +56,14 @@ impl RunEnvoy {
         let configuration = match &self.policy {
             None => policy::OBSERVE_ONLY.to_owned(),
             Some(path) => match policy::read(path) {
-                Ok(loaded) => loaded.canonical,
+                Ok(loaded) => {
+                    if loaded.policy.listener.verifies_clients {
+                        complain(
+                            "no TLS here: no client has a certificate, whatever the policy says of them; `render` writes a listener that asks for one",
+                        );
+                    }
+                    loaded.canonical
+                }
                 Err(error) => {
                     eprintln!("{error}");
                     return Ok(Outcome::Unusable);

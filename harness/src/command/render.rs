@@ -23,8 +23,9 @@ use crate::render::{Clients, File, Kubernetes, Needs, apim, envoy, envoy_gateway
 /// Write what a gateway has to be told around the module, from one policy, in the gateway's own configuration.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Gateways:
   envoy           a bootstrap configuration: listener, clusters, the module and its policy
-  istio           Gateway, WasmPlugin, EnvoyFilter, Telemetry, ServiceEntry, DestinationRule
+  istio           Gateway, ConfigMap, WasmPlugin, EnvoyFilter, Telemetry, ServiceEntry, DestinationRule
   envoy-gateway   Gateway, EnvoyProxy, ClientTrafficPolicy, EnvoyExtensionPolicy
   apim            API Management before the edge: the steps, a policy fragment, diagnostics, a collector
 
@@ -33,7 +34,7 @@ Clusters are where the policy's URIs say, or where --cluster says.
 Examples:
   cargo harness render --for envoy edge.yaml --upstream shop.internal:8080
   cargo harness render --for envoy edge.yaml --listen 0.0.0.0:443 --certificates /etc/edge --upstream https://shop.internal:8443
-  cargo harness render --for istio edge.yaml --image registry.example/tracegate:0.1.0 | kubectl apply -f -
+  cargo harness render --for istio edge.yaml --image registry.example/tracegate:0.1.0 > edge-istio.yaml
   cargo harness render --for apim edge.yaml --out apim/")]
 pub(super) struct Render {
     /// The policy: YAML or JSON
@@ -65,10 +66,10 @@ pub(super) struct Render {
 #[command(next_help_heading = "For envoy")]
 struct ForEnvoy {
     /// Where it serves [default: 127.0.0.1:10000, with TLS 127.0.0.1:10443]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
     listen: Option<SocketAddr>,
     /// Where its admin interface is [default: 127.0.0.1:9901]
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
     admin: Option<SocketAddr>,
     /// Where requests go; with https:// by TLS, and it must prove its name [default: 127.0.0.1:8080]
     #[arg(long, value_name = "[https://]HOST:PORT", value_parser = upstream)]
@@ -163,8 +164,11 @@ impl Render {
         let target = if self.target == Target::EnvoyGateway { Target::Istio } else { self.target };
         match given.into_iter().find(|(_, given, wanted)| *given && *wanted != target) {
             None => Ok(()),
-            Some((name, _, Target::Envoy)) => Err(Error::new(format!("expected --{name} with --for envoy, found another"))),
-            Some((name, ..)) => Err(Error::new(format!("expected --{name} with --for istio or --for envoy-gateway, found another"))),
+            Some((name, _, wanted)) => {
+                let wanted = if wanted == Target::Envoy { "--for envoy" } else { "--for istio or --for envoy-gateway" };
+                let found = self.target.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+                Err(Error::new(format!("expected --{name} with {wanted}, found it with --for {found}")))
+            }
         }
     }
 
@@ -184,6 +188,10 @@ impl Render {
         for cluster in self.clusters.iter().filter(|cluster| !cluster.tls && is_tls(&cluster.name)) {
             complain(&format!("--cluster {}: reached without TLS at {cluster}, though the policy's URI says https", cluster.name));
         }
+        let told = |cluster: &Cluster| self.clusters.iter().any(|told| told.name == cluster.name);
+        for cluster in needs.clusters.iter().filter(|cluster| !cluster.tls && !told(cluster)) {
+            complain(&format!("cluster {}: reached without TLS at {cluster}, as the policy's URI says", cluster.name));
+        }
         Ok(needs)
     }
 
@@ -199,6 +207,9 @@ impl Render {
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if let Some(listen) = listen.filter(|listen| certificates.is_none() && !listen.ip().is_loopback()) {
             complain(&format!("{listen} speaks no TLS: --certificates DIR has it do so"));
+        }
+        if let Some(admin) = admin.filter(|admin| !admin.ip().is_loopback()) {
+            complain(&format!("{admin} lets whoever reaches it administer Envoy"));
         }
         let settings = Settings {
             listen: listen.unwrap_or_else(|| local(if certificates.is_some() { 10_443 } else { 10_000 })),
@@ -220,6 +231,9 @@ impl Render {
     fn for_kubernetes(&self) -> Kubernetes {
         let ForKubernetes { gateway, namespace, image, sha256 } = &self.kubernetes;
         let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "edge".to_owned());
+        if image.is_none() {
+            complain("the image is a placeholder: --image says where yours is");
+        }
         Kubernetes {
             gateway: named(gateway),
             namespace: named(namespace),
@@ -274,6 +288,10 @@ fn image(text: &str) -> Result<String, String> {
     } else {
         Err("expected an image without a scheme and a digest, such as registry.example/tracegate:0.1.0".to_owned())
     }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:10000".to_owned())
 }
 
 fn upstream(text: &str) -> Result<Cluster, String> {

@@ -44,8 +44,13 @@ pub fn configuration(document: &Document, needs: &Needs, settings: &Settings) ->
         takes(&format!("{directory}/server.pem"), "the listener's certificate (and chain)");
         takes(&format!("{directory}/server-key.pem"), "its key");
     }
-    if let Some(directory) = certificates.as_ref().filter(|_| needs.clients != Clients::Anybody) {
-        takes(&format!("{directory}/clients-ca.pem"), "whose word on clients is taken: nobody else's certificate passes");
+    let clients = match needs.clients {
+        Clients::Anybody => None,
+        Clients::MayProveThemselves => Some("the authority of clients' certificates: no other passes, and none at all does"),
+        Clients::ProveThemselves => Some("the authority of clients' certificates: no other passes"),
+    };
+    if let (Some(directory), Some(clients)) = (certificates, clients) {
+        takes(&format!("{directory}/clients-ca.pem"), clients);
     }
     for variable in &needs.variables {
         takes(&format!("${variable}"), "in its environment: a secret of the policy's");

@@ -12,15 +12,17 @@ use crate::yaml::{Map, Yaml};
 pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> String {
     let documents = [gateway(settings), proxy(needs, settings), listener(needs, settings), plugin(document, needs, settings)];
     let headline = super::headline("Envoy Gateway", &document.loaded.policy, "");
-    kubernetes::documents(&format!("{headline}\n\n{COMMENT}"), documents)
+    let clients = if needs.clients == Clients::Anybody { vec![] } else { vec!["ca.crt"] };
+    let variables = needs.variables.iter().map(String::as_str).collect();
+    let secrets = [("tls", vec!["tls.crt", "tls.key"]), ("clients-ca", clients), ("secrets", variables)];
+    let before = settings.before_applying(&secrets, PROXY_NAMESPACE);
+    kubernetes::documents(&format!("{headline}\n\n{before}\n{COMMENT}"), documents)
 }
 
 fn gateway(settings: &Kubernetes) -> Map {
     let certificate = Map::new().with("name", format!("{}-tls", settings.gateway));
     let tls = Map::new().with("mode", "Terminate").with("certificateRefs", [certificate]);
-    let routes = Map::new().with("namespaces", Map::new().with("from", "All"));
-    let listener =
-        Map::new().with("name", "https").with("port", 443).with("protocol", "HTTPS").with("tls", tls).with("allowedRoutes", routes);
+    let listener = Map::new().with("name", "https").with("port", 443).with("protocol", "HTTPS").with("tls", tls);
     let proxy =
         Map::new().with("group", "gateway.envoyproxy.io").with("kind", "EnvoyProxy").with("name", format!("{}-proxy", settings.gateway));
     let spec = Map::new()
@@ -93,13 +95,12 @@ fn plugin(document: &Document, needs: &Needs, settings: &Kubernetes) -> Map {
     settings.begin("gateway.envoyproxy.io/v1alpha1", "EnvoyExtensionPolicy", "tracegate").with("spec", spec)
 }
 
-const COMMENT: &str = "\
-The Secrets named here are yours to make: EDGE-tls with the listener's certificate and key, EDGE-clients-ca with ca.crt (whose word on clients
-is taken, where the policy goes by certificates), EDGE-secrets with each variable under its own name, EDGE being the gateway's name. EDGE-secrets is looked for where the proxies run,
-which by default is Envoy Gateway's own namespace and not this one.
+/// Where Envoy Gateway runs its proxies, unless it is told to run them where their gateways are.
+const PROXY_NAMESPACE: &str = "envoy-gateway-system";
 
-The plugin is switched on for each HTTPRoute: what none of them matches gets Envoy's 404 past the plugin, without a trace and whatever the
-policy's `default` says. A route for everything behind the others closes that gap.";
+const COMMENT: &str = "\
+For Envoy Gateway 1.8. The plugin is switched on for each HTTPRoute: what none of them matches gets Envoy's 404 past the plugin, without a trace
+and whatever the policy's `default` says. A route for everything behind the others closes that gap.";
 const PROXY_NOTE: &str = "It takes the place of any other EnvoyProxy of this gateway or its class.";
 const TRACING_NOTE: &str = "\
 Without `telemetry.tracing`: Envoy's own tracer would overwrite the traceparent and tracestate that the module writes.";

@@ -44,7 +44,12 @@ pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> R
         }
     }
     let headline = super::headline("Istio", &document.loaded.policy, " (clusters under Istio's names)");
-    Ok(kubernetes::documents(&format!("{headline}\n\n{COMMENT}"), documents))
+    let mut tls = vec!["tls.crt", "tls.key"];
+    if needs.clients != Clients::Anybody {
+        tls.push("ca.crt");
+    }
+    let before = settings.before_applying(&[("tls", tls), ("secrets", needs.variables.iter().map(String::as_str).collect())], "");
+    Ok(kubernetes::documents(&format!("{headline}\n\n{before}\n{COMMENT}"), documents))
 }
 
 /// `outbound|443||id.shop.example`
@@ -73,9 +78,7 @@ fn gateway(needs: &Needs, settings: &Kubernetes) -> Map {
         None => tls,
         Some(mode) => tls.noted(CLIENTS_NOTE, "options", Map::new().with("gateway.istio.io/tls-terminate-mode", mode)),
     };
-    let routes = Map::new().with("namespaces", Map::new().with("from", "All"));
-    let listener =
-        Map::new().with("name", "https").with("port", 443).with("protocol", "HTTPS").with("tls", tls).with("allowedRoutes", routes);
+    let listener = Map::new().with("name", "https").with("port", 443).with("protocol", "HTTPS").with("tls", tls);
     let patch = Map::new().with("group", "").with("kind", "ConfigMap").with("name", format!("{}-proxy", settings.gateway));
     let patch = (!needs.variables.is_empty()).then_some(patch);
     let infrastructure = Map::new().with("annotations", annotations).maybe("parametersRef", patch);
@@ -178,10 +181,8 @@ fn object_name(host: &str) -> String {
 const INTERNAL: &str = ".svc.cluster.local";
 
 const COMMENT: &str = "\
-For Istio 1.27 and later, whose failStrategy knows FAIL_RELOAD. The Secrets named here are yours to make: EDGE-tls with the listener's
-certificate and key (and ca.crt, whose word on clients is taken, where the policy goes by certificates), EDGE-secrets with each variable under
-its own name, EDGE being the gateway's name. A WasmPlugin has no field that restricts what a module may do. Where istiod runs with
-PILOT_FILTER_GATEWAY_CLUSTER_CONFIG, gateways don't get the clusters that only a plugin calls.";
+For Istio 1.27 and later, whose failStrategy knows FAIL_RELOAD. A WasmPlugin has no field that restricts what a module may do. Where istiod runs
+with PILOT_FILTER_GATEWAY_CLUSTER_CONFIG, gateways don't get the clusters that only a plugin calls.";
 const TOPOLOGY_NOTE: &str =
     "Proxies before the gateway (`listener.trusted_hops` in the policy), and what clients may tell of certificates.";
 const CLIENTS_NOTE: &str = "Clients prove by certificate who they are, verified against ca.crt of the secret.";

@@ -38,6 +38,21 @@ impl Kubernetes {
         Map::new().with("group", "gateway.networking.k8s.io").with("kind", "Gateway").with("name", self.gateway.as_str())
     }
 
+    /// What is there before the documents are applied: the namespace, and secrets with these keys, those of the proxies' variables in the namespace
+    /// `proxies` where that is another one. The routes are others' to write.
+    pub(super) fn before_applying(&self, secrets: &[(&str, Vec<&str>)], proxies: &str) -> String {
+        let Self { gateway, namespace, .. } = self;
+        let mut text = format!("Before applying it (and an HTTPRoute for each service):\n\n    kubectl create namespace {namespace}\n");
+        for (suffix, keys) in secrets.iter().filter(|(_, keys)| !keys.is_empty()) {
+            let is_of_proxies = *suffix == "secrets";
+            let namespace = if is_of_proxies && !proxies.is_empty() { proxies } else { namespace };
+            let from = |key: &&str| if is_of_proxies { format!(" --from-literal={key}=\"${key}\"") } else { format!(" --from-file={key}") };
+            let from: String = keys.iter().map(from).collect();
+            let _ = writeln!(text, "    kubectl create secret generic {gateway}-{suffix} --namespace {namespace}{from}");
+        }
+        text
+    }
+
     /// The secret that holds these variables, each under its own name.
     pub(super) fn variables(&self, names: &[String]) -> Vec<Map> {
         let reference = |name: &String| Map::new().with("name", format!("{}-secrets", self.gateway)).with("key", name.as_str());

@@ -19,10 +19,11 @@ pub(super) fn steps(policy: &Policy) -> String {
         text += TRUST;
     }
     text += LOGGERS;
-    text += FRAGMENT;
+    text += PASS_ON;
     if policy.listener.verifies_clients {
         text += CERTIFICATE;
     }
+    text += FRAGMENT;
     text += COLLECTOR;
     text += REPLAY;
     text
@@ -51,6 +52,9 @@ const FLOW: &str = "    client -> API Management -> Envoy with tracegate -> serv
 
 const BEGIN: &str = "
 ## 1. Before anything else
+
+`SUBSCRIPTION`, `GROUP` and `SERVICE` are those of API Management, `STORAGE_ID` the resource id of a storage account for its logs, `INSIGHTS_ID` and
+`INSIGHTS_KEY` the resource id and instrumentation key of an Application Insights.
 
 ```sh
 APIM_ID=/subscriptions/$SUBSCRIPTION/resourceGroups/$GROUP/providers/Microsoft.ApiManagement/service/$SERVICE
@@ -81,12 +85,14 @@ const LOGGERS: &str = "
 
 `azuremonitor.json` logs to GatewayLogs the headers that carry trace context and those that the policy's conditions ask for, on the way in and on
 the way to the edge, never a body or a credential. `applicationinsights.json` does the same and says `httpCorrelationProtocol: W3C`, which
-only that diagnostic knows: with it API Management goes on in a caller's trace, or begins one. It names a logger `applicationinsights` of
-yours.
+only that diagnostic knows: with it API Management goes on in a caller's trace, or begins one.
 
 ```sh
 echo '{\"properties\": {\"loggerType\": \"azureMonitor\", \"isBuffered\": true}}' > logger.json
 az rest --method put --url \"$BASE/loggers/azuremonitor?$VERSION\" --body @logger.json
+echo '{\"properties\": {\"loggerType\": \"applicationInsights\", \"resourceId\": \"'$INSIGHTS_ID'\",
+  \"credentials\": {\"instrumentationKey\": \"'$INSIGHTS_KEY'\"}}}' > insights.json
+az rest --method put --url \"$BASE/loggers/applicationinsights?$VERSION\" --body @insights.json
 az rest --method put --url \"$BASE/diagnostics/azuremonitor?$VERSION\" --body @azuremonitor.json
 az rest --method put --url \"$BASE/diagnostics/applicationinsights?$VERSION\" --body @applicationinsights.json
 az monitor diagnostic-settings create --name tracegate --resource \"$APIM_ID\" --storage-account \"$STORAGE_ID\" \\
@@ -97,28 +103,38 @@ Where a diagnostic is there already, its PUT also takes `--headers 'If-Match=*'`
 Sampling below 100 % leaves out calls, and with them what a replay says of counts.
 ";
 
-const FRAGMENT: &str = "
+const PASS_ON: &str = "
 ## 3. Pass on what belongs to a call
+";
+
+const FRAGMENT: &str = "
+`fragment.json` holds `fragment.xml` for the request:
 
 ```sh
 az rest --method put --url \"$BASE/policyFragments/tracegate?$VERSION\" --body @fragment.json
 az rest --method get --url \"$BASE/policyFragments/tracegate?$VERSION\" --query properties.provisioningState   # until Succeeded
 ```
 
-Then include it at the end of `inbound`, behind everything that changes headers, in the policy that is there:
+Then include it at the end of `inbound`, behind everything that changes headers, in the policy that is there, and send calls to the edge:
 
 ```xml
 <inbound>
   <base />
   …
+  <set-backend-service base-url=\"https://EDGE\" />
   <include-fragment fragment-id=\"tracegate\" />
 </inbound>
 ```
 ";
 
 const CERTIFICATE: &str = "
-The edge's listener verifies client certificates: upload the one that API Management is to show under the id `tracegate-edge`, by the authority
-whose word the listener takes.
+The edge's listener verifies client certificates: give API Management one by the authority that the listener trusts, under the id that the fragment
+names.
+
+```sh
+echo '{\"properties\": {\"keyVault\": {\"secretIdentifier\": \"https://VAULT.vault.azure.net/secrets/tracegate-edge\"}}}' > certificate.json
+az rest --method put --url \"$BASE/certificates/tracegate-edge?$VERSION\" --body @certificate.json
+```
 ";
 
 const COLLECTOR: &str = "
@@ -139,10 +155,10 @@ const REPLAY: &str = "
 ## 5. See that it works
 
 ```sh
-tracegate probe https://$SERVICE.azure-api.net/…      # which trace headers survive the way
-tracegate replay logs/ --policy POLICY                # what the edge would have decided, beside what was
+cargo harness replay logs/ --policy POLICY   # what the edge would have decided, beside what was
 ```
 
 `replay` tells by API, operation and header where a trace header that arrived didn't go on, which is what the logged headers are for. A refusal
-by the edge is in the log too: `tracegate-reason` among `backendResponseHeaders`.
+by the edge is in the log too: `tracegate-reason` among `backendResponseHeaders`. `cargo harness probe` tries the same with requests of its own; it
+speaks plain http, and what it goes through has to end at something that echoes headers.
 ";
