@@ -12,6 +12,7 @@ mod reproduced;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use flate2::read::ZlibDecoder;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tracegate_harness::render::{CALLBACKS, HOST_FUNCTIONS};
@@ -75,23 +76,26 @@ fn the_module_says_what_it_is() {
     assert_eq!(section("name"), [&[0, 10, 9][..], b"tracegate"].concat());
 }
 
-/// Another's reader finds the crates; they are those of the bill of materials.
+/// As cargo-auditable has them; that others read it so is in `acceptance/release.rs`.
 #[test]
 fn the_crates_in_it_are_told_alike_by_the_module_and_by_the_bill() {
     let Some(out) = packaged() else { return };
-    let told = auditable_info::audit_info_from_slice(&read(&out, ".wasm"), usize::MAX).unwrap();
-    let root: Vec<&str> = told.packages.iter().filter(|package| package.root).map(|package| package.name.as_str()).collect();
-    assert_eq!(root, ["tracegate"]);
-    let crates: Vec<String> = told.packages.iter().map(|package| format!("pkg:cargo/{}@{}", package.name, package.version)).collect();
+    let Parts { sections, .. } = Parts::of(&read(&out, ".wasm"));
+    let (_, compressed) = sections.iter().find(|(name, _)| name == ".dep-v0").unwrap();
+    let told: Value = serde_json::from_reader(ZlibDecoder::new(compressed.as_slice())).unwrap();
+    let told = told["packages"].as_array().unwrap();
+    let name = |package: &Value| package["name"].as_str().unwrap().to_owned();
+    assert_eq!(told.iter().filter(|package| package["root"] == true).map(name).collect::<Vec<_>>(), ["tracegate"]);
+    let crates = told.iter().map(|package| format!("pkg:cargo/{}@{}", name(package), package["version"].as_str().unwrap()));
     let bill: Value = serde_json::from_slice(&read(&out, ".cdx.json")).unwrap();
     let references = bill["dependencies"].as_array().unwrap().iter().map(|dependency| dependency["ref"].as_str().unwrap().to_owned());
-    assert_eq!(references.collect::<Vec<_>>(), crates);
+    assert_eq!(references.collect::<Vec<_>>(), crates.collect::<Vec<_>>());
     for wanted in ["proxy-wasm", "serde", "serde_json", "getrandom", "hex", "rsa"] {
-        assert!(told.packages.iter().any(|package| package.name == wanted), "{wanted}");
+        assert!(told.iter().any(|package| name(package) == wanted), "{wanted}");
     }
     // What only others of the workspace take, or only compilers run, isn't in the module.
     for foreign in ["schemars", "wasmtime", "serde_derive", "proptest", "wit-bindgen"] {
-        assert!(told.packages.iter().all(|package| package.name != foreign), "{foreign}");
+        assert!(told.iter().all(|package| name(package) != foreign), "{foreign}");
     }
     assert_eq!(bill["metadata"]["component"]["hashes"][0]["content"], digits(&read(&out, ".wasm")));
     assert!(bill["components"].as_array().unwrap().iter().all(|component| component["hashes"][0]["content"].is_string()));
