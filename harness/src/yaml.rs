@@ -202,7 +202,7 @@ impl Yaml {
         let lines = self.lines(indent + 2).into_iter().map(|line| {
             // A comment on the first field stands above the dash.
             let before = if dash == "- " && line.starts_with('#') { "" } else { std::mem::replace(&mut dash, "  ") };
-            format!("{before}{line}")
+            if line.is_empty() { line } else { format!("{before}{line}") }
         });
         lines.collect()
     }
@@ -243,7 +243,16 @@ fn indented(line: &str) -> String {
 impl fmt::Display for Yaml {
     /// A document without its `---`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lines(0).iter().try_for_each(|line| writeln!(formatter, "{line}"))
+        match self {
+            Self::Block(_) => {
+                formatter.write_str("|\n")?;
+                self.lines(2).iter().try_for_each(|line| writeln!(formatter, "{}", indented(line)))
+            }
+            // Without fields or items there is no line that would say so.
+            Self::Map(Map(fields)) if fields.is_empty() => formatter.write_str("{}\n"),
+            Self::List(items) if items.is_empty() => formatter.write_str("[]\n"),
+            _ => self.lines(0).iter().try_for_each(|line| writeln!(formatter, "{line}")),
+        }
     }
 }
 

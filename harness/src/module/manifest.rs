@@ -216,7 +216,7 @@ mod tests {
             (&b""[..], "expected a WebAssembly module, which begins with `\\0asm` and its version, found something else"),
             (b"\x7fELF\0\0\0\0\0", "expected a WebAssembly module, which begins with `\\0asm` and its version, found something else"),
             (b"\0asm\x0d\0\x01\0", "expected a WebAssembly module, found a component"),
-            (&whole[..20], "expected a WebAssembly module, found the beginning of one: 20 bytes of at least 52"),
+            (&whole[..20], "expected a WebAssembly module, found the beginning of one: 20 bytes of at least 53"),
             (b"\0asm\x01\0\0\0\x44\x01\0", "expected a WebAssembly module, found no section at byte 8"),
             (
                 b"\0asm\x01\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
