@@ -317,7 +317,7 @@ fn a_module_that_is_too_old_or_cut_off_is_named() {
     let scratch = TempDir::new().unwrap();
     let module = std::fs::read(tracegate_harness::module::build().unwrap()).unwrap();
     let schema = b"\"schema\":1}";
-    let at = module.windows(schema.len()).position(|window| window == schema).unwrap();
+    let at = module.windows(schema.len()).rposition(|window| window == schema).unwrap();
     let mut old = module.clone();
     old[at + schema.len() - 2] = b'0';
     let file = |name: &str, bytes: &[u8]| {

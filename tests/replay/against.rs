@@ -169,7 +169,7 @@ fn what_cannot_be_compared_with_is_code_2() {
     for (against, message) in [
         ("nowhere.yaml", "can't read nowhere.yaml: "),
         (text(&wrong), "wrong.yaml:2:11: service.nam: expected one of "),
-        (text(&cut), "cut.wasm: expected a WebAssembly module: "),
+        (text(&cut), "cut.wasm: expected a WebAssembly module, found the beginning of one: 1000 bytes of at least "),
     ] {
         let output = replay(&["--against", against]);
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{against}");
