@@ -135,7 +135,7 @@ impl<'a> Side<'a> {
         if version == tracegate::VERSION {
             started
         } else {
-            started.context(|| format!("a module {version} with a policy for {}", tracegate::VERSION))
+            started.context(|| format!("a module {} with a policy for {}", version.escape_debug(), tracegate::VERSION))
         }
     }
 }
