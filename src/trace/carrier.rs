@@ -511,6 +511,17 @@ mod tests {
         }
     }
 
+    /// All of them, and no other format's.
+    #[test]
+    fn a_formats_headers_are_its_fields_but_for_baggage() {
+        for format in Format::ALL {
+            let fields = Field::ALL.into_iter().filter(|field| {
+                field.format() == Some(format) && !field.is_formats_baggage() && !field.has_many_names() && *field != Field::JaegerDebugId
+            });
+            assert_eq!(format.headers(), fields.map(Field::name).collect::<Vec<_>>(), "{format:?}");
+        }
+    }
+
     #[test]
     fn repeated_lines_are_told_from_one() {
         let lines = [(&b"B3"[..], &b"0"[..]), (b"x-b3-flags", b"1"), (b"x", b"y"), (b"b3", b"1")];
