@@ -13,7 +13,7 @@ mod number;
 mod schema;
 
 pub use crate::json::{Key, Node, Position, Value};
-pub use compile::{Call, Fingerprint, Listener, Policy, Service};
+pub use compile::{Call, Fingerprint, Listener, Policy, Serves, Service};
 pub use finding::{Finding, Findings, Problem, Severity};
 #[cfg(feature = "schema")]
 pub use schema::json_schema;

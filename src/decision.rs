@@ -5,6 +5,7 @@ mod reason;
 
 pub use reason::Reason;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// What was decided about one request.
@@ -26,7 +27,20 @@ pub struct Refusal {
     reason: Reason,
     /// What the client is told to authenticate with: any of these.
     challenges: Vec<String>,
+    /// The limit that it is above, if it is above one.
+    exceeded: Option<Box<Exceeded>>,
     format: ErrorFormat,
+}
+
+/// A limit that a request is above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// The policy's name for it.
+    pub(crate) quota: String,
+    /// What the client is told, in ASCII without quotes and backslashes.
+    pub(crate) message: String,
+    /// Headers that tell when to come back.
+    pub(crate) fields: Vec<(Cow<'static, str>, String)>,
 }
 
 /// How refusals are written.
@@ -43,7 +57,7 @@ impl Refusal {
     /// A refusal with `status`, from 400 to 599.
     #[must_use]
     pub const fn new(status: u16, reason: Reason) -> Self {
-        Self { status, reason, challenges: Vec::new(), format: ErrorFormat::Apim }
+        Self { status, reason, challenges: Vec::new(), exceeded: None, format: ErrorFormat::Apim }
     }
 
     /// A refusal with the status that goes with the reason.
@@ -77,6 +91,11 @@ impl Refusal {
         self
     }
 
+    /// The same with the limit that it is above.
+    pub(crate) fn exceeding(self, exceeded: Exceeded) -> Self {
+        Self { exceeded: Some(Box::new(exceeded)), ..self }
+    }
+
     /// Of two ways in that are both closed, how it reads: as the one that was nearer to opening; of two alike, the first.
     pub(crate) fn or(self, other: Self) -> Self {
         let (mut nearer, further) = if other.reason.nearness() > self.reason.nearness() { (other, self) } else { (self, other) };
@@ -107,26 +126,34 @@ impl Refusal {
     }
 
     /// The response's headers beside those that the host adds; `www-authenticate` may come several times.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let content_type = match self.format {
             ErrorFormat::Apim => "application/json",
             ErrorFormat::ProblemJson => "application/problem+json",
         };
         let challenges = self.challenges.iter().map(|challenge| ("www-authenticate", challenge.as_str()));
-        [("content-type", content_type), (REASON_HEADER, self.reason.as_str())].into_iter().chain(challenges)
+        let fields = self.exceeded.iter().flat_map(|exceeded| &exceeded.fields).map(|(name, value)| (name.as_ref(), value.as_str()));
+        [("content-type", content_type), (REASON_HEADER, self.reason.as_str())].into_iter().chain(challenges).chain(fields)
     }
 
     /// The response's body, in ASCII.
     #[must_use]
     pub fn body(&self) -> String {
-        let Self { status, reason, .. } = self;
+        let Self { status, reason, exceeded, .. } = self;
+        let detail = exceeded.as_ref().map_or(reason.message(), |exceeded| exceeded.message.as_str());
         match self.format {
-            ErrorFormat::Apim => format!("{{ \"statusCode\": {status}, \"message\": \"{}\" }}", reason.message()),
+            ErrorFormat::Apim => format!("{{ \"statusCode\": {status}, \"message\": \"{detail}\" }}"),
             ErrorFormat::ProblemJson => {
-                // Section 4.2.1: the title of a problem without a type of its own is the status's phrase.
-                let title = phrase(*status).map(|phrase| format!("\"title\":\"{phrase}\",")).unwrap_or_default();
-                let (detail, code) = (reason.message(), reason.as_str());
-                format!("{{\"type\":\"about:blank\",{title}\"status\":{status},\"detail\":\"{detail}\",\"reason\":\"{code}\"}}")
+                let code = reason.as_str();
+                let (kind, title) = match reason.problem() {
+                    Some((kind, title)) => (kind, Some(title)),
+                    // Section 4.2.1: the title of a problem without a type of its own is the status's phrase.
+                    None => ("about:blank", phrase(*status)),
+                };
+                let title = title.map(|title| format!("\"title\":\"{title}\",")).unwrap_or_default();
+                let violated = exceeded.iter().map(|exceeded| format!(",\"violated-policies\":[\"{}\"]", exceeded.quota));
+                let violated: String = violated.collect();
+                format!("{{\"type\":\"{kind}\",{title}\"status\":{status},\"detail\":\"{detail}\",\"reason\":\"{code}\"{violated}}}")
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the core asks of the world and gets answered later, and what one step comes to.
 
+use crate::config::Policy;
 use crate::decision::Refusal;
 use crate::edits::HeaderEdits;
 use crate::identity::FetchUri;
@@ -10,6 +11,21 @@ use crate::identity::FetchUri;
 pub enum Effect {
     /// Fetch something by HTTP.
     Fetch(Fetch),
+    /// Ask a rate-limit service: unary gRPC, `envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit`.
+    CheckRateLimit(RateLimitCall),
+}
+
+/// A question to a rate-limit service. Its answer is the response's message, as [`Reply::body`](crate::event::Reply::body).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitCall {
+    /// Names the call in its answer.
+    pub call: CallId,
+    /// The host's cluster that answers.
+    pub cluster: String,
+    /// The request's message, in protobuf.
+    pub message: Vec<u8>,
+    /// How long the host should wait, in nanoseconds.
+    pub timeout: u64,
 }
 
 /// A `GET` without a body.
@@ -82,6 +98,26 @@ pub struct Woken {
     pub effects: Vec<Effect>,
     /// The exchanges to step with [`Event::Wake`](crate::event::Event::Wake), in this order.
     pub wake: Vec<ExchangeId>,
-    /// What the operator should read in the log: which provider, by its place in the policy, and what about it.
-    pub notes: Vec<(usize, String)>,
+    /// What the operator should read in the log, and of what.
+    pub notes: Vec<(NoteOf, String)>,
+}
+
+/// What a note is about, by its place in the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoteOf {
+    /// A provider's keys.
+    Keys(usize),
+    /// A quota's rate-limit service.
+    Service(usize),
+}
+
+impl NoteOf {
+    /// The policy's name for it.
+    #[must_use]
+    pub fn name(self, policy: &Policy) -> Option<String> {
+        match self {
+            Self::Keys(place) => policy.identity.providers.get(place).map(|provider| provider.name.clone()),
+            Self::Service(place) => policy.quota.quotas.get(place).map(|quota| quota.name.clone()),
+        }
+    }
 }

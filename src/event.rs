@@ -3,6 +3,7 @@
 
 use crate::effect::CallId;
 use crate::head::Headers;
+use crate::quota::Totals;
 
 /// Something that happened to one exchange, in the order in which it happened.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,8 @@ pub enum Event<'a> {
     Trailers(Headers<'a>),
     /// The response's header lines.
     Response(Headers<'a>),
-    /// The exchange is over; nothing comes after.
-    Closed,
+    /// The exchange is over; nothing comes after. What it carried is as far as the host knows it.
+    Closed(Totals),
 }
 
 /// A call's answer, lent for the time of one step.
@@ -41,4 +42,6 @@ pub enum CallFailed {
     TimedOut,
     /// The connection failed or was reset.
     Disconnected,
+    /// The service answered with a gRPC status other than OK.
+    Status(u32),
 }

@@ -2,6 +2,7 @@
 //! One request and its response: the stages, in order.
 
 use crate::caller::Caller;
+use crate::condition::Facts;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::edits::HeaderEdits;
 use crate::effect::{ExchangeId, Step, Verdict};
@@ -9,7 +10,8 @@ use crate::event::Event;
 use crate::gateway::{Gateway, Parts};
 use crate::head::{Headers, RequestHead, UnreadableHead};
 use crate::identity::{self, Handover, Identified};
-use crate::inputs::{Inputs, Remembered};
+use crate::inputs::{Inputs, Remembered, UnknownPeer};
+use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
 use crate::trace::{self, Circumstances, Outcome, TraceParent};
 
@@ -21,19 +23,28 @@ pub struct Exchange {
 }
 
 /// Each state holds what exists in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum State {
     /// The request's head has not been seen.
     Open,
-    /// The request waits for what the gateway fetches. Nothing of it is kept: it is read again.
+    /// The request waits for what the gateway fetches. Nothing of it is kept here: it is read again.
     Waiting,
     /// The request is decided; its response may come.
     Decided {
         /// What the response tells the caller of our trace, if it does.
         trace_response: Option<TraceParent>,
+        /// What it was charged, and what its response tells of it.
+        charges: Charges,
     },
     /// Nothing comes any more.
     Closed,
+}
+
+impl State {
+    /// Decided, and nothing to tell the caller.
+    fn refused() -> Self {
+        Self::Decided { trace_response: None, charges: Charges::default() }
+    }
 }
 
 impl Exchange {
@@ -47,34 +58,57 @@ impl Exchange {
         self.id
     }
 
-    /// Whether the response's head is to be edited: a host need not be asked for it otherwise.
+    /// Whether the response's head is to be read or edited: a host need not be asked for it otherwise.
     #[must_use]
-    pub const fn edits_response(&self) -> bool {
-        matches!(self.state, State::Decided { trace_response: Some(_) })
+    pub fn awaits_response(&self, gateway: &Gateway) -> bool {
+        let State::Decided { trace_response, charges } = &self.state else { return false };
+        trace_response.is_some() || !charges.fields.is_empty() || charges.reads_status(&gateway.policy().quota)
+    }
+
+    /// Whether the response's head must be handed over to [`step`](Self::step), and not only edited: what the request costs depends on it.
+    #[must_use]
+    pub fn reads_response(&self, gateway: &Gateway) -> bool {
+        matches!(&self.state, State::Decided { charges, .. } if charges.reads_status(&gateway.policy().quota))
+    }
+
+    /// Whether [`Event::Closed`] must tell how many bytes there were: what the request costs depends on it.
+    #[must_use]
+    pub fn reads_totals(&self, gateway: &Gateway) -> bool {
+        matches!(&self.state, State::Decided { charges, .. } if charges.reads_bytes(&gateway.policy().quota))
     }
 
     /// Takes what happened and says what to do. Events out of order, and answers that nothing waits for, change nothing.
     pub fn step(&mut self, gateway: &mut Gateway, event: Event<'_>, inputs: &mut Inputs<'_>) -> Step {
-        match (self.state, event) {
+        match (&mut self.state, event) {
             (State::Open, Event::Request(headers)) | (State::Waiting, Event::Wake(headers)) => {
-                let (verdict, state) = decide(self.id, gateway, headers, inputs);
+                let (step, state) = decide(self.id, gateway, headers, inputs);
                 self.state = state;
-                Step::of(verdict)
+                step
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting | State::Decided { .. } | State::Closed, Event::Request(_)) => {
-                self.leave(gateway, State::Decided { trace_response: None });
+                self.leave(gateway, State::refused(), inputs);
                 Step::of(Verdict::Refuse(unreadable(UnreadableHead).written_as(gateway.policy().errors)))
             }
-            (State::Decided { trace_response }, Event::Response(_)) => Step::of(Verdict::Continue(response_edits(trace_response))),
+            (State::Decided { trace_response, charges }, Event::Response(headers)) => {
+                let Parts { policy, ledger, .. } = gateway.parts();
+                if let Some(status) = status(headers) {
+                    ledger.respond(&policy.quota, charges, status, inputs);
+                }
+                Step::of(Verdict::Continue(response_edits(*trace_response, &charges.fields)))
+            }
             (_, Event::Response(_)) => Step::of(Verdict::Continue(HeaderEdits::none())),
             (_, Event::Trailers(lines)) => {
                 let mut edits = HeaderEdits::none();
                 identity::guard_trailers(&gateway.policy().identity, lines, &mut edits);
                 Step::of(Verdict::Continue(edits))
             }
-            (_, Event::Closed) => {
-                self.leave(gateway, State::Closed);
+            (_, Event::Closed(totals)) => {
+                if let State::Decided { charges, .. } = &self.state {
+                    let Parts { policy, ledger, .. } = gateway.parts();
+                    ledger.close(&policy.quota, charges, totals, inputs);
+                }
+                self.leave(gateway, State::Closed, inputs);
                 Step::of(Verdict::Wait)
             }
             (_, Event::Reply(..) | Event::Wake(_)) => Step::of(Verdict::Wait),
@@ -82,16 +116,17 @@ impl Exchange {
     }
 
     /// Waits no more, and goes over to `next`.
-    fn leave(&mut self, gateway: &mut Gateway, next: State) {
-        if std::mem::replace(&mut self.state, next) == State::Waiting {
-            gateway.forget(self.id);
+    fn leave(&mut self, gateway: &mut Gateway, next: State, inputs: &mut Inputs<'_>) {
+        if matches!(std::mem::replace(&mut self.state, next), State::Waiting) {
+            gateway.forget(self.id, inputs);
         }
     }
 }
 
-/// The stages, in the order in which data flows.
-fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Verdict, State) {
-    let Parts { policy, settler, ring, counts, replacement } = gateway.parts();
+/// The stages, in the order in which data flows. Limits are asked before the trace is settled: whether a request is refused says whether its trace is
+/// recorded.
+fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Step, State) {
+    let Parts { policy, settler, ring, ledger, counts, replacement, mut calls } = gateway.parts();
     let peer = &mut Remembered::new(&mut *inputs.peer);
     let Inputs { now, monotonic, .. } = *inputs;
     let inputs =
@@ -104,7 +139,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
         Ok(head) => match route::find(head, &policy.routes) {
             Matched::Route(route) => match identity::decide(route, head, id, &policy.identity, ring, inputs, counts) {
                 Some(identified) => (identified, Some(route)),
-                None => return (Verdict::Wait, State::Waiting),
+                None => return (Step::of(Verdict::Wait), State::Waiting),
             },
             Matched::Default(decision) => (unknown(decision), None),
             Matched::Ambiguous(refusal) => (unknown(Decision::Refused(refusal)), None),
@@ -113,20 +148,49 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
     };
     ring.forget(id);
     let Identified { decision, caller, passed } = identified;
-    let refused = matches!(decision, Decision::Refused(_));
-    let mut edits = HeaderEdits::none();
-    // A refused request is settled too, as nobody's, so that every refusal has a trace.
+    // Who isn't let in is settled too, as nobody's, so that every refusal has a trace.
     let nobody = Caller::unknown();
+    let settled_as = if matches!(decision, Decision::Refused(_)) { &nobody } else { &caller };
+    let (mut effects, mut charges) = (Vec::new(), Charges::default());
+    let decision = match (decision, route) {
+        (Decision::Admitted { shadow }, Some(route)) if !route.quotas.is_empty() => {
+            // The peer is borrowed for the facts, and the rest of the world for counting.
+            let asked = &mut Remembered::new(&mut *inputs.peer);
+            let facts = &mut Facts::new(headers, policy.listener.trusted_hops, asked, &caller);
+            let asking = &mut Asking { id, policy: &policy.quota, limits: &route.quotas, route: &route.name, facts };
+            let (entropy, store, signatures) = (&mut *inputs.entropy, &mut *inputs.store, &mut *inputs.signatures);
+            let counting = &mut Inputs { now, monotonic, entropy, peer: &mut UnknownPeer, store, signatures };
+            match ledger.admit(asking, || calls.next(), counting, counts) {
+                Admission::Admitted { charges: taken, shadow: above, effects: asked } => {
+                    (charges, effects) = (taken, asked);
+                    Decision::Admitted { shadow: shadow.or(above) }
+                }
+                Admission::Refused { refusal, effects: asked } => {
+                    effects = asked;
+                    Decision::Refused(refusal)
+                }
+                Admission::Wait(effects) => return (Step { verdict: Verdict::Wait, effects }, State::Waiting),
+            }
+        }
+        (decision, _) => {
+            ledger.forget(&policy.quota, id, inputs);
+            decision
+        }
+    };
+    let mut edits = HeaderEdits::none();
     let circumstances = Circumstances {
-        caller: if refused { &nobody } else { &caller },
+        caller: settled_as,
         route: route.map(|route| route.name.as_str()),
         root: route.and_then(|route| route.root),
-        refused,
+        refused: matches!(decision, Decision::Refused(_)),
         trusted_hops: policy.listener.trusted_hops,
     };
     let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut edits);
     let decision = match (decision, settled.outcome) {
-        (Decision::Admitted { .. }, Outcome::Rejected) => Decision::Refused(Refusal::of(Reason::TraceContextRejected)),
+        (Decision::Admitted { .. }, Outcome::Rejected) => {
+            ledger.cancel(&policy.quota, &charges, inputs);
+            Decision::Refused(Refusal::of(Reason::TraceContextRejected))
+        }
         (decision, _) => decision,
     };
     counts.count_decision(&decision);
@@ -137,17 +201,27 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
                 let handover = Handover { policy: &policy.identity, caller: &caller, passed: &passed, replacement };
                 handover.record(head, &mut *inputs.peer, &mut edits);
             }
-            (Verdict::Continue(edits), State::Decided { trace_response: settled.sent.filter(|_| settled.trace_response) })
+            let trace_response = settled.sent.filter(|_| settled.trace_response);
+            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges })
         }
-        Decision::Refused(refusal) => (Verdict::Refuse(refusal.written_as(policy.errors)), State::Decided { trace_response: None }),
+        Decision::Refused(refusal) => (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused()),
     }
 }
 
-/// `traceresponse`, as <https://www.w3.org/TR/trace-context-2/> drafts it: which span of which trace answered.
-fn response_edits(trace_response: Option<TraceParent>) -> HeaderEdits {
+/// A response's status; `None` where it has none that is one number.
+fn status(headers: Headers<'_>) -> Option<u16> {
+    std::str::from_utf8(headers.values(":status").next()?).ok()?.parse().ok()
+}
+
+/// What the caller is told: `traceresponse`, as <https://www.w3.org/TR/trace-context-2/> drafts it, which span of which trace answered; and how limits
+/// stand.
+fn response_edits(trace_response: Option<TraceParent>, fields: &[Field]) -> HeaderEdits {
     let mut edits = HeaderEdits::none();
     if let Some(sent) = trace_response {
         edits.replace("traceresponse", sent.encode().to_vec());
+    }
+    for (name, value) in fields {
+        edits.replace(name.clone(), value.clone().into_bytes());
     }
     edits
 }

@@ -8,6 +8,7 @@ use crate::exchange::Exchange;
 use crate::identity::{KeyRing, Replacement};
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
+use crate::quota::Ledger;
 use crate::secret::{SecretText, SecretUnavailable, Secrets};
 use crate::trace::{HopKeys, Settler};
 
@@ -18,6 +19,7 @@ pub struct Gateway {
     policy: Policy,
     settler: Settler,
     ring: KeyRing,
+    ledger: Ledger,
     counts: Counts,
     /// What goes on in the place of tokens.
     replacement: Option<SecretText>,
@@ -30,16 +32,18 @@ pub(crate) struct Parts<'g> {
     pub(crate) policy: &'g Policy,
     pub(crate) settler: &'g mut Settler,
     pub(crate) ring: &'g mut KeyRing,
+    pub(crate) ledger: &'g mut Ledger,
     pub(crate) counts: &'g mut Counts,
     pub(crate) replacement: Option<&'g [u8]>,
+    pub(crate) calls: Calls<'g>,
 }
 
 impl Gateway {
     /// A gateway that runs `policy`. `id` is unique in the VM.
     #[must_use]
     pub fn new(id: GatewayId, policy: Policy) -> Self {
-        let (ring, counts) = (KeyRing::new(&policy.identity.providers), Counts::new(&policy));
-        Self { id, policy, settler: Settler::new(), ring, counts, replacement: None, calls: 0 }
+        let (ring, ledger, counts) = (KeyRing::new(&policy.identity.providers), Ledger::new(&policy.quota), Counts::new(&policy));
+        Self { id, policy, settler: Settler::new(), ring, ledger, counts, replacement: None, calls: 0 }
     }
 
     /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
@@ -76,13 +80,20 @@ impl Gateway {
 
     /// What the stages of an exchange work with.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
-        let Self { policy, settler, ring, counts, replacement, .. } = self;
-        Parts { policy, settler, ring, counts, replacement: replacement.as_ref().map(SecretText::as_bytes) }
+        let Self { id, policy, settler, ring, ledger, counts, replacement, calls } = self;
+        let replacement = replacement.as_ref().map(SecretText::as_bytes);
+        Parts { policy, settler, ring, ledger, counts, replacement, calls: Calls { gateway: *id, serial: calls } }
     }
 
     /// An exchange waits no more.
-    pub(crate) fn forget(&mut self, id: ExchangeId) {
+    pub(crate) fn forget(&mut self, id: ExchangeId, inputs: &mut Inputs<'_>) {
         self.ring.forget(id);
+        self.ledger.forget(&self.policy.quota, id, inputs);
+    }
+
+    /// An exchange that waited can't be woken: its host knows it no more.
+    pub fn abandon(&mut self, id: ExchangeId, inputs: &mut Inputs<'_>) {
+        self.forget(id, inputs);
     }
 
     /// Opens an exchange. `id` is unique in the VM.
@@ -95,19 +106,27 @@ impl Gateway {
     /// soon enough.
     #[must_use]
     pub fn is_urgent(&self, monotonic: u64) -> bool {
-        self.ring.is_urgent(monotonic)
+        self.ring.is_urgent(monotonic) || self.ledger.is_urgent()
     }
 
     /// The host's clock has ticked.
     pub fn tick(&mut self, inputs: &mut Inputs<'_>) -> Woken {
-        let Self { id, ring, counts, calls, .. } = self;
-        ring.tick(|| mint(*id, calls), inputs, counts)
+        let Self { id, policy, ring, ledger, counts, calls, .. } = self;
+        let mut calls = Calls { gateway: *id, serial: calls };
+        let mut woken = ring.tick(|| calls.next(), inputs, counts);
+        ledger.tick(&policy.quota, inputs, counts, &mut woken);
+        woken
     }
 
     /// A call has an answer, or failed. An answer that nothing waits for changes nothing.
     pub fn reply(&mut self, call: CallId, answer: Result<Reply<'_>, CallFailed>, inputs: &mut Inputs<'_>) -> Woken {
-        let Self { id, ring, counts, calls, .. } = self;
-        ring.reply(call, answer, || mint(*id, calls), inputs, counts)
+        let Self { id, policy, ring, ledger, counts, calls, .. } = self;
+        let mut woken = Woken::default();
+        if ledger.reply(&policy.quota, call, answer, inputs, counts, &mut woken) {
+            return woken;
+        }
+        let mut calls = Calls { gateway: *id, serial: calls };
+        ring.reply(call, answer, || calls.next(), inputs, counts)
     }
 
     /// The names of all that this gateway counts.
@@ -122,8 +141,17 @@ impl Gateway {
     }
 }
 
-fn mint(gateway: GatewayId, calls: &mut u64) -> CallId {
-    let serial = *calls;
-    *calls = calls.saturating_add(1);
-    CallId { gateway, serial }
+/// Names a gateway's calls, each once.
+pub(crate) struct Calls<'g> {
+    gateway: GatewayId,
+    /// How many there were.
+    serial: &'g mut u64,
+}
+
+impl Calls<'_> {
+    pub(crate) const fn next(&mut self) -> CallId {
+        let serial = *self.serial;
+        *self.serial = serial.saturating_add(1);
+        CallId { gateway: self.gateway, serial }
+    }
 }

@@ -48,6 +48,13 @@ impl<F: FnMut(&mut [u8]) -> Result<(), EntropyUnavailable>> Entropy for F {
 pub trait Peer {
     /// The fact; `None` where there is none, as without TLS.
     fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>>;
+
+    /// What the metadata of the host's route say under this key of the namespace `tracegate`: a text as it is, a number in 8 bytes of floating
+    /// point, little-endian. `None` where they say nothing.
+    fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
+        let _ = key;
+        None
+    }
 }
 
 impl<F: FnMut(PeerFact) -> Option<Vec<u8>>> Peer for F {
@@ -84,6 +91,10 @@ impl Peer for Remembered<'_> {
         let answer = self.answers.get_mut(fact.index())?;
         answer.get_or_insert_with(|| self.host.fact(fact)).clone()
     }
+
+    fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.host.route_metadata(key)
+    }
 }
 
 /// Something that a host may know of a request's sender. What it says of a certificate is as true as the listener's validation is strict.
@@ -115,7 +126,7 @@ impl PeerFact {
     }
 }
 
-/// Values that the VMs of one process share, by name. Some ten names a policy; nothing is ever deleted.
+/// Values that the VMs of one process share, by name. Some ten names a policy, and one for each slot of its quotas; nothing is ever deleted.
 pub trait Store {
     /// The value, and which version of it this is; `None` where there is none, or no store.
     fn get(&mut self, name: &str) -> Option<Stored>;

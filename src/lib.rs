@@ -10,8 +10,8 @@
 //!   face      adapter/abi.rs   adapter/component.rs   adapter/browser.rs      thin: types and calls only
 //!                                     │ Event + Inputs      ▲ Step { verdict, effects }
 //!   one request                 Exchange::step ─────────────┘
-//!                               trace::read → route → identity → trace::settle → edits
-//!   one configuration           Gateway: Policy, KeyRing, entropy in blocks, counts
+//!                               trace::read → route → identity → quota → trace::settle → edits
+//!   one configuration           Gateway: Policy, KeyRing, Ledger, entropy in blocks, counts
 //! ```
 //!
 //! The modules, in the order in which data flows: a stage never imports a later one.
@@ -24,6 +24,7 @@
 //! | [`trace`] | stages `read` and `settle`: trace context in eight formats, trust, sampling |
 //! | [`route`] | stage: which rules apply |
 //! | [`identity`] | stage: who calls: tokens, keys of subscriptions, certificates, and what the upstream learns of the caller |
+//! | [`quota`] | stage: how much of it, counted here or by a rate-limit service |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`metrics`] | what is counted |
 //! | [`exchange`], [`gateway`] | one request; one configuration |
@@ -75,6 +76,7 @@ pub mod metrics;
 pub mod network;
 pub mod path;
 mod query;
+pub mod quota;
 mod reader;
 pub mod route;
 pub mod secret;
@@ -83,7 +85,7 @@ pub mod trace;
 pub use config::Policy;
 pub use decision::{Reason, Refusal};
 pub use edits::{HeaderEdit, HeaderEdits};
-pub use effect::{CallId, Effect, ExchangeId, Fetch, GatewayId, Step, Verdict, Woken};
+pub use effect::{CallId, Effect, ExchangeId, Fetch, GatewayId, NoteOf, RateLimitCall, Step, Verdict, Woken};
 pub use event::{CallFailed, Event, Reply};
 pub use exchange::Exchange;
 pub use gateway::Gateway;

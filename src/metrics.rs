@@ -58,6 +58,29 @@ pub(crate) enum KeyFate {
     Failed,
 }
 
+/// What becomes of a request at a limit, or of a question to its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum QuotaFate {
+    /// It was counted, and is within the limit.
+    Admitted,
+    /// It is above the limit, or can't be counted and is refused for it.
+    Refused,
+    /// The same of a limit in `mode: shadow`.
+    WouldRefuse,
+    /// The limit doesn't concern it, or it isn't counted and goes on.
+    Skipped,
+    /// Its key found no room.
+    Full,
+    /// It waited for the service.
+    Waited,
+    /// The service gave a slice.
+    Leased,
+    /// The service didn't answer a question.
+    Failed,
+    /// It was decided without the service.
+    Unavailable,
+}
+
 impl Counter {
     /// Those that come once; the others come once for each reason.
     const SINGLE: [Self; 23] = [
@@ -174,12 +197,14 @@ impl DecidedBy {
 }
 
 /// What has been counted since the last [`drain`](Counts::drain): every [`Counter`], then for each trust rule what became of its
-/// principal's traces, then for each provider what became of fetches of its keys.
+/// principal's traces, then for each provider what became of fetches of its keys, then for each quota what became of requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts {
     counts: Vec<u64>,
     /// Where the providers' begin.
     keys: usize,
+    /// Where the quotas' begin.
+    quotas: usize,
     /// Whether the policy says anything about recording: what is always so needs no count.
     samples: bool,
 }
@@ -188,17 +213,20 @@ impl Counts {
     pub(crate) fn new(policy: &Policy) -> Self {
         let principals = policy.trace.trust.rules().len().saturating_mul(FATES.len());
         let keys = Counter::COUNT.saturating_add(principals);
-        let count = keys.saturating_add(policy.identity.providers.len().saturating_mul(KEY_FATES.len()));
-        Self { counts: vec![0; count], keys, samples: policy.trace.sampling.is_some() }
+        let quotas = keys.saturating_add(policy.identity.providers.len().saturating_mul(KEY_FATES.len()));
+        let count = quotas.saturating_add(policy.quota.quotas.len().saturating_mul(QUOTA_FATES.len()));
+        Self { counts: vec![0; count], keys, quotas, samples: policy.trace.sampling.is_some() }
     }
 
-    /// The metrics' names, by index. Policies have at most 64 trust rules and 16 providers, whose names hold no dots.
+    /// The metrics' names, by index. Policies have at most 64 trust rules, 16 providers and 64 quotas, whose names hold no dots.
     pub(crate) fn names(policy: &Policy) -> Vec<String> {
         let rules = policy.trace.trust.rules().iter();
         let principals = rules.flat_map(|rule| FATES.map(|fate| format!("tracegate.principals.{fate}.{}", rule.name)));
         let providers = policy.identity.providers.iter();
         let keys = providers.flat_map(|provider| KEY_FATES.map(|fate| format!("tracegate.keys.{fate}.{}", provider.name)));
-        Counter::all().map(Counter::name).chain(principals).chain(keys).collect()
+        let quotas = policy.quota.quotas.iter();
+        let quotas = quotas.flat_map(|quota| QUOTA_FATES.map(|fate| format!("tracegate.quotas.{fate}.{}", quota.name)));
+        Counter::all().map(Counter::name).chain(principals).chain(keys).chain(quotas).collect()
     }
 
     pub(crate) fn count_decision(&mut self, decision: &Decision) {
@@ -248,6 +276,21 @@ impl Counts {
         self.add_at(self.keys.saturating_add(provider.saturating_mul(KEY_FATES.len())).saturating_add(fate));
     }
 
+    pub(crate) fn count_quota(&mut self, quota: usize, fate: QuotaFate) {
+        let fate = match fate {
+            QuotaFate::Admitted => 0,
+            QuotaFate::Refused => 1,
+            QuotaFate::WouldRefuse => 2,
+            QuotaFate::Skipped => 3,
+            QuotaFate::Full => 4,
+            QuotaFate::Waited => 5,
+            QuotaFate::Leased => 6,
+            QuotaFate::Failed => 7,
+            QuotaFate::Unavailable => 8,
+        };
+        self.add_at(self.quotas.saturating_add(quota.saturating_mul(QUOTA_FATES.len())).saturating_add(fate));
+    }
+
     pub(crate) fn add(&mut self, counter: Counter) {
         self.add_at(counter.index());
     }
@@ -270,6 +313,9 @@ const FATES: [&str; 4] = ["continued", "linked", "restarted", "rejected"];
 
 /// What becomes of fetches of keys.
 const KEY_FATES: [&str; 2] = ["fetched", "failed"];
+
+/// What becomes of requests at a limit, and of questions to its service.
+const QUOTA_FATES: [&str; 9] = ["admitted", "refused", "would_refuse", "skipped", "full", "waited", "leased", "failed", "unavailable"];
 
 #[cfg(test)]
 mod tests {

@@ -29,6 +29,13 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// The next `length` bytes, or `None` (and nothing read) where fewer are left.
+    pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
     /// The next byte, or `None` at the end.
     pub(crate) fn byte(&mut self) -> Option<u8> {
         self.take::<1>().map(|[byte]| *byte)

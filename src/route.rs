@@ -47,6 +47,9 @@ pub struct Route {
     pub path: Option<PathMatch>,
     /// What is required, all of it.
     pub rules: Vec<Rule>,
+    /// What limits it, by places in the policy: first what this gateway counts, then what a service gives slices of, then what a service is asked
+    /// about each request.
+    pub quotas: Vec<usize>,
     /// From which randomness on its traces are recorded, where it has a say of its own.
     pub root: Option<Threshold>,
 }
@@ -171,6 +174,7 @@ mod tests {
             methods: methods.iter().map(|&method| method.into()).collect(),
             path: Some(PathMatch::prefix(path).unwrap()),
             rules: vec![],
+            quotas: vec![],
             root: None,
         };
         RouteTable::new(

@@ -92,3 +92,8 @@ fn policy() {
 fn token() {
     each("token", crate::identity::fuzz_token);
 }
+
+#[test]
+fn rate_limit_answer() {
+    each("rate_limit_answer", crate::quota::rls::fuzz_rate_limit_answer);
+}

@@ -54,7 +54,7 @@ fn start_before(policy: &Value, idp: SocketAddr, upstream: Option<SocketAddr>) -
     let version = std::env::var("TRACEGATE_TEST_ENVOY").unwrap_or_else(|_| envoy::VERSION.to_owned());
     let binary = binary(&version)?;
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
-    let cluster = Cluster { name: "idp".to_owned(), host: idp.ip().to_string(), port: idp.port(), tls: false };
+    let cluster = Cluster { name: "idp".to_owned(), host: idp.ip().to_string(), port: idp.port(), tls: false, http2: false };
     let upstream = upstream.map(|address| (address.ip().to_string(), address.port()));
     let options = Options { workers: 2, clusters: vec![cluster], upstream, ..Options::new(binary, plugin) };
     Some(Envoy::start(&options).unwrap_or_else(|error| panic!("{error}")))

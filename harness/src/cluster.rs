@@ -14,6 +14,8 @@ pub struct Cluster {
     pub port: u16,
     /// It is reached by TLS, and proves its name to the roots that the system trusts.
     pub tls: bool,
+    /// It is spoken to by HTTP/2 alone, as gRPC is.
+    pub http2: bool,
 }
 
 impl Cluster {
@@ -36,7 +38,7 @@ impl Cluster {
     pub fn at(name: &str, address: &str) -> Result<Self, String> {
         let (tls, address) = address.strip_prefix("https://").map_or((false, address), |address| (true, address));
         let (host, port) = host_and_port(address)?;
-        Ok(Self { name: name.to_owned(), host, port, tls })
+        Ok(Self { name: name.to_owned(), host, port, tls, http2: false })
     }
 
     /// The host as certificates name it: without the dot that ends a name in DNS.

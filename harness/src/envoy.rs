@@ -140,7 +140,7 @@ impl Options {
         let settings = Settings {
             listen: local(self.port),
             admin: local(self.admin_port),
-            upstream: Cluster { name: UPSTREAM.to_owned(), host, port, tls: false },
+            upstream: Cluster { name: UPSTREAM.to_owned(), host, port, tls: false, http2: false },
             module,
             certificates: self.certificates.clone(),
             trusted_ca: SYSTEM_ROOTS.to_owned(),

@@ -130,6 +130,9 @@ const EXPORTS: &[&str] = &[
     "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_http_call_response",
+    "proxy_on_grpc_receive",
+    "proxy_on_grpc_close",
     "proxy_on_done",
+    "proxy_on_log",
     "proxy_on_delete",
 ];

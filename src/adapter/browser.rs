@@ -9,7 +9,8 @@ use crate::config::Findings;
 use crate::head::{Header, Headers};
 use crate::inputs::EntropyUnavailable;
 use crate::{
-    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, NoSignatures, NoStore, Policy, UnknownPeer, Verdict,
+    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, NoSignatures, NoStore, Policy, Step, UnknownPeer,
+    Verdict,
 };
 
 /// A policy at work on a page.
@@ -62,19 +63,33 @@ impl Edge {
         let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
         let mut inputs = Inputs { now: wall, monotonic, entropy: &mut entropy, peer, store, signatures };
         // A page fetches no keys: a policy whose issuer publishes them decides as it does while the issuer is down.
-        for Effect::Fetch(fetch) in self.gateway.tick(&mut inputs).effects {
-            let _ = self.gateway.reply(fetch.call, Err(CallFailed::Refused), &mut inputs);
+        for effect in self.gateway.tick(&mut inputs).effects {
+            self.refuse(&effect, &mut inputs);
         }
         let mut exchange = self.gateway.open(ExchangeId(self.next));
         self.next = self.next.wrapping_add(1);
         let headers = Headers::new(&lines);
-        let mut verdict = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs).verdict;
+        let Step { mut verdict, effects } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
+        for effect in effects {
+            self.refuse(&effect, &mut inputs);
+        }
         if verdict == Verdict::Wait {
             // Nothing ever comes: as long as anybody waits.
             inputs.monotonic = u64::MAX;
             verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
         }
         PageDecision(verdict)
+    }
+}
+
+impl Edge {
+    /// A page calls no services.
+    fn refuse(&mut self, effect: &Effect, inputs: &mut Inputs<'_>) {
+        let call = match effect {
+            Effect::Fetch(fetch) => fetch.call,
+            Effect::CheckRateLimit(asked) => asked.call,
+        };
+        let _ = self.gateway.reply(call, Err(CallFailed::Refused), inputs);
     }
 }
 

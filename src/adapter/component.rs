@@ -9,9 +9,10 @@ use std::rc::Rc;
 use crate::config::{Finding, Findings, Severity};
 use crate::event::{CallFailed, Reply};
 use crate::head::{self, Headers};
-use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, PeerFact, Store, StoreError, Stored};
+use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Peer, PeerFact, Store, StoreError, Stored};
+use crate::quota::Totals;
 use crate::secret::SecretUnavailable;
-use crate::{CallId, Effect, ExchangeId, Fetch, GatewayId, Inputs, Policy};
+use crate::{CallId, Effect, ExchangeId, Fetch, GatewayId, Inputs, NoteOf, Policy, RateLimitCall};
 use bindings::exports::tracegate::policy::policy as wit;
 use bindings::tracegate::policy::{clocks, peer, random, secrets, signatures, store};
 
@@ -66,6 +67,7 @@ impl wit::GuestGateway for Gateway {
             Err(wit::CallFailed::Refused) => Err(CallFailed::Refused),
             Err(wit::CallFailed::TimedOut) => Err(CallFailed::TimedOut),
             Err(wit::CallFailed::Disconnected) => Err(CallFailed::Disconnected),
+            Err(wit::CallFailed::Status(status)) => Err(CallFailed::Status(*status)),
         };
         let woken = with_inputs(|inputs| gateway.reply(call, answer, inputs));
         self::woken(woken, gateway.policy())
@@ -87,23 +89,32 @@ impl wit::GuestGateway for Gateway {
 }
 
 impl wit::GuestExchange for Exchange {
-    fn step(&self, event: wit::Event) -> wit::Verdict {
+    fn step(&self, event: wit::Event) -> wit::Step {
         let lines = match &event {
             wit::Event::Request(lines) | wit::Event::Wake(lines) | wit::Event::Trailers(lines) | wit::Event::Response(lines) => {
                 self::lines(lines)
             }
-            wit::Event::Closed => Vec::new(),
+            wit::Event::Closed(_) => Vec::new(),
         };
         let event = match &event {
             wit::Event::Request(_) => crate::Event::Request(Headers::new(&lines)),
             wit::Event::Wake(_) => crate::Event::Wake(Headers::new(&lines)),
             wit::Event::Trailers(_) => crate::Event::Trailers(Headers::new(&lines)),
             wit::Event::Response(_) => crate::Event::Response(Headers::new(&lines)),
-            wit::Event::Closed => crate::Event::Closed,
+            wit::Event::Closed(wit::Totals { request_bytes, response_bytes }) => {
+                crate::Event::Closed(Totals { request_bytes: *request_bytes, response_bytes: *response_bytes })
+            }
         };
-        // No exchange asks for anything of its own yet.
         let step = with_inputs(|inputs| self.exchange.borrow_mut().step(&mut self.gateway.borrow_mut(), event, inputs));
-        verdict(step.verdict)
+        wit::Step { verdict: verdict(step.verdict), calls: step.effects.into_iter().map(call).collect() }
+    }
+
+    fn awaits_response(&self) -> bool {
+        self.exchange.borrow().awaits_response(&self.gateway.borrow())
+    }
+
+    fn reads_totals(&self) -> bool {
+        self.exchange.borrow().reads_totals(&self.gateway.borrow())
     }
 }
 
@@ -150,11 +161,26 @@ fn findings(findings: &Findings) -> Vec<wit::Finding> {
 }
 
 fn woken(crate::Woken { effects, wake, notes }: crate::Woken, policy: &Policy) -> wit::Woken {
-    let name = |provider: usize| policy.identity.providers.get(provider).map_or("", |provider| provider.name.as_str());
+    let note = |(about, note): (NoteOf, String)| {
+        let what = match about {
+            NoteOf::Keys(_) => "keys of",
+            NoteOf::Service(_) => "rate-limit service of quota",
+        };
+        format!("{what} {}: {note}", about.name(policy).unwrap_or_default())
+    };
     wit::Woken {
-        fetches: effects.into_iter().map(|Effect::Fetch(fetch)| self::fetch(fetch)).collect(),
+        calls: effects.into_iter().map(call).collect(),
         wake: wake.into_iter().map(|ExchangeId(id)| id).collect(),
-        notes: notes.into_iter().map(|(provider, note)| format!("keys of {}: {note}", name(provider))).collect(),
+        notes: notes.into_iter().map(note).collect(),
+    }
+}
+
+fn call(effect: Effect) -> wit::Call {
+    match effect {
+        Effect::Fetch(fetch) => wit::Call::Fetch(self::fetch(fetch)),
+        Effect::CheckRateLimit(RateLimitCall { call, cluster, message, timeout }) => {
+            wit::Call::CheckRateLimit(wit::RateLimitCall { call: call.serial, cluster, message, timeout })
+        }
     }
 }
 
@@ -162,6 +188,25 @@ fn fetch(Fetch { call, cluster, uri, timeout, max_body }: Fetch) -> wit::Fetch {
     let crate::identity::FetchUri { scheme, authority, path } = uri;
     let max_body = u64::try_from(max_body).unwrap_or(u64::MAX);
     wit::Fetch { call: call.serial, cluster, scheme: scheme.to_owned(), authority, path, timeout, max_body }
+}
+
+/// What the host knows of the peer and of its route.
+struct HostPeer;
+
+impl Peer for HostPeer {
+    fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
+        peer::ask(match fact {
+            PeerFact::SourceAddress => peer::Fact::SourceAddress,
+            PeerFact::UriSan => peer::Fact::UriSan,
+            PeerFact::DnsSan => peer::Fact::DnsSan,
+            PeerFact::Subject => peer::Fact::Subject,
+            PeerFact::Sha256 => peer::Fact::Sha256,
+        })
+    }
+
+    fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
+        peer::route_metadata(key)
+    }
 }
 
 /// The host's store.
@@ -202,15 +247,6 @@ fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
         bytes.copy_from_slice(&drawn);
         Ok(())
     };
-    let mut facts = |fact: PeerFact| {
-        peer::ask(match fact {
-            PeerFact::SourceAddress => peer::Fact::SourceAddress,
-            PeerFact::UriSan => peer::Fact::UriSan,
-            PeerFact::DnsSan => peer::Fact::DnsSan,
-            PeerFact::Subject => peer::Fact::Subject,
-            PeerFact::Sha256 => peer::Fact::Sha256,
-        })
-    };
     let (store, signatures) = (&mut HostStore, &mut Signatures);
-    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy, peer: &mut facts, store, signatures })
+    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy, peer: &mut HostPeer, store, signatures })
 }

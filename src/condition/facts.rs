@@ -32,7 +32,7 @@ impl<'a, 'i> Facts<'a, 'i> {
         Self { route: None, signed_hop: false, headers, trusted_hops, peer, caller, source: None }
     }
 
-    pub(super) fn method(&self) -> &'a [u8] {
+    pub(crate) fn method(&self) -> &'a [u8] {
         self.header(":method").next().unwrap_or_default()
     }
 
@@ -45,7 +45,7 @@ impl<'a, 'i> Facts<'a, 'i> {
         self.header(":path").next().unwrap_or_default()
     }
 
-    pub(super) fn header<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
+    pub(crate) fn header<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
         self.headers.values(name)
     }
 
@@ -55,7 +55,7 @@ impl<'a, 'i> Facts<'a, 'i> {
         self.headers.iter().filter(is).map(|line| line.value)
     }
 
-    pub(super) fn parameters<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, [u8]>> + Clone + use<'a, 'n> {
+    pub(crate) fn parameters<'n>(&self, name: &'n str) -> impl Iterator<Item = Cow<'a, [u8]>> + Clone + use<'a, 'n> {
         query::values(self.target(), move |found| found == name.as_bytes())
     }
 
@@ -72,6 +72,11 @@ impl<'a, 'i> Facts<'a, 'i> {
     /// The host's answer; an empty one is none.
     pub(crate) fn get(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
         self.peer.fact(fact).filter(|answer| !answer.is_empty())
+    }
+
+    /// What the host's route says under this key.
+    pub(crate) fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
+        self.peer.route_metadata(key)
     }
 
     /// Where the request comes from: the peer, or what the outermost of the trusted proxies saw as its peer.

@@ -3,6 +3,7 @@
 
 mod callers;
 mod identity;
+mod quota;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::condition::Condition;
 use crate::decision::ErrorFormat;
 use crate::identity::{ForwardedClientCert, IdentityPolicy, Keys, Location, Provider};
 use crate::path::PathMatch;
+use crate::quota::{Enforcement, Quota, QuotaPolicy};
 use crate::route::{DefaultAction, HostMatch, Route, RouteTable, Rule};
 use crate::secret::SecretReference;
 use crate::trace::{BaggagePolicy, Format, HopKeyReference, HopPolicy, SamplingPolicy, TracePolicy, Treatment, TrustPolicy, TrustRule};
@@ -36,6 +38,8 @@ pub struct Policy {
     pub trace: TracePolicy,
     /// Who calls, and what the upstream learns of it.
     pub identity: IdentityPolicy,
+    /// How much of it.
+    pub quota: QuotaPolicy,
     /// What to do with which request.
     pub routes: RouteTable,
     /// Names this policy and no other.
@@ -92,9 +96,14 @@ impl Policy {
         for provider in self.identity.providers.iter().filter_map(Provider::token) {
             let Keys::Published(source) = &provider.keys else { continue };
             let (Location::Jwks(uri) | Location::Discovery { uri, .. }) = &source.location;
-            calls.push(Call { cluster: &source.cluster, origin: Some((uri.scheme, &uri.authority)) });
+            calls.push(Call { cluster: &source.cluster, serves: Serves::Http(uri.scheme, &uri.authority) });
             if let Location::Discovery { jwks_cluster: Some(cluster), .. } = &source.location {
-                calls.push(Call { cluster, origin: None });
+                calls.push(Call { cluster, serves: Serves::Unknown });
+            }
+        }
+        for quota in &self.quota.quotas {
+            if let Enforcement::Global(global) = &quota.enforcement {
+                calls.push(Call { cluster: &global.cluster, serves: Serves::Grpc });
             }
         }
         calls.sort_unstable();
@@ -116,8 +125,19 @@ impl Policy {
 pub struct Call<'p> {
     /// Its name.
     pub cluster: &'p str,
-    /// What it answers for: `https` or `http`, and the host with its port where it names one. `None` where only an issuer's configuration tells.
-    pub origin: Option<(&'static str, &'p str)>,
+    /// What it answers for.
+    pub serves: Serves<'p>,
+}
+
+/// What a cluster answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Serves<'p> {
+    /// `https` or `http`, and the host with its port where it names one.
+    Http(&'static str, &'p str),
+    /// HTTP of a host that only an issuer's configuration tells.
+    Unknown,
+    /// gRPC, so HTTP/2, wherever the operator says.
+    Grpc,
 }
 
 /// OpenTelemetry resource attributes of an edge.
@@ -172,9 +192,10 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema, service, listener, responses, secrets, trace, identity, routes, default } = document;
+    let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default } = document;
     let callers = Callers::of(&identity);
     let realm = realm(&service.name);
+    let quota = quota::policy(quotas, responses.rate_limit_headers, &callers);
     let policy = Policy {
         schema,
         service: Service { name: service.name, namespace: service.namespace, attributes: service.attributes },
@@ -199,12 +220,13 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
             providers: identity.providers.into_iter().map(|(name, provider)| identity::provider(name, provider, &secrets)).collect(),
         },
         routes: RouteTable::new(
-            routes.into_iter().map(|route| self::route(route, &callers)).collect(),
+            routes.into_iter().map(|route| self::route(route, &callers, &quota.quotas)).collect(),
             match default {
                 document::DefaultAction { action: Action::Refuse, status: Some(status) } => DefaultAction::Refuse { status },
                 document::DefaultAction { .. } => DefaultAction::Admit,
             },
         ),
+        quota,
         fingerprint: Fingerprint::of(&canonical),
     };
     Loaded { policy, warnings, canonical }
@@ -276,7 +298,7 @@ fn trust_rule(rule: document::TrustRule, callers: &Callers) -> TrustRule {
     }
 }
 
-fn route(document::Route { name, matches, rules, sampling }: document::Route, callers: &Callers) -> Route {
+fn route(document::Route { name, matches, rules, quotas, sampling }: document::Route, callers: &Callers, known: &[Quota]) -> Route {
     Route {
         name,
         root: sampling.map(|sampling| sampling.root.probability.threshold),
@@ -284,6 +306,7 @@ fn route(document::Route { name, matches, rules, sampling }: document::Route, ca
         methods: matches.methods,
         path: matches.path.map(path),
         rules: rules.into_iter().map(|rule| self::rule(rule, callers)).collect(),
+        quotas: quota::places(&quotas, known),
     }
 }
 

@@ -293,6 +293,11 @@ pub(super) struct Leaf<T> {
 }
 
 impl<T> Leaf<T> {
+    /// What was written, and what it says.
+    pub(super) const fn read(text: String, value: T) -> Self {
+        Self { text, value }
+    }
+
     pub(super) fn parse<E: Display>(place: &Place<'_>, parse: impl FnOnce(&str) -> Result<T, E>, findings: &mut Findings) -> Option<Self> {
         let text = place.text(findings)?;
         match parse(text) {

@@ -7,6 +7,7 @@
 mod caller;
 mod certificate;
 mod condition;
+mod enforcement;
 mod entra;
 mod forward;
 mod identity;
@@ -14,6 +15,7 @@ mod jwt;
 mod keys;
 mod listener;
 mod matcher;
+mod quota;
 mod rule;
 mod sampling;
 mod secret;
@@ -36,6 +38,7 @@ use crate::route::HostMatch;
 
 pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
+pub(super) use enforcement::{Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};
 pub(super) use entra::{Cloud, Entra, Workload};
 pub(super) use forward::CallerFact;
 pub(super) use identity::{Identity, Provider};
@@ -43,6 +46,10 @@ pub(super) use jwt::{Jwt, Scheme, TokenPlace};
 pub(super) use keys::{Keys, OnUnavailable, PemKey, Published};
 pub(super) use listener::{ClientCertificates, ForwardedClientCert, Listener};
 pub(super) use matcher::Values;
+pub(super) use quota::{
+    Amount, Calendar, ClaimLimit, FixedWindow, KeyAbsent, KeyClaim, KeyPart, Limit, LimitFrom, Prefixes, Quota, Rate, Response, RouteLimit,
+    SlidingWindow, Status,
+};
 pub(super) use rule::{Mode, Rule};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
@@ -76,6 +83,9 @@ pub(super) struct Document {
     /// Who calls.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) identity: Identity,
+    /// Limits, by names that routes use: of lower-case letters, digits, `-` and `_`.
+    #[cfg_attr(feature = "schema", schemars(default, schema_with = "schema::quotas"))]
+    pub(super) quotas: BTreeMap<String, Quota>,
     /// Rules by request: the first route that matches applies.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) routes: Vec<Route>,
@@ -84,11 +94,42 @@ pub(super) struct Document {
 }
 
 /// How refusals are written.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(super) struct Responses {
     /// Default: `apim`.
     pub(super) errors: Errors,
+    /// What tells callers of their limits, in every response that one applies to. Default: `[ratelimit]`.
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
+    pub(super) rate_limit_headers: Vec<RateLimitHeaders>,
+}
+
+impl Default for Responses {
+    fn default() -> Self {
+        Self { errors: Errors::default(), rate_limit_headers: vec![RateLimitHeaders::RateLimit] }
+    }
+}
+
+/// Headers that tell of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) enum RateLimitHeaders {
+    /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
+    #[serde(rename = "ratelimit")]
+    RateLimit,
+    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the nearest limit; the reset in seconds from now.
+    #[serde(rename = "x_ratelimit")]
+    XRateLimit,
+    /// The same, the reset in seconds since 1970.
+    #[serde(rename = "x_ratelimit_epoch")]
+    XRateLimitEpoch,
+}
+
+impl Decode for RateLimitHeaders {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let words = [("ratelimit", Self::RateLimit), ("x_ratelimit", Self::XRateLimit), ("x_ratelimit_epoch", Self::XRateLimitEpoch)];
+        place.word(&words, findings)
+    }
 }
 
 /// A form of errors.
@@ -133,6 +174,9 @@ pub(super) struct Route {
     /// What is asked of them; nothing by default.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) rules: Vec<Rule>,
+    /// What limits them, by names in `quotas`; nothing by default. Who meets the rules is charged.
+    #[cfg_attr(feature = "schema", schemars(default, length(max = MAX_ROUTE_QUOTAS), inner(length(min = 1)), extend("uniqueItems" = true)))]
+    pub(super) quotas: Vec<String>,
     /// Which of their traces are recorded; as `trace.sampling` has it by default.
     #[cfg_attr(feature = "schema", schemars(with = "RouteSampling", default))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,6 +264,7 @@ impl Decode for Document {
         }
         let trace = trace_place.clone().map_or(Some(Trace::default()), |place| Trace::decode(place, findings));
         let identity = fields.maybe("identity", findings, Identity::decode);
+        let quotas = fields.maybe("quotas", findings, quotas);
         let routes = fields.maybe("routes", findings, routes);
         let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
         fields.finish(findings);
@@ -231,6 +276,7 @@ impl Decode for Document {
             secrets: secrets?.unwrap_or_default(),
             trace: trace?,
             identity: identity?.unwrap_or_default(),
+            quotas: quotas?.unwrap_or_default(),
             routes: routes?.unwrap_or_default(),
             default: default?,
         };
@@ -238,6 +284,7 @@ impl Decode for Document {
             document.trace.check_against(&document, &place, findings);
         }
         document.check_conditions(&root, findings);
+        document.check_quotas(&root, findings);
         document.identity.check_against(&document, &root, findings);
         let sampled = document.routes.iter().position(|route| route.sampling.is_some());
         if let Some(index) = sampled.filter(|_| document.trace.sampling.is_none()) {
@@ -249,6 +296,32 @@ impl Decode for Document {
 }
 
 impl Document {
+    /// Reports limits that don't go together with the rest.
+    fn check_quotas(&self, root: &Place<'_>, findings: &mut Findings) {
+        for (name, quota) in &self.quotas {
+            let place = root.descend(&["quotas", name]);
+            quota.check_against(self, &place, findings);
+            if !self.routes.iter().any(|route| route.quotas.contains(name)) {
+                place.warn("no route is limited by it", findings);
+            }
+        }
+        for (index, route) in self.routes.iter().enumerate() {
+            let quotas = root.descend(&["routes"]).item(index).descend(&["quotas"]);
+            for (index, name) in route.quotas.iter().enumerate() {
+                let Some(quota) = self.quotas.get(name) else {
+                    quotas.item(index).expected::<()>("a name in `quotas`", findings);
+                    continue;
+                };
+                let asked = route.rules.iter().any(|rule| rule.mode == Mode::Enforce && rule.require.asks_caller());
+                if quota.asks_caller() && !asked {
+                    quotas
+                        .item(index)
+                        .warn("nobody is asked who calls here: no rule of this route that is enforced requires a caller", findings);
+                }
+            }
+        }
+    }
+
     /// Reports conditions outside `trace` that don't go together with the rest.
     fn check_conditions(&self, root: &Place<'_>, findings: &mut Findings) {
         if let ForwardedClientCert::From(condition) = &self.listener.forwarded_client_cert {
@@ -278,6 +351,43 @@ fn newest_schema() -> String {
     format!("{SCHEMA}, the newest schema that version {} reads", crate::VERSION)
 }
 
+/// Limits, by names that metrics and headers can hold.
+fn quotas(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, Quota>> {
+    let quotas: BTreeMap<String, Quota> = place.map(findings)?;
+    plain_names(&place, &quotas, findings)?;
+    if quotas.len() > MAX_QUOTAS {
+        return place.report(Problem::Invalid(format!("expected at most {MAX_QUOTAS} quotas, found {}", quotas.len())), findings);
+    }
+    Some(quotas)
+}
+
+/// Reports the first name that metrics and headers can't hold.
+fn plain_names<T>(place: &Place<'_>, named: &BTreeMap<String, T>, findings: &mut Findings) -> Option<()> {
+    let sound = |name: &String| {
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+        name.len() <= 64 && name.bytes().all(known) && !name.starts_with(['_', '-'])
+    };
+    let Some(name) = named.keys().find(|name| !sound(name)) else { return Some(()) };
+    let text = "expected a name of at most 64 lower-case letters, digits, `-` and `_`, found another";
+    place.descend(&[name]).report(Problem::Invalid(text.to_owned()), findings)
+}
+
+/// A route's limits, each once.
+fn route_quotas(place: Place<'_>, findings: &mut Findings) -> Option<Vec<String>> {
+    let names: Vec<String> = place.list(findings)?;
+    if names.len() > MAX_ROUTE_QUOTAS {
+        return place.report(Problem::Invalid(format!("expected at most {MAX_ROUTE_QUOTAS} quotas, found {}", names.len())), findings);
+    }
+    let borrowed: Vec<&str> = names.iter().map(String::as_str).collect();
+    place.each_once(borrowed, findings)?;
+    Some(names)
+}
+
+/// Each has metrics of its own.
+const MAX_QUOTAS: usize = 64;
+/// Each costs a request a look into shared memory.
+const MAX_ROUTE_QUOTAS: usize = 16;
+
 fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {
     let (routes, unique) = (place.list(findings), place.unique("name", findings));
     unique.and(routes)
@@ -299,8 +409,13 @@ impl Decode for Responses {
         let mut fields = place.fields(findings)?;
         let words = [("apim", Errors::Apim), ("problem_json", Errors::ProblemJson)];
         let errors = fields.maybe("errors", findings, |place, findings| place.word(&words, findings));
+        let headers = fields.maybe("rate_limit_headers", findings, |place, findings| {
+            let items = place.list(findings)?;
+            place.each_once(items, findings)
+        });
         fields.finish(findings);
-        Some(Self { errors: errors?.unwrap_or_default() })
+        let default = Self::default();
+        Some(Self { errors: errors?.unwrap_or_default(), rate_limit_headers: headers?.unwrap_or(default.rate_limit_headers) })
     }
 }
 
@@ -310,9 +425,16 @@ impl Decode for Route {
         let name = fields.required("name", findings).and_then(|place| place.name(findings));
         let matches = fields.maybe("match", findings, Match::decode);
         let rules = fields.maybe("rules", findings, rule::rules);
+        let quotas = fields.maybe("quotas", findings, route_quotas);
         let sampling = fields.maybe("sampling", findings, RouteSampling::decode);
         fields.finish(findings);
-        Some(Self { name: name?, matches: matches?.unwrap_or_default(), rules: rules?.unwrap_or_default(), sampling: sampling? })
+        Some(Self {
+            name: name?,
+            matches: matches?.unwrap_or_default(),
+            rules: rules?.unwrap_or_default(),
+            quotas: quotas?.unwrap_or_default(),
+            sampling: sampling?,
+        })
     }
 }
 

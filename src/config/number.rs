@@ -12,6 +12,8 @@ use super::finding::{Findings, Problem};
 use crate::json::Value;
 use crate::trace::Threshold;
 
+pub(super) use crate::quota::Timestamp;
+
 /// A duration as Gateway API writes it: <https://gateway-api.sigs.k8s.io/geps/gep-2257/>. One to four numbers of up to 5 digits, each with
 /// `h`, `m`, `s` or `ms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +107,42 @@ impl Serialize for Probability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = if self.text.is_empty() { "1" } else { &self.text };
         RawValue::from_string(text.to_owned()).map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// A part of a whole, in thousandths: above 0, up to 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Thousandths {
+    pub(super) thousandths: u64,
+}
+
+impl Decode for Thousandths {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let text = match place.value() {
+            Value::Integer(whole) => whole.to_string(),
+            Value::Number(text) => text.clone(),
+            _ => String::new(),
+        };
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+        let fraction = fraction.trim_end_matches('0');
+        let digits = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+        let thousandths = format!("{fraction:0<3}").parse::<u64>().ok().filter(|_| digits);
+        let whole = whole.parse::<u64>().ok().filter(|whole| *whole <= 1);
+        let sum = whole.zip(thousandths).map(|(whole, part)| whole.saturating_mul(1000).saturating_add(part));
+        match sum.filter(|sum| (1..=1000).contains(sum)) {
+            Some(thousandths) => Some(Self { thousandths }),
+            None => place.expected("a part above 0 and up to 1, in thousandths, such as 0.5", findings),
+        }
+    }
+}
+
+impl Serialize for Thousandths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = match self.thousandths {
+            1000 => "1".to_owned(),
+            part => format!("0.{part:03}").trim_end_matches('0').to_owned(),
+        };
+        RawValue::from_string(text).map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 

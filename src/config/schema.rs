@@ -10,7 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema as schema};
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::document::{DEFAULT_STATUS, Document, Provider};
+use super::document::{DEFAULT_STATUS, Document, Provider, Quota};
 use crate::identity::Algorithm;
 use crate::route::HOST_MAX_LENGTH;
 use crate::trace::MEMBER_KEY_MAX_LENGTH;
@@ -55,6 +55,70 @@ pub(super) fn providers(generator: &mut SchemaGenerator) -> Schema {
     schema!({
         "type": "object", "maxProperties": 16, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": provider
     })
+}
+
+pub(super) fn quotas(generator: &mut SchemaGenerator) -> Schema {
+    let quota = generator.subschema_for::<Quota>();
+    schema!({
+        "type": "object", "maxProperties": 64, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": quota
+    })
+}
+
+/// A part of a key is a word, or a mapping with one.
+pub(super) fn quota_key(_: &mut SchemaGenerator) -> Schema {
+    let object = |name: &str, value: Value| json!({"type": "object", "required": [name], "additionalProperties": false, "properties": {name: value}});
+    let prefix = |longest: u8| json!({"type": "integer", "minimum": 0, "maximum": longest});
+    let name = json!({"type": "string", "minLength": 1});
+    let path = json!({"type": "string", "minLength": 1, "maxLength": 256});
+    let claim =
+        json!({"type": "object", "required": ["path"], "additionalProperties": false, "properties": {"provider": name, "path": path}});
+    let source =
+        json!({"type": "object", "additionalProperties": false, "properties": {"ipv4_prefix": prefix(32), "ipv6_prefix": prefix(128)}});
+    let header = json!({"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"});
+    let parts = [("claim", claim), ("source", source), ("header", header), ("query", name.clone()), ("literal", name)];
+    let words = json!({"enum": ["subscription", "product", "caller", "source", "route", "method"]});
+    let any: Vec<Value> = std::iter::once(words).chain(parts.map(|(name, value)| object(name, value))).collect();
+    schema!({"type": "array", "minItems": 1, "items": {"oneOf": any}})
+}
+
+/// Either `requests` or `bytes`.
+pub(super) fn one_unit(schema: &mut Schema) {
+    schema.insert("oneOf".to_owned(), json!([{"required": ["requests"]}, {"required": ["bytes"]}]));
+}
+
+pub(super) fn global_mode(_: &mut SchemaGenerator) -> Schema {
+    let lease = json!({
+        "type": "object", "required": ["max_slice"], "additionalProperties": false,
+        "properties": {
+            "max_slice": {"type": "integer", "minimum": 1, "maximum": 1_000_000_000, "description": "Required: the largest slice, in units of the limit."},
+            "duration": {
+                "type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$",
+                "description": "For how long a slice counts, from `100ms` to `1h`. Default: `10s`."
+            }
+        }
+    });
+    schema!({"oneOf": [
+        {"const": "exact", "description": "About each request, which waits for the answer."},
+        {
+            "type": "object", "required": ["lease"], "additionalProperties": false, "properties": {"lease": lease},
+            "description": "For slices of the limit, ahead of need."
+        }
+    ]})
+}
+
+pub(super) fn statuses(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "array", "minItems": 1, "items": {"oneOf": [
+        {"type": "integer", "minimum": 100, "maximum": 599},
+        {"type": "string", "pattern": "^([1-5]xx|[1-5][0-9]{2}(-[1-5][0-9]{2})?)$"}
+    ]}})
+}
+
+pub(super) fn share(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})
+}
+
+pub(super) fn timestamp(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$"})
 }
 
 pub(super) fn algorithms(_: &mut SchemaGenerator) -> Schema {

@@ -58,11 +58,19 @@ pub enum Reason {
     ClientCertificateNotAllowed,
     /// The caller is known, and none of those that may.
     CallerNotAllowed,
+    /// The request is above a rate.
+    RateLimitExceeded,
+    /// The request is above a quota.
+    QuotaExceeded,
+    /// A limit's key can't be told, and the policy refuses what it can't count.
+    QuotaKeyNotFound,
+    /// A limit can't be counted: no room, or no service, and the policy refuses what isn't counted.
+    QuotaUnavailable,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::RequestHeadersUnreadable,
         Self::RequestHostAmbiguous,
         Self::RequestPathAmbiguous,
@@ -90,6 +98,10 @@ impl Reason {
         Self::ClientCertificateNotFound,
         Self::ClientCertificateNotAllowed,
         Self::CallerNotAllowed,
+        Self::RateLimitExceeded,
+        Self::QuotaExceeded,
+        Self::QuotaKeyNotFound,
+        Self::QuotaUnavailable,
     ];
 
     /// The code.
@@ -123,6 +135,10 @@ impl Reason {
             Self::ClientCertificateNotFound => "ClientCertificateNotFound",
             Self::ClientCertificateNotAllowed => "ClientCertificateNotAllowed",
             Self::CallerNotAllowed => "CallerNotAllowed",
+            Self::RateLimitExceeded => "RateLimitExceeded",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::QuotaKeyNotFound => "QuotaKeyNotFound",
+            Self::QuotaUnavailable => "QuotaUnavailable",
         }
     }
 
@@ -158,6 +174,10 @@ impl Reason {
             }
             Self::ClientCertificateNotFound | Self::ClientCertificateNotAllowed => "Invalid client certificate.",
             Self::CallerNotAllowed => "Forbidden",
+            Self::RateLimitExceeded => "Rate limit is exceeded.",
+            Self::QuotaExceeded => "Out of call volume quota.",
+            Self::QuotaKeyNotFound => "The request lacks what its quota is counted by.",
+            Self::QuotaUnavailable => "Quota could not be checked.",
         }
     }
 
@@ -172,8 +192,11 @@ impl Reason {
             | Self::TokenClaimValueNotAllowed
             | Self::ClientCertificateNotFound
             | Self::ClientCertificateNotAllowed
-            | Self::CallerNotAllowed => 403,
-            Self::TokenKeysUnavailable => 503,
+            | Self::CallerNotAllowed
+            | Self::QuotaExceeded
+            | Self::QuotaKeyNotFound => 403,
+            Self::RateLimitExceeded => 429,
+            Self::TokenKeysUnavailable | Self::QuotaUnavailable => 503,
             Self::TokenNotPresent
             | Self::TokenAmbiguous
             | Self::JwtInvalid
@@ -201,6 +224,22 @@ impl Reason {
             Self::TokenClaimNotFound | Self::TokenClaimValueNotAllowed | Self::ClientCertificateNotAllowed | Self::CallerNotAllowed => 3,
             Self::TokenKeysUnavailable => 4,
             _ => 2,
+        }
+    }
+
+    /// The problem's type and its title (RFC 9457 section 4.2), where there is a registered one
+    /// (<https://www.iana.org/assignments/http-problem-types>).
+    pub(super) const fn problem(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::RateLimitExceeded | Self::QuotaExceeded => Some((
+                "https://iana.org/assignments/http-problem-types#quota-exceeded",
+                "Request cannot be satisfied as assigned quota has been exceeded",
+            )),
+            Self::QuotaUnavailable => Some((
+                "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+                "Request cannot be satisfied due to temporary server capacity constraints",
+            )),
+            _ => None,
         }
     }
 

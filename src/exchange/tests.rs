@@ -7,6 +7,7 @@ use crate::effect::{CallId, GatewayId, Woken};
 use crate::event::CallFailed;
 use crate::head::Header;
 use crate::inputs::{NoSignatures, NoStore, UnknownPeer};
+use crate::quota::Totals;
 
 const POLICY: &[u8] = br#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [
     {"name": "open", "match": {"path": {"prefix": "/open"}}},
@@ -57,7 +58,7 @@ fn a_request_is_decided_once_and_counted_once() {
             Verdict::Wait => panic!("{path} waits"),
         }
         assert_eq!(step(&mut exchange, &mut gateway, Event::Response(Headers::default())), Verdict::Continue(HeaderEdits::none()));
-        assert_eq!(step(&mut exchange, &mut gateway, Event::Closed), Verdict::Wait);
+        assert_eq!(step(&mut exchange, &mut gateway, Event::Closed(Totals::default())), Verdict::Wait);
     }
     let expected = [
         ("tracegate.requests.admitted.none", 2),

@@ -9,7 +9,7 @@ pub(super) fn body(answer: Result<Reply<'_>, CallFailed>) -> Result<(Reply<'_>, 
         let found = match failed {
             CallFailed::Refused => "a cluster that takes no calls",
             CallFailed::TimedOut => "none in time",
-            CallFailed::Disconnected => "a broken connection",
+            CallFailed::Disconnected | CallFailed::Status(_) => "a broken connection",
         };
         format!("expected an answer, found {found}")
     })?;

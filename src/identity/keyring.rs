@@ -13,7 +13,7 @@ use super::source::{Answer, Fetched, OnUnavailable, Source};
 use super::token::Token;
 use crate::caller::{Identity, Subject};
 use crate::decision::Reason;
-use crate::effect::{CallId, Effect, ExchangeId, Woken};
+use crate::effect::{CallId, Effect, ExchangeId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::Inputs;
 use crate::metrics::{Counter, Counts, KeyFate};
@@ -227,12 +227,12 @@ fn note(provider: usize, fetched: Fetched, counts: &mut Counts, woken: &mut Woke
         Fetched::Keys { wrong } => {
             counts.count_keys(provider, KeyFate::Fetched);
             if wrong > 0 {
-                woken.notes.push((provider, format!("{wrong} of the issuer's keys are wrong and left out")));
+                woken.notes.push((NoteOf::Keys(provider), format!("{wrong} of the issuer's keys are wrong and left out")));
             }
         }
         Fetched::Failed(why) => {
             counts.count_keys(provider, KeyFate::Failed);
-            woken.notes.push((provider, why));
+            woken.notes.push((NoteOf::Keys(provider), why));
         }
     }
 }

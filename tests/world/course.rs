@@ -175,8 +175,10 @@ impl World {
 
 /// The call that an effect asks for.
 const fn call_of(effect: &Effect) -> CallId {
-    let Effect::Fetch(fetch) = effect;
-    fetch.call
+    match effect {
+        Effect::Fetch(fetch) => fetch.call,
+        Effect::CheckRateLimit(asked) => asked.call,
+    }
 }
 
 /// A verdict without the edits, which show in what upstream and client saw.

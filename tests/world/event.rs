@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Events that wait in the queue for their turn.
 
+use tracegate::quota::Totals;
 use tracegate::{CallFailed, CallId, Event, Headers, Reply};
 
 use super::message::Message;
@@ -29,7 +30,7 @@ impl OwnedEvent {
             Self::Reply(call, answer) => lend_answer(answer, |answer| step(Event::Reply(*call, answer))),
             Self::Wake => step(Event::Wake(Headers::new(&request.map(Message::lines).unwrap_or_default()))),
             Self::Response(head) => step(Event::Response(Headers::new(&head.lines()))),
-            Self::Closed => step(Event::Closed),
+            Self::Closed => step(Event::Closed(Totals::default())),
         }
     }
 

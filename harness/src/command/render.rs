@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use tracegate::Policy;
+use tracegate::config::Serves;
 
 use super::Outcome;
 use crate::cluster::Cluster;
@@ -182,9 +183,8 @@ impl Render {
             }
             needs.clients = Clients::MayProveThemselves;
         }
-        let is_tls = |name: &str| {
-            policy.calls().into_iter().any(|call| call.cluster == name && call.origin.is_some_and(|(scheme, _)| scheme == "https"))
-        };
+        let is_tls =
+            |name: &str| policy.calls().into_iter().any(|call| call.cluster == name && matches!(call.serves, Serves::Http("https", _)));
         for cluster in self.clusters.iter().filter(|cluster| !cluster.tls && is_tls(&cluster.name)) {
             complain(&format!("--cluster {}: reached without TLS at {cluster}, though the policy's URI says https", cluster.name));
         }
@@ -219,6 +219,7 @@ impl Render {
                 host: Ipv4Addr::LOCALHOST.to_string(),
                 port: 8080,
                 tls: false,
+                http2: false,
             }),
             module: module.display().to_string(),
             certificates,

@@ -2,7 +2,7 @@
 //! What the module may do: a host that restricts it to this refuses the rest, such as changing a body.
 
 /// The host functions that the module calls; the SDK imports more.
-pub const HOST_FUNCTIONS: [&str; 23] = [
+pub const HOST_FUNCTIONS: [&str; 24] = [
     "environ_get",
     "environ_sizes_get",
     "fd_write",
@@ -15,6 +15,7 @@ pub const HOST_FUNCTIONS: [&str; 23] = [
     "proxy_get_header_map_pairs",
     "proxy_get_property",
     "proxy_get_shared_data",
+    "proxy_grpc_call",
     "proxy_http_call",
     "proxy_increment_metric",
     "proxy_log",
@@ -29,12 +30,15 @@ pub const HOST_FUNCTIONS: [&str; 23] = [
 ];
 
 /// The callbacks that the host makes.
-pub const CALLBACKS: [&str; 10] = [
+pub const CALLBACKS: [&str; 13] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
     "proxy_on_done",
+    "proxy_on_grpc_close",
+    "proxy_on_grpc_receive",
     "proxy_on_http_call_response",
+    "proxy_on_log",
     "proxy_on_request_headers",
     "proxy_on_request_trailers",
     "proxy_on_response_headers",

@@ -170,7 +170,7 @@ fn plugin(needs: &Needs, configuration: String, settings: &Settings) -> Map {
 
 /// A cluster with one host, which proves its name where it is reached by TLS.
 pub(super) fn cluster(cluster: &Cluster, trusted_ca: &str) -> Map {
-    let Cluster { name, host, port, tls } = cluster;
+    let Cluster { name, host, port, tls, http2 } = cluster;
     let certified = cluster.certified_name();
     let endpoint = Map::new().with("endpoint", Map::new().with("address", socket(host, *port)));
     let endpoints = [Map::new().with("lb_endpoints", [endpoint])];
@@ -181,7 +181,15 @@ pub(super) fn cluster(cluster: &Cluster, trusted_ca: &str) -> Map {
         .with("connect_timeout", "1s")
         .maybe("dns_lookup_family", by_name.then_some("V4_PREFERRED"))
         .with("load_assignment", Map::new().with("cluster_name", name.as_str()).with("endpoints", endpoints))
+        .maybe("typed_extension_protocol_options", http2.then(http2_alone))
         .maybe("transport_socket", tls.then(|| upstream_tls(certified, by_name, trusted_ca)))
+}
+
+/// What gRPC needs.
+fn http2_alone() -> Map {
+    let explicit = Map::new().with("http2_protocol_options", Map::new());
+    let options = Map::new().with("@type", typed("upstreams.http.v3.HttpProtocolOptions")).with("explicit_http_config", explicit);
+    Map::new().with("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", options)
 }
 
 fn upstream_tls(host: &str, by_name: bool, trusted_ca: &str) -> Map {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tracegate::Policy;
-use tracegate::config::Call;
+use tracegate::config::{Call, Serves};
 use tracegate::identity::ForwardedClientCert;
 
 use crate::cluster::{Cluster, host_and_port};
@@ -79,12 +79,23 @@ fn clusters(calls: &[Call<'_>], told: &[Cluster]) -> Result<Vec<Cluster>> {
         return Err(Error::new(format!("--cluster {}: expected one place, found {first} and {twice}", twice.name)));
     }
     let mut origins: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
-    for Call { cluster, origin } in calls {
-        origins.entry(cluster).or_default().extend(origin);
+    for Call { cluster, serves } in calls {
+        let known = origins.entry(cluster).or_default();
+        match serves {
+            Serves::Http(scheme, authority) => known.push((scheme, authority)),
+            Serves::Unknown | Serves::Grpc => {}
+        }
     }
+    let is_grpc = |name: &str| calls.iter().any(|call| call.cluster == name && call.serves == Serves::Grpc);
     let others = origins.into_iter().filter(|(name, _)| told.iter().all(|cluster| cluster.name != **name));
     let others = others.map(|(name, origins)| match origins.as_slice() {
+        [(_, authority), ..] if is_grpc(name) => Err(Error::new(format!(
+            "the policy calls the cluster {name:?} by gRPC and for {authority}: give each a cluster of its own"
+        ))),
         [(scheme, authority)] => located(name, scheme, authority),
+        [] if is_grpc(name) => Err(Error::new(format!(
+            "where the rate-limit service of the cluster {name:?} is no policy says: say it by --cluster {name}=HOST:PORT"
+        ))),
         [] => Err(Error::new(format!(
             "where the cluster {name:?} is only its issuer's configuration tells: say it by --cluster {name}=https://HOST:PORT"
         ))),
@@ -92,7 +103,8 @@ fn clusters(calls: &[Call<'_>], told: &[Cluster]) -> Result<Vec<Cluster>> {
             "the policy calls the cluster {name:?} for {one} and for {other}: give each a cluster of its own, or say where it is by --cluster"
         ))),
     });
-    told.iter().cloned().map(Ok).chain(others).collect()
+    let told = told.iter().map(|cluster| Ok(Cluster { http2: is_grpc(&cluster.name), ..cluster.clone() }));
+    told.chain(others).collect()
 }
 
 fn located(name: &str, scheme: &str, authority: &str) -> Result<Cluster> {
@@ -100,7 +112,7 @@ fn located(name: &str, scheme: &str, authority: &str) -> Result<Cluster> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     let address = if has_port { authority.to_owned() } else { format!("{authority}:{}", if tls { 443 } else { 80 }) };
     let (host, port) = host_and_port(&address).map_err(|error| Error::new(format!("the cluster {name:?}: {error}")))?;
-    Ok(Cluster { name: name.to_owned(), host, port, tls })
+    Ok(Cluster { name: name.to_owned(), host, port, tls, http2: false })
 }
 
 #[cfg(test)]
@@ -112,9 +124,8 @@ mod tests {
     }
 
     fn call<'p>(cluster: &'p str, origin: &'p str) -> Call<'p> {
-        let origin =
-            origin.strip_prefix("https://").map(|host| ("https", host)).or(origin.strip_prefix("http://").map(|host| ("http", host)));
-        Call { cluster, origin }
+        let (scheme, host) = origin.split_once("://").unwrap();
+        Call { cluster, serves: Serves::Http(if scheme == "https" { "https" } else { "http" }, host) }
     }
 
     #[test]
@@ -127,6 +138,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_service_speaks_http_2_wherever_the_operator_says() {
+        let calls = [Call { cluster: "limits", serves: Serves::Grpc }];
+        let found = clusters(&calls, &[cluster("limits=limits.example:8081"), cluster("other=other.example:80")]).unwrap();
+        assert_eq!(found.iter().map(|cluster| cluster.http2).collect::<Vec<_>>(), [true, false]);
+        let unknown = clusters(&calls, &[]).unwrap_err().to_string();
+        assert!(unknown.ends_with("no policy says: say it by --cluster limits=HOST:PORT"), "{unknown}");
+        let both = clusters(&[calls[0], call("limits", "https://a.example")], &[]).unwrap_err().to_string();
+        assert!(both.contains("by gRPC and for a.example"), "{both}");
+    }
+
+    #[test]
     fn a_cluster_is_told_of_once() {
         let error = clusters(&[], &["a=a.example:80", "b=b.example:1", "a=https://a.example:443"].map(cluster)).unwrap_err().to_string();
         assert_eq!(error, "--cluster a: expected one place, found a.example:80 and https://a.example:443");
@@ -135,7 +157,7 @@ mod tests {
     #[test]
     fn a_cluster_without_a_place_or_with_two_is_an_error() {
         let error = |calls: &[Call<'_>]| clusters(calls, &[]).unwrap_err().to_string();
-        let unknown = error(&[Call { cluster: "keys", origin: None }]);
+        let unknown = error(&[Call { cluster: "keys", serves: Serves::Unknown }]);
         assert_eq!(
             unknown,
             "where the cluster \"keys\" is only its issuer's configuration tells: say it by --cluster keys=https://HOST:PORT"
@@ -143,7 +165,7 @@ mod tests {
         let two = error(&[call("idp", "https://a.example"), call("idp", "https://b.example")]);
         assert!(two.starts_with("the policy calls the cluster \"idp\" for a.example and for b.example"), "{two}");
         // The configuration and the keys on one host.
-        let calls = [Call { cluster: "idp", origin: None }, call("idp", "https://a.example")];
+        let calls = [Call { cluster: "idp", serves: Serves::Unknown }, call("idp", "https://a.example")];
         assert_eq!(clusters(&calls, &[]).unwrap(), [cluster("idp=https://a.example:443")]);
     }
 }

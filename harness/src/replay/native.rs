@@ -133,9 +133,12 @@ impl Native {
                 if verdict == Verdict::Wait && wake.contains(&exchange.id()) {
                     verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
                 }
-                for Effect::Fetch(fetch) in effects {
-                    let answer = presented.answer(&fetch);
-                    woken.push_back(self.gateway.reply(fetch.call, answer, &mut inputs));
+                for effect in effects {
+                    let (call, answer) = match &effect {
+                        Effect::Fetch(fetch) => (fetch.call, presented.answer(fetch)),
+                        Effect::CheckRateLimit(asked) => (asked.call, Err(CallFailed::Refused)),
+                    };
+                    woken.push_back(self.gateway.reply(call, answer, &mut inputs));
                 }
             }
         }

@@ -136,6 +136,12 @@ pub(super) fn call_response_body(size: usize) -> Result<Vec<u8>, Failed> {
     buffer(HTTP_CALL_RESPONSE_BODY, size)
 }
 
+/// The message that a gRPC call brought, `size` bytes of it.
+pub(super) fn grpc_message(size: usize) -> Result<Vec<u8>, Failed> {
+    const GRPC_RECEIVE_BUFFER: u32 = 5;
+    buffer(GRPC_RECEIVE_BUFFER, size)
+}
+
 fn buffer(kind: u32, size: usize) -> Result<Vec<u8>, Failed> {
     // SAFETY: the host writes a pointer and a size to the two live places that `returned` gives it.
     returned(|data, length| unsafe { raw::proxy_get_buffer_bytes(kind, 0, size, data, length) })
@@ -180,6 +186,11 @@ pub(super) fn continue_request() -> Result<(), Failed> {
 /// it does the sending: it panics on statuses that the ABI doesn't give for this call.
 pub(super) fn http_call(cluster: &str, headers: &[(&str, &str)], timeout: Duration) -> Option<u32> {
     hostcalls::dispatch_http_call(cluster, headers.to_vec(), None, Vec::new(), timeout).ok()
+}
+
+/// Makes a unary gRPC call; the answer goes to the context that is at work. The SDK sends it, for the reasons of [`http_call`].
+pub(super) fn grpc_call(cluster: &str, service: &str, method: &str, message: &[u8], timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_grpc_call(cluster, service, method, Vec::new(), Some(message), timeout).ok()
 }
 
 /// An attribute of the stream at hand, by its path.

@@ -2,19 +2,19 @@
 //! What the host lends for one step: its clock, randomness, knowledge of the peer, shared data and verification of signatures.
 
 use super::host::{self, Failed};
-use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Inputs, PeerFact, Store, StoreError, Stored};
+use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Inputs, Peer, PeerFact, Store, StoreError, Stored};
+use crate::quota::Totals;
 
 /// Lends them: one clock read, and a call for each thing that is asked for. Shared data stand under `prefix`.
 pub(super) fn with_inputs<T>(prefix: &str, run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
     let now = host::now();
     let mut entropy = |bytes: &mut [u8]| -> Result<(), EntropyUnavailable> { host::fill_random(bytes) };
-    let mut peer = |fact: PeerFact| host::property(path(fact)).ok();
     run(&mut Inputs {
         now: i64::try_from(now).unwrap_or(i64::MAX),
         // The ABI has one clock, the wall's.
         monotonic: now,
         entropy: &mut entropy,
-        peer: &mut peer,
+        peer: &mut Properties,
         store: &mut SharedData { prefix },
         signatures: &mut VerifySignature,
     })
@@ -30,6 +30,28 @@ const fn path(fact: PeerFact) -> &'static str {
         PeerFact::Subject => "connection\0subject_peer_certificate",
         PeerFact::Sha256 => "connection\0sha256_peer_certificate_digest",
     }
+}
+
+/// The host's properties.
+struct Properties;
+
+impl Peer for Properties {
+    fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
+        host::property(path(fact)).ok()
+    }
+
+    fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
+        host::property(&format!("xds\0route_metadata\0filter_metadata\0tracegate\0{key}")).ok()
+    }
+}
+
+/// How many bytes of bodies the stream at hand has had, once it is over.
+pub(super) fn totals() -> Totals {
+    let size = |path: &str| {
+        let bytes = host::property(path).ok()?;
+        u64::try_from(i64::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    Totals { request_bytes: size("request\0size").unwrap_or(0), response_bytes: size("response\0size").unwrap_or(0) }
 }
 
 /// The host's shared data.

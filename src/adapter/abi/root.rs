@@ -78,6 +78,12 @@ impl Context for Root {
         true
     }
 
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if let Some(running) = &self.running {
+            running.world.grpc_reply(token, status, size);
+        }
+    }
+
     fn on_http_call_response(&mut self, token: u32, lines: usize, size: usize, _: usize) {
         if let Some(running) = &self.running {
             running.world.reply(token, lines, size);

@@ -5,12 +5,14 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::host;
+use super::inputs::totals;
 use super::world::{SharedWorld, apply, fail_closed, refuse};
 use crate::adapter::pairs;
 use crate::effect::{ExchangeId, Verdict};
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::head::Headers;
+use crate::quota::Totals;
 
 pub(super) struct Stream {
     id: ExchangeId,
@@ -82,14 +84,29 @@ impl HttpContext for Stream {
         let Some(world) = &self.world else { return Action::Continue };
         let Some(exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else { return Action::Continue };
         let exchange = self.exchange.insert(exchange);
-        if exchange.edits_response()
-            // No stage reads a response's lines yet.
-            && let Some(Verdict::Continue(edits)) = world.step(exchange, Event::Response(Headers::default()))
+        let Some((awaits, reads)) = world.asks(|gateway| (exchange.awaits_response(gateway), exchange.reads_response(gateway))) else {
+            return Action::Continue;
+        };
+        let map = if reads { host::header_map(MapType::HttpResponseHeaders).unwrap_or_default() } else { Vec::new() };
+        let lines = pairs::read(&map).unwrap_or_default();
+        if awaits
+            && let Some(Verdict::Continue(edits)) = world.step(exchange, Event::Response(Headers::new(&lines)))
             && let Err(error) = apply(MapType::HttpResponseHeaders, &edits)
         {
             host::log(LogLevel::Error, &format!("tracegate: response not edited: {error}"));
         }
         Action::Continue
+    }
+
+    /// The stream is over, and the host knows how long its bodies were.
+    fn on_log(&mut self) {
+        let Some(world) = &self.world else { return };
+        let Some(mut exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else { return };
+        if world.asks(|gateway| exchange.reads_totals(gateway)) == Some(true) {
+            let _ = world.step(&mut exchange, Event::Closed(totals()));
+        } else {
+            self.exchange = Some(exchange);
+        }
     }
 }
 
@@ -99,7 +116,7 @@ impl Drop for Stream {
         if let Some(world) = &self.world
             && let Some(mut exchange) = world.take_back(self.id)
         {
-            let _ = world.step(&mut exchange, Event::Closed);
+            let _ = world.step(&mut exchange, Event::Closed(Totals::default()));
         }
     }
 }

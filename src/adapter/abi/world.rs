@@ -14,7 +14,7 @@ use super::inputs::with_inputs;
 use crate::adapter::pairs;
 use crate::decision::Refusal;
 use crate::edits::{HeaderEdit, HeaderEdits};
-use crate::effect::{CallId, Effect, ExchangeId, Fetch, Step, Verdict, Woken};
+use crate::effect::{CallId, Effect, ExchangeId, Fetch, NoteOf, RateLimitCall, Step, Verdict, Woken};
 use crate::event::{CallFailed, Event, Reply};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
@@ -50,6 +50,11 @@ impl World {
     pub(super) fn with_gateway<T>(&self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> Option<T> {
         let mut gateway = self.gateway.try_borrow_mut().ok()?;
         Some(with_inputs(&self.prefix, |inputs| run(&mut gateway, inputs)))
+    }
+
+    /// What the gateway says; `None` where the host has called back within a call.
+    pub(super) fn asks<T>(&self, ask: impl FnOnce(&Gateway) -> T) -> Option<T> {
+        self.gateway.try_borrow().ok().map(|gateway| ask(&gateway))
     }
 
     /// Takes a step; `None` where the host has called back within a call.
@@ -96,17 +101,33 @@ impl World {
         let body = host::call_response_body(size.min(longest.saturating_add(1))).unwrap_or_default();
         // A host tells of a broken connection by an answer without a head.
         let answer = if lines == 0 { Err(CallFailed::Disconnected) } else { Ok(Reply { headers: Headers::new(&headers), body: &body }) };
-        if let Some(woken) = self.with_gateway(|gateway, inputs| gateway.reply(call, answer, inputs)) {
-            self.follow(woken);
-        }
+        self.answer(call, answer);
         self.pace();
     }
 
+    /// A gRPC call is over: with a message, or with a status other than OK.
+    pub(super) fn grpc_reply(&self, token: u32, status: u32, size: usize) {
+        let Some((call, longest)) = self.calls.borrow_mut().remove(&token) else { return };
+        let body = host::grpc_message(size.min(longest.saturating_add(1))).unwrap_or_default();
+        let answer = if status == 0 { Ok(Reply { headers: Headers::default(), body: &body }) } else { Err(CallFailed::Status(status)) };
+        self.answer(call, answer);
+        self.pace();
+    }
+
+    fn answer(&self, call: CallId, answer: Result<Reply<'_>, CallFailed>) {
+        if let Some(woken) = self.with_gateway(|gateway, inputs| gateway.reply(call, answer, inputs)) {
+            self.follow(woken);
+        }
+    }
+
     fn follow(&self, Woken { effects, wake, notes }: Woken) {
-        for (provider, note) in notes {
-            let name =
-                self.gateway.try_borrow().ok().and_then(|gateway| Some(gateway.policy().identity.providers.get(provider)?.name.clone()));
-            host::log(LogLevel::Warn, &format!("tracegate: keys of {}: {note}", name.unwrap_or_default()));
+        for (about, note) in notes {
+            let name = self.gateway.try_borrow().ok().and_then(|gateway| about.name(gateway.policy())).unwrap_or_default();
+            let what = match about {
+                NoteOf::Keys(_) => "keys of",
+                NoteOf::Service(_) => "rate-limit service of quota",
+            };
+            host::log(LogLevel::Warn, &format!("tracegate: {what} {name}: {note}"));
         }
         self.perform(effects);
         for id in wake {
@@ -116,20 +137,17 @@ impl World {
 
     /// Carries out what the core asks for. What the host refuses at once is answered like what fails later.
     fn perform(&self, effects: Vec<Effect>) {
-        for Effect::Fetch(Fetch { call, cluster, uri, timeout, max_body }) in effects {
-            let headers = [
-                (":method", "GET"),
-                (":scheme", uri.scheme),
-                (":authority", uri.authority.as_str()),
-                (":path", uri.path.as_str()),
-                ("accept", "application/json"),
-                ("user-agent", concat!("tracegate/", env!("CARGO_PKG_VERSION"))),
-            ];
-            if let Some(token) = host::http_call(&cluster, &headers, Duration::from_nanos(timeout)) {
-                self.calls.borrow_mut().insert(token, (call, max_body));
-            } else if let Some(woken) = self.with_gateway(|gateway, inputs| gateway.reply(call, Err(CallFailed::Refused), inputs)) {
-                // A failed call asks for no other, so this ends.
-                self.follow(woken);
+        for effect in effects {
+            let (call, token, longest) = match &effect {
+                Effect::Fetch(fetch) => (fetch.call, send_fetch(fetch), fetch.max_body),
+                Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked), MAX_RATE_LIMIT_ANSWER),
+            };
+            match token {
+                Some(token) => {
+                    self.calls.borrow_mut().insert(token, (call, longest));
+                }
+                // A failed call asks for no other at once, so this ends.
+                None => self.answer(call, Err(CallFailed::Refused)),
             }
         }
     }
@@ -138,7 +156,7 @@ impl World {
     fn wake(&self, id: ExchangeId) {
         let exchange = self.take_back(id).filter(|_| host::set_effective_context(id.0).is_ok());
         let Some(mut exchange) = exchange else {
-            let _ = self.with_gateway(|gateway, _| gateway.forget(id));
+            let _ = self.with_gateway(|gateway, inputs| gateway.abandon(id, inputs));
             return;
         };
         let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
@@ -156,6 +174,23 @@ impl World {
         }
         let _ = host::set_effective_context(self.root);
     }
+}
+
+fn send_fetch(Fetch { cluster, uri, timeout, .. }: &Fetch) -> Option<u32> {
+    let headers = [
+        (":method", "GET"),
+        (":scheme", uri.scheme),
+        (":authority", uri.authority.as_str()),
+        (":path", uri.path.as_str()),
+        ("accept", "application/json"),
+        ("user-agent", concat!("tracegate/", env!("CARGO_PKG_VERSION"))),
+    ];
+    host::http_call(cluster, &headers, Duration::from_nanos(*timeout))
+}
+
+fn send_rate_limit(RateLimitCall { cluster, message, timeout, .. }: &RateLimitCall) -> Option<u32> {
+    const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
+    host::grpc_call(cluster, SERVICE, "ShouldRateLimit", message, Duration::from_nanos(*timeout))
 }
 
 /// Makes the edits, in order.
@@ -182,6 +217,8 @@ pub(super) fn fail_closed(what: &str) {
     let _ = host::send_local_response(503, "tracegate_host_failure", &[], "");
 }
 
+/// The longest answer of a rate-limit service that is read, in bytes.
+const MAX_RATE_LIMIT_ANSWER: usize = 65_536;
 /// How often metrics reach the host, and keys are looked after.
 const TICK_MILLISECONDS: u32 = 1000;
 /// The same while somebody waits.

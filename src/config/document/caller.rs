@@ -93,6 +93,15 @@ impl Requirement {
         }
     }
 
+    /// Whether it asks who calls.
+    pub(super) fn asks_caller(&self) -> bool {
+        match self {
+            Self::Anonymous | Self::Deny => false,
+            Self::Caller(_) => true,
+            Self::AnyOf(requirements) | Self::AllOf(requirements) => requirements.iter().any(Self::asks_caller),
+        }
+    }
+
     /// Whether everybody meets it.
     pub(super) fn is_anybodys(&self) -> bool {
         match self {

@@ -9,7 +9,6 @@ use super::super::decode::{Decode, Place};
 use super::super::finding::{Findings, Problem};
 #[cfg(feature = "schema")]
 use super::super::schema;
-use super::Document;
 use super::certificate::ClientCertificate;
 use super::entra::Entra;
 use super::forward::{self, CallerToHeader, ClaimToHeader, ReplaceToken};
@@ -17,6 +16,7 @@ use super::jwt::{Jwt, TokenPlace};
 use super::keys::Keys;
 use super::listener::ClientCertificates;
 use super::subscription::{Subscription, SubscriptionKeys};
+use super::{Document, plain_names};
 
 /// Who calls.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -149,14 +149,7 @@ impl Decode for Identity {
 
 fn providers(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, Provider>> {
     let providers: BTreeMap<String, Provider> = place.map(findings)?;
-    let sound = |name: &String| {
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-        name.len() <= 64 && name.bytes().all(known) && !name.starts_with(['_', '-'])
-    };
-    if let Some(name) = providers.keys().find(|name| !sound(name)) {
-        let text = "expected a name of at most 64 lower-case letters, digits, `-` and `_`, found another";
-        return place.descend(&[name]).report(Problem::Invalid(text.to_owned()), findings);
-    }
+    plain_names(&place, &providers, findings)?;
     if providers.len() > MAX_PROVIDERS { place.expected("at most 16 providers", findings) } else { Some(providers) }
 }
 

@@ -145,7 +145,7 @@ fn who_waits_is_counted_and_who_has_gone_is_forgotten() {
     assert_eq!(process.request(0, &token("k1")), "503 TokenKeysUnavailable", "no room");
     process.with(0, |vm, inputs| {
         let (_, (mut exchange, _)) = vm.waiting.pop_first().unwrap();
-        assert_eq!(exchange.step(&mut vm.gateway, Event::Closed, inputs).verdict, Verdict::Wait);
+        assert_eq!(exchange.step(&mut vm.gateway, Event::Closed(crate::quota::Totals::default()), inputs).verdict, Verdict::Wait);
     });
     assert_eq!(process.request(0, &token("k1")), "wait", "the client that has gone makes room");
 }

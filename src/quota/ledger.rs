@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a gateway keeps of its limits: which exchange was charged what, which ones wait, and what services were asked.
+
+mod ask;
+mod count;
+
+use std::collections::BTreeMap;
+
+use self::ask::Service;
+use self::count::Counter;
+use super::breaker::Change;
+use super::fields::{self, Field, Standing};
+use super::key::{Key, Keyed, subscription};
+use super::limit::{Enforcement, GlobalMode, KeyAbsent, LimitFrom, OnServiceUnavailable, Quota, QuotaUnit};
+use super::meter::Reading;
+use super::rls::{self, Code};
+use super::table::{Digest, Seed};
+use super::{QuotaPolicy, Totals};
+use crate::condition::Facts;
+use crate::decision::{Exceeded, Reason, Refusal};
+use crate::effect::{CallId, Effect, ExchangeId, NoteOf, Woken};
+use crate::event::{CallFailed, Reply};
+use crate::inputs::Inputs;
+use crate::metrics::{Counts, QuotaFate};
+
+/// What a gateway keeps of its limits.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// In the quotas' order.
+    counters: Vec<Counter>,
+    /// What keys are hashed with; `None` before the first, and where the host has no store.
+    seed: Option<Seed>,
+    /// The services, by cluster.
+    services: BTreeMap<String, Service>,
+    waiting: BTreeMap<ExchangeId, Waiting>,
+    asked: BTreeMap<CallId, Asked>,
+}
+
+/// A request as limits see it.
+pub(crate) struct Asking<'a, 'f, 'i> {
+    pub(crate) id: ExchangeId,
+    pub(crate) policy: &'a QuotaPolicy,
+    /// The route's limits, by their places in the policy, in the order in which they are charged.
+    pub(crate) limits: &'a [usize],
+    /// The route's name.
+    pub(crate) route: &'a str,
+    pub(crate) facts: &'a mut Facts<'f, 'i>,
+}
+
+/// What limits come to.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// It may go on.
+    Admitted {
+        charges: Charges,
+        /// Why a limit in `mode: shadow` would have refused it.
+        shadow: Option<Reason>,
+        effects: Vec<Effect>,
+    },
+    /// It is above a limit.
+    Refused { refusal: Refusal, effects: Vec<Effect> },
+    /// A service is asked, or will be.
+    Wait(Vec<Effect>),
+}
+
+/// What an exchange was charged, and what its response tells of it.
+#[derive(Debug, Default)]
+pub(crate) struct Charges {
+    taken: Vec<Taken>,
+    pub(crate) fields: Vec<Field>,
+}
+
+impl Charges {
+    /// Whether the response's status decides about any of it.
+    pub(crate) fn reads_status(&self, policy: &QuotaPolicy) -> bool {
+        self.quotas(policy).any(|quota| quota.cost.response.is_some())
+    }
+
+    /// Whether the number of bytes does.
+    pub(crate) fn reads_bytes(&self, policy: &QuotaPolicy) -> bool {
+        self.quotas(policy).any(|quota| quota.limit.unit == QuotaUnit::Bytes)
+    }
+
+    fn quotas<'p>(&self, policy: &'p QuotaPolicy) -> impl Iterator<Item = &'p Quota> {
+        self.taken.iter().filter_map(|taken| policy.quotas.get(taken.quota))
+    }
+}
+
+/// What was taken from one limit.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    /// The quota, by its place in the policy.
+    quota: usize,
+    /// The caller's limit.
+    limit: u64,
+    /// Where it is counted; `None` where a service does, or nobody.
+    place: Option<(Bank, Digest)>,
+    /// How much.
+    cost: u64,
+    /// In which window.
+    stamp: u64,
+    /// How the limit stands; `None` where only a service knows.
+    reading: Option<Reading>,
+    /// When it was taken, in wall-clock nanoseconds.
+    now: i64,
+}
+
+/// Which of a quota's counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bank {
+    /// The limit's own, or its share of a limit whose service is down.
+    Meter,
+    /// Slices of a service's.
+    Lease,
+}
+
+/// An exchange that waits for a service.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// What it was charged before.
+    taken: Vec<Taken>,
+    shadow: Option<Reason>,
+    /// The limit that it waits for, by its place in the route's list.
+    next: usize,
+    /// Until when, on the monotonic clock.
+    deadline: Option<u64>,
+    /// What it waits for is an answer of its own, or somebody's slice.
+    call: Option<CallId>,
+    answer: Option<Answered>,
+}
+
+/// What a service says of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answered {
+    Within { remaining: Option<u64> },
+    Above,
+    Failed,
+}
+
+/// What a service was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    quota: usize,
+    purpose: Purpose,
+    /// Until when an answer is waited for, on the monotonic clock.
+    deadline: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// One exchange waits for it.
+    One(ExchangeId),
+    /// Nobody does: the limit is in `mode: shadow`.
+    Nobody,
+    /// A slice for this key.
+    Slice(Digest, super::lease::Asked),
+}
+
+/// What one limit comes to.
+enum Outcome {
+    Taken(Taken),
+    /// It doesn't concern this request.
+    Skipped,
+    Refused {
+        reason: Reason,
+        taken: Option<Taken>,
+    },
+    Wait {
+        call: Option<CallId>,
+        deadline: u64,
+    },
+}
+
+/// One request and one limit.
+struct Case<'p> {
+    index: usize,
+    quota: &'p Quota,
+    limit: u64,
+    cost: u64,
+    key: Option<Key>,
+    digest: Digest,
+}
+
+/// How many exchanges may wait at once: each holds a request open.
+const MAX_WAITING: usize = 1000;
+
+impl Ledger {
+    pub(crate) fn new(policy: &QuotaPolicy) -> Self {
+        let mut services = BTreeMap::new();
+        for quota in &policy.quotas {
+            if let Enforcement::Global(global) = &quota.enforcement {
+                services.entry(global.cluster.clone()).or_insert_with(|| Service::new(global));
+            }
+        }
+        Self { counters: policy.quotas.iter().map(Counter::new).collect(), services, ..Self::default() }
+    }
+
+    /// Charges a request, or says why not. A request that was told to wait is asked about again, from the limit on that it waits for.
+    pub(crate) fn admit(
+        &mut self,
+        asking: &mut Asking<'_, '_, '_>,
+        mut call: impl FnMut() -> CallId,
+        inputs: &mut Inputs<'_>,
+        counts: &mut Counts,
+    ) -> Admission {
+        let mut effects = Vec::new();
+        let mut waiting = self.waiting.remove(&asking.id).unwrap_or_default();
+        let (policy, limits) = (asking.policy, asking.limits);
+        while let Some(&index) = limits.get(waiting.next) {
+            let Some(quota) = policy.quotas.get(index) else { break };
+            let outcome = match self.case(index, quota, asking, inputs) {
+                Ok(case) => self.take(&case, asking.id, &mut waiting, &mut call, inputs, counts, &mut effects),
+                Err(outcome) => outcome,
+            };
+            match outcome {
+                Outcome::Taken(taken) => {
+                    counts.count_quota(index, QuotaFate::Admitted);
+                    waiting.taken.push(taken);
+                }
+                Outcome::Skipped => counts.count_quota(index, QuotaFate::Skipped),
+                Outcome::Refused { reason, .. } if quota.shadow => {
+                    counts.count_quota(index, QuotaFate::WouldRefuse);
+                    waiting.shadow = waiting.shadow.or(Some(reason));
+                }
+                Outcome::Refused { reason, taken } => {
+                    counts.count_quota(index, QuotaFate::Refused);
+                    let refusal = refusal(policy, quota, reason, &waiting.taken, taken);
+                    self.give_back(policy, &waiting.taken, inputs);
+                    return Admission::Refused { refusal, effects };
+                }
+                Outcome::Wait { call, deadline } => {
+                    if waiting.deadline.is_none() {
+                        counts.count_quota(index, QuotaFate::Waited);
+                    }
+                    (waiting.call, waiting.deadline) = (call, Some(deadline));
+                    self.waiting.insert(asking.id, waiting);
+                    return Admission::Wait(effects);
+                }
+            }
+            waiting = Waiting { taken: waiting.taken, shadow: waiting.shadow, next: waiting.next.saturating_add(1), ..Waiting::default() };
+        }
+        let fields = fields::fields(&policy.headers, &standings(policy, &waiting.taken), None);
+        Admission::Admitted { charges: Charges { taken: waiting.taken, fields }, shadow: waiting.shadow, effects }
+    }
+
+    /// Who is counted, how much it may have, and what the request costs.
+    fn case<'p>(
+        &mut self,
+        index: usize,
+        quota: &'p Quota,
+        asking: &mut Asking<'_, '_, '_>,
+        inputs: &mut Inputs<'_>,
+    ) -> Result<Case<'p>, Outcome> {
+        let key = Key::of(&quota.key, &mut Keyed { facts: asking.facts, route: asking.route });
+        let absent = |reason| Outcome::Refused { reason, taken: None };
+        match (&key, quota.key_absent) {
+            (Some(_), _) | (None, KeyAbsent::SharedBucket) => {}
+            (None, KeyAbsent::Skip) => return Err(Outcome::Skipped),
+            (None, KeyAbsent::Refuse) => return Err(absent(Reason::QuotaKeyNotFound)),
+        }
+        if self.seed.is_none() {
+            self.seed = Seed::share(inputs.store, inputs.entropy);
+        }
+        let digest = match (&key, self.seed) {
+            (Some(key), Some(seed)) => seed.digest(&key.to_bytes()),
+            // Without a store there is no place for it anyway.
+            (None, _) | (_, None) => Digest::SHARED,
+        };
+        let costs = quota.cost.when.as_ref().is_none_or(|when| when.known(asking.facts) != Some(false));
+        let cost = match quota.limit.unit {
+            QuotaUnit::Requests => quota.cost.amount,
+            QuotaUnit::Bytes => quota.cost.reserve,
+        };
+        let limit = own_limit(quota, asking.facts).unwrap_or(quota.limit.amount).max(1);
+        Ok(Case { index, quota, limit, cost: if costs { cost } else { 0 }, key, digest })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a ledger and of the world")]
+    fn take(
+        &mut self,
+        case: &Case<'_>,
+        id: ExchangeId,
+        waiting: &mut Waiting,
+        call: &mut impl FnMut() -> CallId,
+        inputs: &mut Inputs<'_>,
+        counts: &mut Counts,
+        effects: &mut Vec<Effect>,
+    ) -> Outcome {
+        let Some(counter) = self.counters.get(case.index) else { return Outcome::Skipped };
+        let global = match &case.quota.enforcement {
+            Enforcement::Local(local) => return counter.take(case, local.on_full, case.limit, inputs, counts),
+            Enforcement::Global(global) => global,
+        };
+        let room = self.waiting.len() < MAX_WAITING;
+        let Some(service) = self.services.get_mut(&global.cluster) else { return Outcome::Skipped };
+        let asked = match global.mode {
+            GlobalMode::Exact => service.exact(case, global, id, waiting, room, call, inputs),
+            GlobalMode::Lease { .. } => service.lease(case, global, counter, waiting, room, call, inputs, counts),
+        };
+        if let Some((effect, asked)) = asked.ask {
+            self.asked.insert(effect.call, asked);
+            effects.push(Effect::CheckRateLimit(effect));
+        }
+        match asked.outcome {
+            Some(outcome) => outcome,
+            // The service doesn't answer.
+            None => {
+                counts.count_quota(case.index, QuotaFate::Unavailable);
+                match global.on_unavailable {
+                    OnServiceUnavailable::Admit => Outcome::Skipped,
+                    OnServiceUnavailable::Refuse => Outcome::Refused { reason: Reason::QuotaUnavailable, taken: None },
+                    OnServiceUnavailable::Local { share } => {
+                        let limit = u128::from(case.limit).saturating_mul(u128::from(share)) / 1000;
+                        let limit = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
+                        counter.take(case, super::limit::OnFull::SharedBucket, limit, inputs, counts)
+                    }
+                }
+            }
+        }
+    }
+
+    /// A response has come: what costs nothing by its status is given back.
+    pub(crate) fn respond(&mut self, policy: &QuotaPolicy, charges: &mut Charges, status: u16, inputs: &mut Inputs<'_>) {
+        let (kept, free): (Vec<Taken>, Vec<Taken>) = std::mem::take(&mut charges.taken).into_iter().partition(|taken: &Taken| {
+            let response = policy.quotas.get(taken.quota).and_then(|quota| quota.cost.response.as_ref());
+            response.is_none_or(|response| response.matches(status))
+        });
+        charges.taken = kept;
+        self.give_back(policy, &free, inputs);
+    }
+
+    /// An exchange is over: what its bytes cost beyond what was taken ahead is taken, or what they don't cost given back.
+    pub(crate) fn close(&mut self, policy: &QuotaPolicy, charges: &Charges, totals: Totals, inputs: &mut Inputs<'_>) {
+        let bytes = totals.request_bytes.saturating_add(totals.response_bytes);
+        for taken in &charges.taken {
+            let Some((quota, counter)) = policy.quotas.get(taken.quota).zip(self.counters.get(taken.quota)) else { continue };
+            if quota.limit.unit != QuotaUnit::Bytes {
+                continue;
+            }
+            if bytes >= taken.cost {
+                counter.charge(quota, taken, bytes.saturating_sub(taken.cost), inputs);
+            } else {
+                counter.give(quota, &Taken { cost: taken.cost.saturating_sub(bytes), ..*taken }, inputs);
+            }
+        }
+    }
+
+    /// An exchange is refused after all.
+    pub(crate) fn cancel(&mut self, policy: &QuotaPolicy, charges: &Charges, inputs: &mut Inputs<'_>) {
+        self.give_back(policy, &charges.taken, inputs);
+    }
+
+    /// An exchange waits no more: what it was charged is given back.
+    pub(crate) fn forget(&mut self, policy: &QuotaPolicy, id: ExchangeId, inputs: &mut Inputs<'_>) {
+        if let Some(waiting) = self.waiting.remove(&id) {
+            self.give_back(policy, &waiting.taken, inputs);
+        }
+    }
+
+    fn give_back(&self, policy: &QuotaPolicy, taken: &[Taken], inputs: &mut Inputs<'_>) {
+        for taken in taken {
+            if let Some((quota, counter)) = policy.quotas.get(taken.quota).zip(self.counters.get(taken.quota)) {
+                counter.give(quota, taken, inputs);
+            }
+        }
+    }
+
+    /// Whether the next tick should come soon.
+    pub(crate) fn is_urgent(&self) -> bool {
+        !self.waiting.is_empty() || !self.asked.is_empty()
+    }
+
+    /// Gives up calls that nobody has answered, and wakes whom it concerns: those whose time is over, and those whose slice another VM may have got.
+    pub(crate) fn tick(&mut self, policy: &QuotaPolicy, inputs: &mut Inputs<'_>, counts: &mut Counts, woken: &mut Woken) {
+        let now = inputs.monotonic;
+        let late: Vec<CallId> = self.asked.iter().filter(|(_, asked)| asked.deadline <= now).map(|(call, _)| *call).collect();
+        for call in late {
+            self.reply(policy, call, Err(CallFailed::TimedOut), inputs, counts, woken);
+        }
+        let due =
+            self.waiting.iter().filter(|(_, waiting)| waiting.call.is_none() || waiting.deadline.is_none_or(|deadline| deadline <= now));
+        for (id, _) in due {
+            if !woken.wake.contains(id) {
+                woken.wake.push(*id);
+            }
+        }
+    }
+
+    /// Takes a service's answer. `false` where the call is none of the ledger's.
+    pub(crate) fn reply(
+        &mut self,
+        policy: &QuotaPolicy,
+        call: CallId,
+        answer: Result<Reply<'_>, CallFailed>,
+        inputs: &mut Inputs<'_>,
+        counts: &mut Counts,
+        woken: &mut Woken,
+    ) -> bool {
+        let Some(asked) = self.asked.remove(&call) else { return false };
+        let Some(quota) = policy.quotas.get(asked.quota) else { return true };
+        let Enforcement::Global(global) = &quota.enforcement else { return true };
+        // An answer that says nothing is none.
+        let answer = answer.ok().and_then(|reply| rls::decode_response(reply.body).ok()).filter(|answer| answer.code != Code::Unknown);
+        let change = self.services.get_mut(&global.cluster).and_then(|service| match &answer {
+            Some(_) => service.breaker.succeeded(),
+            None => service.breaker.failed(inputs.monotonic),
+        });
+        if let Some(change) = change {
+            let text = match change {
+                Change::Down => "it doesn't answer, and counts as down",
+                Change::Up => "it answers again",
+            };
+            woken.notes.push((NoteOf::Service(asked.quota), text.to_owned()));
+        }
+        if answer.is_none() {
+            counts.count_quota(asked.quota, QuotaFate::Failed);
+        }
+        let answered = match &answer {
+            None => Answered::Failed,
+            Some(answer) if answer.code == Code::OverLimit => Answered::Above,
+            Some(answer) => Answered::Within { remaining: ask::remaining(answer) },
+        };
+        match asked.purpose {
+            Purpose::One(id) => {
+                if let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| waiting.call == Some(call)) {
+                    waiting.answer = Some(answered);
+                    woken.wake.push(id);
+                }
+            }
+            Purpose::Nobody => {
+                if answered == Answered::Above {
+                    counts.count_quota(asked.quota, QuotaFate::WouldRefuse);
+                }
+            }
+            Purpose::Slice(digest, slice) => {
+                let told = answer.as_ref().and_then(ask::remaining);
+                if let Some(counter) = self.counters.get(asked.quota) {
+                    counter.answer(quota, global, digest, slice, answered, told, inputs);
+                }
+                if matches!(answered, Answered::Within { .. }) {
+                    counts.count_quota(asked.quota, QuotaFate::Leased);
+                }
+                // Which key each waits for isn't kept: those of others wait on.
+                woken.wake.extend(self.waiting.iter().filter(|(_, waiting)| waiting.call.is_none()).map(|(id, _)| *id));
+            }
+        }
+        true
+    }
+}
+
+/// The caller's own limit, where it has one.
+fn own_limit(quota: &Quota, facts: &mut Facts<'_, '_>) -> Option<u64> {
+    match quota.limit_from.as_ref()? {
+        LimitFrom::Claim { provider, path, at_most } => {
+            let claims = facts.caller().of(*provider)??.claims()?;
+            number(claims.texts(path)?.first()?.as_bytes(), *at_most)
+        }
+        LimitFrom::Products(limits) => {
+            let product = facts.caller().identities().find_map(subscription)?.1?;
+            limits.iter().find(|(name, _)| name == product).map(|(_, limit)| *limit)
+        }
+        LimitFrom::RouteMetadata { at_most } => route_limit(&facts.route_metadata(&quota.name)?, *at_most),
+    }
+}
+
+fn number(digits: &[u8], at_most: u64) -> Option<u64> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse::<u64>().ok().filter(|number| *number > 0).map(|number| number.min(at_most))
+}
+
+/// A number of a route's metadata: as text, or as a host hands over numbers, 8 bytes of floating point, whose fraction doesn't count.
+fn route_limit(bytes: &[u8], at_most: u64) -> Option<u64> {
+    if let Some(number) = number(bytes, at_most) {
+        return Some(number);
+    }
+    let bits = u64::from_le_bytes(bytes.try_into().ok()?);
+    let (sign, exponent) = (bits >> 63, (bits >> 52) & 0x7ff);
+    let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
+    // Whole numbers from 1 to 2^53: 52 bits of fraction, shifted by what the exponent says.
+    let shift = u32::try_from(1075_u64.checked_sub(exponent)?).ok()?;
+    mantissa.checked_shr(shift).filter(|number| sign == 0 && *number > 0).map(|number| number.min(at_most))
+}
+
+fn standings<'p>(policy: &'p QuotaPolicy, taken: &[Taken]) -> Vec<Standing<'p>> {
+    let standing = |taken: &Taken| {
+        let quota = policy.quotas.get(taken.quota).filter(|quota| !quota.shadow)?;
+        Some(Standing { quota, limit: taken.limit, reading: taken.reading?, now: taken.now })
+    };
+    taken.iter().filter_map(standing).collect()
+}
+
+/// How a request above a limit is refused.
+fn refusal(policy: &QuotaPolicy, quota: &Quota, reason: Reason, before: &[Taken], taken: Option<Taken>) -> Refusal {
+    let Some(taken) = taken else { return Refusal::of(reason) };
+    let mut all = standings(policy, before);
+    let refusing = all.len();
+    all.extend(standings(policy, std::slice::from_ref(&taken)));
+    let message = all.get(refusing).map(Standing::message).unwrap_or_default();
+    let fields = fields::fields(&policy.headers, &all, Some(refusing));
+    Refusal::of(reason).exceeding(Exceeded { quota: quota.name.clone(), message, fields })
+}
+
+/// What is above a limit of this kind.
+const fn exceeded(quota: &Quota) -> Reason {
+    if quota.limit.window.is_rate() { Reason::RateLimitExceeded } else { Reason::QuotaExceeded }
+}
