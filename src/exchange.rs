@@ -108,7 +108,8 @@ impl Exchange {
                     let Parts { policy, ledger, .. } = gateway.parts();
                     ledger.close(&policy.quota, charges, totals, inputs);
                 }
-                self.leave(gateway, State::Closed, inputs);
+                self.state = State::Closed;
+                gateway.forget(self.id, inputs);
                 Step::of(Verdict::Wait)
             }
             (_, Event::Reply(..) | Event::Wake(_)) => Step::of(Verdict::Wait),

@@ -181,7 +181,7 @@ impl Process {
 
     fn follow(&mut self, vm: usize, Woken { effects, wake, notes }: Woken) {
         self.notes.extend(notes.into_iter().map(|(_, note)| note));
-        for Effect::Fetch(fetch) in effects {
+        for fetch in effects.into_iter().map(fetch) {
             self.fetched += 1;
             self.fetches.push((vm, fetch));
         }
@@ -237,4 +237,10 @@ impl Vm {
         let count = self.gateway.drain_counts().find(|(index, _)| names[*index] == name);
         count.map_or(0, |(_, count)| count)
     }
+}
+
+/// What is to be fetched: identity asks for nothing else.
+fn fetch(effect: Effect) -> crate::effect::Fetch {
+    let Effect::Fetch(fetch) = effect else { panic!("{effect:?}") };
+    fetch
 }

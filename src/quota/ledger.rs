@@ -142,16 +142,16 @@ enum Answered {
 struct Asked {
     quota: usize,
     purpose: Purpose,
+    /// The exchange that waits for it: when that is over, the answer is lost with it.
+    by: Option<ExchangeId>,
     /// Until when an answer is waited for, on the monotonic clock.
     deadline: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
-    /// One exchange waits for it.
-    One(ExchangeId),
-    /// Nobody does: the limit is in `mode: shadow`.
-    Nobody,
+    /// One request, which waits for it unless the limit is in `mode: shadow`.
+    One,
     /// A slice for this key.
     Slice(Digest, super::lease::Asked),
 }
@@ -295,7 +295,7 @@ impl Ledger {
         let Some(service) = self.services.get_mut(&global.cluster) else { return Outcome::Skipped };
         let asked = match global.mode {
             GlobalMode::Exact => service.exact(case, global, id, waiting, room, call, inputs),
-            GlobalMode::Lease { .. } => service.lease(case, global, counter, waiting, room, call, inputs, counts),
+            GlobalMode::Lease { .. } => service.lease(case, global, id, counter, waiting, room, call, inputs, counts),
         };
         if let Some((effect, asked)) = asked.ask {
             self.asked.insert(effect.call, asked);
@@ -350,8 +350,17 @@ impl Ledger {
         self.give_back(policy, &charges.taken, inputs);
     }
 
-    /// An exchange waits no more: what it was charged is given back.
+    /// An exchange waits no more: what it was charged is given back, and what it asked for is lost. That is no fault of the service's.
     pub(crate) fn forget(&mut self, policy: &QuotaPolicy, id: ExchangeId, inputs: &mut Inputs<'_>) {
+        let lost = self.asked.extract_if(.., |_, asked| asked.by == Some(id));
+        for (_, asked) in lost {
+            let quota = policy.quotas.get(asked.quota).zip(self.counters.get(asked.quota));
+            if let (Some((quota, counter)), Purpose::Slice(digest, slice)) = (quota, asked.purpose)
+                && let Enforcement::Global(global) = &quota.enforcement
+            {
+                counter.answer(quota, global, digest, slice, Answered::Failed, None, inputs);
+            }
+        }
         if let Some(waiting) = self.waiting.remove(&id) {
             self.give_back(policy, &waiting.taken, inputs);
         }
@@ -421,17 +430,16 @@ impl Ledger {
             Some(answer) => Answered::Within { remaining: ask::remaining(answer) },
         };
         match asked.purpose {
-            Purpose::One(id) => {
-                if let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| waiting.call == Some(call)) {
-                    waiting.answer = Some(answered);
-                    woken.wake.push(id);
+            Purpose::One => match asked.by {
+                Some(id) => {
+                    if let Some(waiting) = self.waiting.get_mut(&id).filter(|waiting| waiting.call == Some(call)) {
+                        waiting.answer = Some(answered);
+                        woken.wake.push(id);
+                    }
                 }
-            }
-            Purpose::Nobody => {
-                if answered == Answered::Above {
-                    counts.count_quota(asked.quota, QuotaFate::WouldRefuse);
-                }
-            }
+                None if answered == Answered::Above => counts.count_quota(asked.quota, QuotaFate::WouldRefuse),
+                None => {}
+            },
             Purpose::Slice(digest, slice) => {
                 let told = answer.as_ref().and_then(ask::remaining);
                 if let Some(counter) = self.counters.get(asked.quota) {
@@ -504,3 +512,6 @@ fn refusal(policy: &QuotaPolicy, quota: &Quota, reason: Reason, before: &[Taken]
 const fn exceeded(quota: &Quota) -> Reason {
     if quota.limit.window.is_rate() { Reason::RateLimitExceeded } else { Reason::QuotaExceeded }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ impl Meter<'_> {
         }
     }
 
-    /// Takes `cost`, if at least as much is left, and at least one.
+    /// Takes `cost`, if at least as much is left, and at least one: what is to be kept, where it isn't what there is, and how the limit stands.
     pub(super) fn take(&self, words: Option<Words>, now: i64, cost: u64) -> (Option<Words>, Reading) {
         match self.window {
             Window::Rate { window, burst } => self.take_rate(words, now, cost, *window, burst.unwrap_or(self.limit)),
@@ -115,7 +115,9 @@ impl Meter<'_> {
         let needed = cell.saturating_mul(u128::from(cost.max(1)));
         if free(arrival) < needed {
             let retry = whole_nanoseconds(needed.saturating_sub(free(arrival)));
-            return (None, Reading { remaining: cells(free(arrival), cell), retry: Some(retry), reset: retry, stamp: 0 });
+            // A time that only a clock which has jumped back can have set would else stay where it is until that time has come.
+            let nearer = words.filter(|[high, low, _]| arrival < join(*high, *low)).map(|_| split(arrival));
+            return (nearer, Reading { remaining: cells(free(arrival), cell), retry: Some(retry), reset: retry, stamp: 0 });
         }
         let next = arrival.saturating_add(cell.saturating_mul(u128::from(cost)));
         let reset = whole_nanoseconds(next.saturating_sub(now));
@@ -131,7 +133,10 @@ impl Meter<'_> {
         let needed = cost.max(1);
         if left < needed {
             let retry = self.slides_free(previous, current, needed, passed, window);
-            return (None, Reading { remaining: left, retry: Some(retry), reset: retry, stamp: start });
+            return (
+                changed(words, [start, previous, current]),
+                Reading { remaining: left, retry: Some(retry), reset: retry, stamp: start },
+            );
         }
         let left_of = |windows: u64| window.saturating_mul(windows).saturating_sub(passed);
         let current = current.saturating_add(cost);
@@ -160,11 +165,16 @@ impl Meter<'_> {
         let stamp = unsigned(start);
         let reset = if period.end == i64::MAX { u64::MAX } else { period.end.abs_diff(now) };
         if left < cost.max(1) {
-            return (None, Reading { remaining: left, retry: Some(reset), reset, stamp });
+            return (changed(words, [stamp, used, 0]), Reading { remaining: left, retry: Some(reset), reset, stamp });
         }
         let remaining = left.saturating_sub(cost);
         (Some([stamp, used.saturating_add(cost), 0]), Reading { remaining, retry: None, reset, stamp })
     }
+}
+
+/// What is to be kept, where it isn't what there is.
+fn changed(words: Option<Words>, next: Words) -> Option<Words> {
+    (words != Some(next)).then_some(next)
 }
 
 /// What a period's counter stands at, and in which period.

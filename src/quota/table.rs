@@ -298,7 +298,7 @@ pub(super) mod tests {
     #[test]
     fn the_seed_is_one_for_all_and_needs_randomness() {
         let mut store = Memory::default();
-        let mut fill = |byte: u8| {
+        let fill = |byte: u8| {
             move |bytes: &mut [u8]| {
                 bytes.fill(byte);
                 Ok(())

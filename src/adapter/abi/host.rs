@@ -189,9 +189,17 @@ pub(super) fn http_call(cluster: &str, headers: &[(&str, &str)], timeout: Durati
 }
 
 /// Makes a unary gRPC call; the answer goes to the context that is at work. The SDK sends it, for the reasons of [`http_call`].
+///
+/// The cluster is named by an `envoy.config.core.v3.GrpcService`, and not plainly: Envoy reads a plain name as such a message first, and ends itself
+/// where that succeeds, as it does for `users`.
 pub(super) fn grpc_call(cluster: &str, service: &str, method: &str, message: &[u8], timeout: Duration) -> Option<u32> {
-    hostcalls::dispatch_grpc_call(cluster, service, method, Vec::new(), Some(message), timeout).ok()
+    let length = u8::try_from(cluster.len()).ok().filter(|length| *length <= MAX_GRPC_CLUSTER)?;
+    let target = format!("\n{}\n{}{cluster}", char::from(length.saturating_add(2)), char::from(length));
+    hostcalls::dispatch_grpc_call(&target, service, method, Vec::new(), Some(message), timeout).ok()
 }
+
+/// A longer name's message would hold lengths that are no text, as which the SDK passes it on.
+const MAX_GRPC_CLUSTER: u8 = 125;
 
 /// An attribute of the stream at hand, by its path.
 pub(super) fn property(path: &str) -> Result<Vec<u8>, Failed> {

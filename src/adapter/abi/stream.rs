@@ -20,15 +20,24 @@ pub(super) struct Stream {
     world: Option<SharedWorld>,
     /// `None` before the request's head, and while the world keeps it.
     exchange: Option<Exchange>,
+    /// It has waited for something.
+    has_waited: bool,
 }
 
 impl Stream {
     pub(super) const fn new(world: Option<SharedWorld>, id: ExchangeId) -> Self {
-        Self { id, world, exchange: None }
+        Self { id, world, exchange: None, has_waited: false }
     }
 }
 
-impl Context for Stream {}
+impl Context for Stream {
+    /// The answer to what the exchange waits for.
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        if let Some(world) = &self.world {
+            world.grpc_reply(token, status, size);
+        }
+    }
+}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
@@ -51,6 +60,7 @@ impl HttpContext for Stream {
                 Action::Pause
             }
             Some(Verdict::Wait) => {
+                self.has_waited = true;
                 world.pause(exchange);
                 return Action::Pause;
             }
@@ -111,10 +121,10 @@ impl HttpContext for Stream {
 }
 
 impl Drop for Stream {
-    /// A client that has gone waits no more.
+    /// A client that has gone waits no more, and what its stream asked for is lost.
     fn drop(&mut self) {
-        if let Some(world) = &self.world
-            && let Some(mut exchange) = world.take_back(self.id)
+        if let Some(world) = self.world.as_ref().filter(|_| self.has_waited)
+            && let Some(mut exchange) = self.exchange.take().or_else(|| world.take_back(self.id))
         {
             let _ = world.step(&mut exchange, Event::Closed(Totals::default()));
         }

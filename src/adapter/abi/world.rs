@@ -31,19 +31,33 @@ pub(super) struct World {
     /// Exchanges that wait or have waited; their streams take them back.
     paused: RefCell<BTreeMap<ExchangeId, Exchange>>,
     /// Calls by the host's token, and the longest body of use.
-    calls: RefCell<BTreeMap<u32, (CallId, usize)>>,
+    calls: RefCell<BTreeMap<Token, (CallId, usize)>>,
+    /// What goes out from the root context, on the next tick: the SDK gives a call's answer to the context that made it, and a stream may be over by
+    /// then.
+    deferred: RefCell<Vec<Effect>>,
+    /// Calls that the host refused at once. Their exchanges hear of it on the next tick: a stream can't be continued from within the callback that
+    /// pauses it.
+    refused: RefCell<Vec<CallId>>,
     /// Milliseconds between ticks.
     period: Cell<u32>,
 }
 
 pub(super) type SharedWorld = Rc<World>;
 
+/// The host's name for a call. Each kind counts for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Token {
+    Http(u32),
+    Grpc(u32),
+}
+
 impl World {
     pub(super) fn new(root: u32, gateway: Gateway) -> Self {
         let root_id = host::property("plugin_root_id").unwrap_or_default();
         let prefix = format!("tracegate/1/{}/", String::from_utf8_lossy(&root_id));
         let (gateway, paused, calls) = (RefCell::new(gateway), RefCell::default(), RefCell::default());
-        Self { root, prefix, gateway, paused, calls, period: Cell::new(0) }
+        let (deferred, refused) = (RefCell::default(), RefCell::default());
+        Self { root, prefix, gateway, paused, calls, deferred, refused, period: Cell::new(0) }
     }
 
     /// Runs something on the gateway; `None` where the host has called back within a call.
@@ -57,10 +71,21 @@ impl World {
         self.gateway.try_borrow().ok().map(|gateway| ask(&gateway))
     }
 
-    /// Takes a step; `None` where the host has called back within a call.
+    /// Takes a step from within the exchange's own stream; `None` where the host has called back within a call.
+    ///
+    /// What an exchange waits for is asked for at once, in its stream; the rest from the root context.
     pub(super) fn step(&self, exchange: &mut Exchange, event: Event<'_>) -> Option<Verdict> {
         let Step { verdict, effects } = self.with_gateway(|gateway, inputs| exchange.step(gateway, event, inputs))?;
-        self.perform(effects);
+        if effects.is_empty() {
+            return Some(verdict);
+        }
+        if verdict == Verdict::Wait {
+            let refused = effects.iter().filter_map(|effect| self.send(effect).err());
+            self.refused.borrow_mut().extend(refused);
+        } else {
+            self.deferred.borrow_mut().extend(effects);
+            self.pace();
+        }
         Some(verdict)
     }
 
@@ -77,7 +102,8 @@ impl World {
 
     /// Ticks as often as the gateway needs it.
     pub(super) fn pace(&self) {
-        let urgent = self.with_gateway(|gateway, inputs| gateway.is_urgent(inputs.monotonic)).unwrap_or_default();
+        let waits = !self.deferred.borrow().is_empty() || !self.refused.borrow().is_empty();
+        let urgent = waits || self.with_gateway(|gateway, inputs| gateway.is_urgent(inputs.monotonic)).unwrap_or_default();
         let period = if urgent { URGENT_TICK_MILLISECONDS } else { TICK_MILLISECONDS };
         // A host without ticks loses metrics and published keys, nothing else.
         if period != self.period.replace(period) {
@@ -87,6 +113,10 @@ impl World {
 
     /// The host's clock has ticked.
     pub(super) fn tick(&self) {
+        for call in self.refused.take() {
+            self.answer(call, Err(CallFailed::Refused));
+        }
+        self.perform(self.deferred.take());
         if let Some(woken) = self.with_gateway(Gateway::tick) {
             self.follow(woken);
         }
@@ -95,7 +125,7 @@ impl World {
 
     /// A call has an answer.
     pub(super) fn reply(&self, token: u32, lines: usize, size: usize) {
-        let Some((call, longest)) = self.calls.borrow_mut().remove(&token) else { return };
+        let Some((call, longest)) = self.calls.borrow_mut().remove(&Token::Http(token)) else { return };
         let map = host::header_map(MapType::HttpCallResponseHeaders).unwrap_or_default();
         let headers = pairs::read(&map).unwrap_or_default();
         let body = host::call_response_body(size.min(longest.saturating_add(1))).unwrap_or_default();
@@ -107,7 +137,7 @@ impl World {
 
     /// A gRPC call is over: with a message, or with a status other than OK.
     pub(super) fn grpc_reply(&self, token: u32, status: u32, size: usize) {
-        let Some((call, longest)) = self.calls.borrow_mut().remove(&token) else { return };
+        let Some((call, longest)) = self.calls.borrow_mut().remove(&Token::Grpc(token)) else { return };
         let body = host::grpc_message(size.min(longest.saturating_add(1))).unwrap_or_default();
         let answer = if status == 0 { Ok(Reply { headers: Headers::default(), body: &body }) } else { Err(CallFailed::Status(status)) };
         self.answer(call, answer);
@@ -138,18 +168,25 @@ impl World {
     /// Carries out what the core asks for. What the host refuses at once is answered like what fails later.
     fn perform(&self, effects: Vec<Effect>) {
         for effect in effects {
-            let (call, token, longest) = match &effect {
-                Effect::Fetch(fetch) => (fetch.call, send_fetch(fetch), fetch.max_body),
-                Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked), MAX_RATE_LIMIT_ANSWER),
-            };
-            match token {
-                Some(token) => {
-                    self.calls.borrow_mut().insert(token, (call, longest));
-                }
+            if let Err(call) = self.send(&effect) {
                 // A failed call asks for no other at once, so this ends.
-                None => self.answer(call, Err(CallFailed::Refused)),
+                self.answer(call, Err(CallFailed::Refused));
             }
         }
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    ///
+    /// The call, where the host refuses it at once.
+    fn send(&self, effect: &Effect) -> Result<(), CallId> {
+        let (call, token, longest) = match effect {
+            Effect::Fetch(fetch) => (fetch.call, send_fetch(fetch).map(Token::Http), fetch.max_body),
+            Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked).map(Token::Grpc), MAX_RATE_LIMIT_ANSWER),
+        };
+        self.calls.borrow_mut().insert(token.ok_or(call)?, (call, longest));
+        Ok(())
     }
 
     /// Decides a request that has waited, from the root context.
@@ -161,8 +198,13 @@ impl World {
         };
         let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
         let lines = pairs::read(&map).unwrap_or_default();
-        let verdict = self.step(&mut exchange, Event::Wake(Headers::new(&lines)));
+        let step = self.with_gateway(|gateway, inputs| exchange.step(gateway, Event::Wake(Headers::new(&lines)), inputs));
         self.paused.borrow_mut().insert(id, exchange);
+        let verdict = step.map(|Step { verdict, effects }| {
+            // Another stream's callback may be at work.
+            self.deferred.borrow_mut().extend(effects);
+            verdict
+        });
         match verdict {
             Some(Verdict::Continue(edits)) => match apply(MapType::HttpRequestHeaders, &edits).and_then(|()| host::continue_request()) {
                 Ok(()) => {}

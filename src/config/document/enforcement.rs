@@ -59,7 +59,7 @@ pub(in crate::config) enum OnFull {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(in crate::config) struct Global {
     /// Required: the gateway's cluster.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_CLUSTER)))]
     pub(in crate::config) cluster: String,
     /// Required: the service's domain, which Limitador calls a namespace.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
@@ -170,7 +170,10 @@ impl Decode for Local {
 impl Decode for Global {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
-        let cluster = fields.required("cluster", findings).and_then(|place| place.name(findings));
+        let cluster = fields.required("cluster", findings).and_then(|place| {
+            let name = place.name(findings)?;
+            if name.len() > MAX_CLUSTER { place.expected("a name of at most 125 bytes", findings) } else { Some(name) }
+        });
         let domain = fields.required("domain", findings).and_then(|place| place.name(findings));
         let timeout = fields.maybe("timeout", findings, |place, findings| duration(place, 1..=10_000, "from 1ms to 10s", findings));
         let mode = fields.maybe("mode", findings, GlobalMode::decode);
@@ -266,6 +269,8 @@ fn default_slots() -> u32 {
     DEFAULT_SLOTS
 }
 
+/// What hosts can be told of a cluster to call by gRPC.
+const MAX_CLUSTER: usize = 125;
 /// What Envoy's own filter waits.
 const DEFAULT_TIMEOUT: &str = "20ms";
 const DEFAULT_SLOTS: u32 = 4096;

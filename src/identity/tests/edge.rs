@@ -228,7 +228,7 @@ impl Edge {
     }
 
     fn follow(&mut self, woken: Woken) -> Vec<String> {
-        self.fetches.extend(woken.effects.into_iter().map(|Effect::Fetch(fetch)| fetch));
+        self.fetches.extend(woken.effects.into_iter().map(fetch));
         let mut fates = vec![];
         for id in woken.wake {
             let (exchange, lines) = self.waiting.remove(&id).expect("who is woken waits");

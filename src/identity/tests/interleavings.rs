@@ -147,7 +147,7 @@ fn two_that_publish_at_once_agree_on_the_keys_in_the_end() {
     let mut quick = std::mem::replace(&mut process.vms[other].gateway, Gateway::new(GatewayId(50), policy.clone()));
     let interruption = |shared: &mut Shared| {
         lend(now, shared, |inputs| {
-            let Effect::Fetch(fetch) = quick.tick(inputs).effects.remove(0);
+            let fetch = super::fetch(quick.tick(inputs).effects.remove(0));
             drop(quick.reply(fetch.call, answer(&new), inputs));
         });
     };

@@ -73,10 +73,9 @@ impl Service {
         }
         let call = call();
         let deadline = monotonic.saturating_add(global.timeout);
-        let purpose = if patient { Purpose::One(id) } else { Purpose::Nobody };
         let message = rls::encode_request(&global.domain, &[descriptor(case, period)], cost);
         let outcome = if patient { Outcome::Wait { call: Some(call), deadline } } else { Outcome::Skipped };
-        let asked = Asked { quota: case.index, purpose, deadline };
+        let asked = Asked { quota: case.index, purpose: Purpose::One, by: patient.then_some(id), deadline };
         Consulted { outcome: Some(outcome), ask: Some((request(call, global, message), asked)) }
     }
 
@@ -86,6 +85,7 @@ impl Service {
         &mut self,
         case: &Case<'_>,
         global: &Global,
+        id: ExchangeId,
         counter: &Counter,
         waiting: &Waiting,
         room: bool,
@@ -109,7 +109,8 @@ impl Service {
             let _ = self.breaker.lets(monotonic);
             let message = rls::encode_request(&global.domain, &[descriptor(case, period)], u32::try_from(slice).unwrap_or(u32::MAX));
             let purpose = Purpose::Slice(case.digest, lease::Asked { slice, start: lease.start });
-            let asked = Asked { quota: case.index, purpose, deadline: monotonic.saturating_add(global.timeout) };
+            let by = (spending.outcome == lease::Outcome::Wait && !case.quota.shadow).then_some(id);
+            let asked = Asked { quota: case.index, purpose, by, deadline: monotonic.saturating_add(global.timeout) };
             (request(call(), global, message), asked)
         });
         let remaining = if lease.remaining == u64::MAX { None } else { Some(lease.remaining.saturating_add(lease.tokens)) };
@@ -206,6 +207,6 @@ fn label(window: &Window, period: Period) -> Option<String> {
 
 /// How much is left, where a service says so.
 pub(super) fn remaining(answer: &Answer) -> Option<u64> {
-    let by_status = answer.statuses.iter().map(|status| u64::from(status.remaining)).min();
+    let by_status = answer.statuses.iter().filter(|status| status.limit.is_some()).map(|status| u64::from(status.remaining)).min();
     by_status.or(answer.remaining)
 }
