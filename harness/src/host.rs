@@ -9,7 +9,7 @@
 //! | [`Plugin`] | one configuration in a VM (a root context) |
 //! | [`Proxy`] | filter chain, upstream, callouts and ticks around a VM, in virtual time |
 //!
-//! Every host function and callback of ABI 0.2.1 is here but gRPC callouts and shared queues, which answer
+//! Every host function and callback of ABI 0.2.1 is here but gRPC streams and shared queues, which answer
 //! `Unimplemented` rather than pretend.
 
 mod abi;
@@ -18,9 +18,11 @@ mod calls;
 mod compiled;
 mod engine;
 mod facts;
+mod failure;
 pub mod faults;
 mod filter_state;
 mod grpc;
+mod grpc_service;
 mod headers;
 mod limits;
 mod log;
@@ -41,6 +43,7 @@ mod vm;
 pub use callout::{Callout, Cluster, Reply};
 pub use engine::Metering;
 pub use facts::{Facts, Tls};
+pub use grpc::GrpcCall;
 pub use headers::{HeaderMap, Line, Part};
 pub use limits::Limits;
 pub use log::{LogLevel, LogLine};

@@ -5,6 +5,7 @@
 
 mod buffers;
 mod callouts;
+mod grpc;
 mod maps;
 mod metrics;
 mod properties;
@@ -69,6 +70,7 @@ fn define_all(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     shared_data::define(linker)?;
     metrics::define(linker)?;
     callouts::define(linker)?;
+    grpc::define(linker)?;
     streams::define(linker)?;
     system::define(linker)?;
     wasi::define(linker)
@@ -108,13 +110,10 @@ const ENV: &str = "env";
 const WASI: &str = "wasi_snapshot_preview1";
 const OK: u32 = 0;
 
-/// What ABI 0.2.1 has beside what is implemented: gRPC callouts and shared queues.
+/// What ABI 0.2.1 has beside what is implemented: gRPC streams and shared queues.
 const UNIMPLEMENTED: &[&str] = &[
     "proxy_dequeue_shared_queue",
     "proxy_enqueue_shared_queue",
-    "proxy_grpc_call",
-    "proxy_grpc_cancel",
-    "proxy_grpc_close",
     "proxy_grpc_send",
     "proxy_grpc_stream",
     "proxy_register_shared_queue",

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! HTTP callouts: what a module asks of a cluster, and what comes of it.
+//! Callouts, HTTP's and gRPC's: what a module asks of a cluster, and what comes of it.
 
 use std::time::Duration;
 
+use super::grpc::{Close, GrpcCall};
 use super::headers::HeaderMap;
 use super::message::Message;
 
@@ -19,6 +20,40 @@ pub struct Callout {
     pub request: Message,
     /// How long the module waits; `None` for ever.
     pub timeout: Option<Duration>,
+    /// What the request stands for, where it is a unary gRPC call.
+    pub grpc: Option<GrpcCall>,
+}
+
+/// What a callout's token is of: its last two bits say so, as in Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `proxy_http_call`
+    Http = 0,
+    /// `proxy_grpc_call`
+    Grpc = 1,
+    /// `proxy_grpc_stream`
+    GrpcStream = 2,
+}
+
+/// What comes of a callout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// A response: none where the connection broke.
+    Http(Option<Message>),
+    /// A unary gRPC call's message, or why there is none.
+    Grpc(Result<Vec<u8>, Close>),
+}
+
+impl Kind {
+    /// The last bits of its tokens.
+    pub(super) const fn bits(self) -> u32 {
+        self as u32
+    }
+
+    /// What a token is of.
+    pub(super) fn of(token: u32) -> Option<Self> {
+        [Self::Http, Self::Grpc, Self::GrpcStream].into_iter().find(|kind| kind.bits() == token % TOKEN_STEP)
+    }
 }
 
 /// What a cluster is, as far as a dispatch can tell at once.
@@ -30,6 +65,8 @@ pub enum Cluster {
     Empty,
     /// Its circuit breaker is open: what is sent to it fails later.
     Overloaded,
+    /// Its circuit breaker is open, and nothing may wait for a connection either.
+    Full,
 }
 
 /// How an upstream or a service answers, from the time when the request has reached it.
@@ -67,3 +104,6 @@ pub(super) fn request(head: HeaderMap, body: &[u8], trailers: HeaderMap) -> Opti
     }
     Some(Message { head, body: body.to_vec(), trailers: (!trailers.is_empty()).then_some(trailers) })
 }
+
+/// From one token of a kind to the next.
+pub(super) const TOKEN_STEP: u32 = 4;

@@ -43,6 +43,8 @@ calls! {
     response_body = "proxy_on_response_body": (u32, u32, u32) -> u32;
     response_trailers = "proxy_on_response_trailers": (u32, u32) -> u32;
     http_call_response = "proxy_on_http_call_response": (u32, u32, u32, u32, u32) -> ();
+    grpc_receive = "proxy_on_grpc_receive": (u32, u32, u32) -> ();
+    grpc_close = "proxy_on_grpc_close": (u32, u32, u32) -> ();
     done = "proxy_on_done": (u32) -> u32;
     log = "proxy_on_log": (u32) -> ();
     delete = "proxy_on_delete": (u32) -> ();

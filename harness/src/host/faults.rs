@@ -117,6 +117,11 @@ pub const EXCLUDED: &[Exclusion] = &[
                  hosts give BadArgument and InternalFailure, which scenarios of their own cover",
     },
     Exclusion {
+        function: "proxy_grpc_call",
+        fault: FaultKind::Failure,
+        reason: "as proxy_http_call, but for the statuses: hosts give ParseFailure and InternalFailure",
+    },
+    Exclusion {
         function: "proxy_set_effective_context",
         fault: FaultKind::Failure,
         reason: "the SDK ends the program where it fails on an answer's way to its context; hosts refuse contexts alone that they don't know",

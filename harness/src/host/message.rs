@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whole HTTP messages, as clients, upstreams and services send them.
 
+use super::grpc;
 use super::headers::{HeaderMap, Part};
 
 /// A request or a response with its pseudo-headers, its body and its trailers.
@@ -26,6 +27,22 @@ impl Message {
         let mut head = HeaderMap::received(Part::Response, lines);
         head.add(b":status", status.to_string().as_bytes());
         Self { head, body: body.to_vec(), trailers: None }
+    }
+
+    /// The response to a unary gRPC call: a message, and status OK behind it.
+    #[must_use]
+    pub fn grpc(message: &[u8]) -> Self {
+        let trailers = HeaderMap::received(Part::ResponseTrailers, [("grpc-status", "0")]);
+        let response = Self::response(200, [("content-type", grpc::CONTENT_TYPE)], &grpc::frame(message));
+        Self { trailers: Some(trailers), ..response }
+    }
+
+    /// The response to a unary gRPC call that ends without a message.
+    #[must_use]
+    pub fn grpc_status(code: u32, words: &str) -> Self {
+        let (code, words) = (code.to_string(), grpc::encode_message(words.as_bytes()));
+        let lines = [("content-type", grpc::CONTENT_TYPE.as_bytes()), ("grpc-status", code.as_bytes()), ("grpc-message", &words)];
+        Self::response(200, lines, b"")
     }
 
     /// A response's status; 0 where it has none that is a number.

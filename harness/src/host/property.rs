@@ -258,5 +258,5 @@ fn bytes(map: Option<&HeaderMap>) -> u64 {
 fn grpc_status(response: &Traffic, code: Option<u16>) -> Option<i64> {
     let told = |map: &HeaderMap| map.first(b"grpc-status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
     let told = response.trailers.as_ref().and_then(told).or_else(|| told(&response.head));
-    told.or_else(|| code.map(|code| super::grpc::status_of(i64::from(code))))
+    told.or_else(|| code.map(|code| i64::from(super::grpc::status_of(i64::from(code)))))
 }

@@ -4,9 +4,9 @@
 //! Nothing here waits: [`Proxy::advance`] moves the clock and does what is due on the way, [`Proxy::run_until_idle`] does
 //! so until nobody waits for anything any more.
 
+mod callouts;
 mod chain;
 mod end;
-mod failure;
 mod options;
 mod respond;
 mod vms;
@@ -19,7 +19,9 @@ use std::time::Duration;
 pub use options::{FailurePolicy, Options, Timeouts};
 pub use world::{Always, ExchangeId, World};
 
+use super::callout::Outcome;
 use super::facts::Facts;
+use super::failure::Failure;
 use super::filter_state::FilterState;
 use super::grpc;
 use super::headers::HeaderMap;
@@ -28,7 +30,6 @@ use super::module::Module;
 use super::state::{Direction, Exchange, Traffic};
 use super::vm::{Plugin, Vm};
 use crate::error::Result;
-use failure::Failure;
 use vms::Ticking;
 
 /// A request, and what the proxy knows beside it.
@@ -80,8 +81,10 @@ pub struct Proxy<'m, W> {
 /// What happens at some time.
 #[derive(Debug)]
 enum Due {
-    /// A callout's reply reaches the root that asked for it: none where the connection broke.
-    Reply(u32, u32, Option<Message>),
+    /// What came of a callout reaches the root that asked for it.
+    Reply(u32, u32, Outcome),
+    /// It does so once more, which a faulty host alone does.
+    Again(u32, u32, Outcome),
     /// The upstream's response reaches the chain, or the news that there is none.
     Upstream(u32, std::result::Result<Message, Failure>),
     /// The client closes its connection.
@@ -347,7 +350,8 @@ impl<'m, W: World> Proxy<'m, W> {
             return self.run_tick();
         }
         match self.due.pop_first() {
-            Some((_, Due::Reply(root, token, message))) => self.deliver_reply(root, token, message),
+            Some((_, Due::Reply(root, token, outcome))) => self.deliver_reply(root, token, outcome),
+            Some((_, Due::Again(root, token, outcome))) => self.hand_over(root, token, outcome),
             Some((_, Due::Upstream(id, response))) => self.deliver_response(id, response),
             Some((_, Due::Idle(id))) => self.time_out(id),
             Some((_, Due::Gone(id))) => self.client_gone(id),

@@ -8,10 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use wasmtime::{Memory, TypedFunc};
 
-use super::callout::{Callout, Cluster};
+use super::callout::{Callout, Cluster, Kind, TOKEN_STEP};
 use super::facts::Facts;
 use super::faults::{Faults, Mangle};
 use super::filter_state::FilterState;
+use super::grpc::Close;
 use super::headers::{HeaderMap, Part};
 use super::limits::{MAX_KEPT, MAX_PENDING, MemoryLimit};
 use super::log::{Log, LogLevel};
@@ -66,6 +67,8 @@ pub(super) enum Action {
     Close(u32),
     /// Answer the client.
     Respond(u32, LocalResponse),
+    /// Tell a root that a gRPC call has failed while it was sent.
+    CloseCall(u32, u32, Close),
     /// A root that put off its end is done.
     Delete(u32),
 }
@@ -73,7 +76,8 @@ pub(super) enum Action {
 /// Callouts that have no reply yet.
 #[derive(Default)]
 pub(super) struct Callouts {
-    next_token: u32,
+    /// How many tokens there have been of any kind.
+    minted: u32,
     /// Asked for in this callback, to be sent once it has returned.
     pub(super) asked: Vec<Callout>,
     asked_bytes: usize,
@@ -92,12 +96,13 @@ impl Callouts {
     }
 
     /// A token that no pending call has.
-    pub(super) fn mint(&mut self, root: u32) -> u32 {
+    pub(super) fn mint(&mut self, kind: Kind, root: u32) -> u32 {
         loop {
-            self.next_token = self.next_token.wrapping_add(1);
-            if self.next_token != 0 && !self.pending.contains_key(&self.next_token) {
-                self.pending.insert(self.next_token, root);
-                return self.next_token;
+            self.minted = self.minted.wrapping_add(1);
+            let token = self.minted.wrapping_mul(TOKEN_STEP) | kind.bits();
+            if token != 0 && !self.pending.contains_key(&token) {
+                self.pending.insert(token, root);
+                return token;
             }
         }
     }
@@ -177,7 +182,10 @@ pub(super) struct Root {
     pub(super) ending: bool,
     /// The callout's reply that is being delivered.
     pub(super) reply: Option<Message>,
-    pub(super) status: (u32, String),
+    /// The gRPC call's message that is being delivered.
+    pub(super) grpc_message: Option<Vec<u8>>,
+    /// Why the last callout failed, and in what words.
+    pub(super) status: (u32, Vec<u8>),
 }
 
 /// One filter's view of an exchange: what it may read and write right now.

@@ -10,6 +10,8 @@ pub(super) enum Status {
     BadArgument = 2,
     /// A value has no serialised form.
     SerializationFailure = 3,
+    /// What is named can't be read.
+    ParseFailure = 4,
     /// A pointer or size lies outside the module's memory.
     InvalidMemoryAccess = 6,
     /// Another compare-and-set number than the stored one.

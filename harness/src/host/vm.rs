@@ -328,7 +328,8 @@ impl Root {
             tick_changes: 0,
             ending: false,
             reply: None,
-            status: (0, String::new()),
+            grpc_message: None,
+            status: (0, Vec::new()),
         }
     }
 }

@@ -80,6 +80,7 @@ fn lent(state: &State, buffer: u32) -> Answer<&[u8]> {
             let reply = contexts.root().and_then(|root| root.reply.as_ref()).ok_or(Status::NotFound)?;
             Ok(&reply.body)
         }
+        GRPC_RECEIVE_BUFFER => Ok(contexts.root().and_then(|root| root.grpc_message.as_deref()).unwrap_or_default()),
         VM_CONFIGURATION => Ok(&state.configuration),
         PLUGIN_CONFIGURATION => {
             let root = contexts.roots.get(&contexts.effective()).filter(|root| root.configuring).ok_or(Status::NotFound)?;
@@ -102,6 +103,11 @@ fn body_mut(state: &mut State, buffer: u32) -> Answer<&mut Vec<u8>> {
     let direction = match buffer {
         HTTP_REQUEST_BODY => Direction::Request,
         HTTP_RESPONSE_BODY => Direction::Response,
+        GRPC_RECEIVE_BUFFER => {
+            let root = state.contexts.root_id();
+            let message = state.contexts.roots.get_mut(&root).and_then(|root| root.grpc_message.as_mut());
+            return message.ok_or(Status::BadArgument);
+        }
         _ => return Err(Status::BadArgument),
     };
     let (stream, exchange) = state.contexts.stream_mut().ok_or(Status::BadArgument)?;
@@ -117,6 +123,7 @@ fn body_mut(state: &mut State, buffer: u32) -> Answer<&mut Vec<u8>> {
 const HTTP_REQUEST_BODY: u32 = 0;
 const HTTP_RESPONSE_BODY: u32 = 1;
 const HTTP_CALL_RESPONSE_BODY: u32 = 4;
+const GRPC_RECEIVE_BUFFER: u32 = 5;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const MAX_BUFFER: u32 = 8;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::Linker;
 
 use super::{ENV, define};
-use crate::host::callout::{self, Callout, Cluster};
+use crate::host::callout::{self, Callout, Cluster, Kind};
 use crate::host::headers::{HeaderMap, Part};
 use crate::host::memory::{self, Host, Return, Span};
 use crate::host::message::Message;
@@ -56,7 +56,7 @@ fn dispatch(state: &mut State, cluster: String, request: Option<Message>, timeou
     let reachable = *state.clusters.get(&cluster).ok_or(Status::BadArgument)?;
     let request = request.ok_or(Status::BadArgument)?;
     // What can't be sent fails while it is sent.
-    if reachable == Cluster::Empty
+    if matches!(reachable, Cluster::Empty | Cluster::Full)
         || !request.head.sendable()
         || (state.release.refuses_values_at_once() && request.head.flaw().is_some())
         || !state.callouts.has_room(request.head.byte_size() + request.body.len())
@@ -64,9 +64,9 @@ fn dispatch(state: &mut State, cluster: String, request: Option<Message>, timeou
         return Err(Status::InternalFailure);
     }
     let root = state.contexts.root_id();
-    let token = state.callouts.mint(root);
+    let token = state.callouts.mint(Kind::Http, root);
     let timeout = (timeout > 0).then(|| Duration::from_millis(u64::from(timeout)));
-    state.callouts.asked.push(Callout { token, root, cluster, request, timeout });
+    state.callouts.asked.push(Callout { token, root, cluster, request, timeout, grpc: None });
     Ok(token)
 }
 
@@ -84,7 +84,7 @@ fn status(host: &mut Host<'_>, return_code: u32, data: u32, size: u32) -> Answer
     let contexts = &host.data().contexts;
     let (code, message) = contexts.root().map(|root| root.status.clone()).unwrap_or_default();
     memory::write_word(host, return_code, code)?;
-    memory::hand_over(host, message.as_bytes(), Return { data, size })
+    memory::hand_over(host, &message, Return { data, size })
 }
 
 /// Above it the number reads as negative.

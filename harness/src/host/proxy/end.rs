@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use super::failure::reply;
+use super::callouts::FOR_EVER;
 use super::{Due, ExchangeId, FORWARDED_PROTO, Failure, Finished, Live, Proxy, World, pieces};
-use crate::host::callout::{Callout, Cluster, Reply};
-use crate::host::faults::{Fault, Faults};
-use crate::host::headers::HeaderMap;
+use crate::host::callout::{Outcome, Reply};
 use crate::host::memory::length;
 use crate::host::message::{Message, status_of};
 use crate::host::state::{Action, Direction, Exchange, LogPhase, Stream, Traffic};
@@ -22,24 +20,14 @@ impl<W: World> Proxy<'_, W> {
                 Action::ContinueResponse(context) => self.resume(context, Direction::Response),
                 Action::Close(context) => self.close(context),
                 Action::Respond(context, response) => self.respond(context, response),
+                Action::CloseCall(root, token, close) => self.deliver_at_once(root, token, Outcome::Grpc(Err(close))),
                 Action::Delete(root) => {
                     let deleted = self.vm.delete_root(root);
                     self.note(deleted);
                 }
             }
         }
-        for callout in std::mem::take(&mut self.vm.state().callouts.asked) {
-            let Some(reply) = self.reply_at_once(&callout) else {
-                self.call_out(callout);
-                continue;
-            };
-            // It fails while it is sent, and Envoy says so once the callback has returned.
-            if self.nested < MAX_NESTED {
-                self.deliver_reply(callout.root, callout.token, Some(reply));
-            } else {
-                self.schedule(LEAST, Due::Reply(callout.root, callout.token, Some(reply)));
-            }
-        }
+        self.call_out();
         self.follow_ticks();
     }
 
@@ -149,84 +137,6 @@ impl<W: World> Proxy<'_, W> {
         self.deliver(id, Direction::Response, pieces(body, trailers));
     }
 
-    /// The reply to a callout that fails while it is sent.
-    fn reply_at_once(&self, callout: &Callout) -> Option<Message> {
-        if self.options.clusters.get(&callout.cluster) == Some(&Cluster::Overloaded) {
-            return Some(Failure::Overloaded.response(self.options.vm.release));
-        }
-        let head = &callout.request.head;
-        let connects = head.first(b":method") == Some(b"CONNECT") && head.first(b":protocol").is_none();
-        let connects = connects.then(|| "missing required header: :protocol".to_owned());
-        connects.or_else(|| head.flaw()).map(|flaw| reply(503, &flaw, None))
-    }
-
-    fn call_out(&mut self, mut callout: Callout) {
-        let (mut after, mut message) = self.reply_to(&mut callout);
-        if let Some(timeout) = callout.timeout.filter(|timeout| *timeout < after) {
-            (after, message) = (timeout, Some(Failure::TimedOut.response(self.options.vm.release)));
-        }
-        match self.vm.state().faults.as_mut().and_then(Faults::of_reply) {
-            Some(Fault::ReplyLost) => return,
-            Some(Fault::ReplyLate(late)) => after = after.saturating_add(late),
-            Some(Fault::ReplyTwice) => {
-                self.schedule(after, Due::Reply(callout.root, callout.token, message.clone()));
-            }
-            Some(_) | None => {}
-        }
-        if after < FOR_EVER {
-            // Time passes with every call, or a module that calls out on and on would stop it.
-            self.schedule(after.max(LEAST), Due::Reply(callout.root, callout.token, message));
-        }
-    }
-
-    /// When a callout's reply comes and what it is, with what Envoy adds to both.
-    fn reply_to(&mut self, callout: &mut Callout) -> (Duration, Option<Message>) {
-        let head = &mut callout.request.head;
-        head.add(b"x-envoy-internal", b"true");
-        if let Some(timeout) = callout.timeout {
-            head.add(b"x-envoy-expected-rq-timeout-ms", timeout.as_millis().to_string().as_bytes());
-        }
-        match self.world.service(callout) {
-            Reply::After(after, mut message) => {
-                message.head.add(b"x-envoy-upstream-service-time", after.as_millis().to_string().as_bytes());
-                (after, Some(message))
-            }
-            Reply::Reset(after) => (after, Some(Failure::Reset.response(self.options.vm.release))),
-            Reply::Broken(after) => (after, None),
-            Reply::Refused => (Duration::ZERO, Some(Failure::Refused.response(self.options.vm.release))),
-            Reply::Never => (FOR_EVER, None),
-        }
-    }
-
-    /// A callout's reply reaches the root that asked for it, whatever became of its stream. One that nobody waits for is
-    /// a faulty host's doing.
-    pub(super) fn deliver_reply(&mut self, root: u32, token: u32, message: Option<Message>) {
-        let state = self.vm.state();
-        if state.callouts.pending.remove(&token).is_none() && state.faults.is_none() {
-            return;
-        }
-        let Some(owner) = state.contexts.roots.get_mut(&root) else { return };
-        let sizes = message
-            .as_ref()
-            .map_or([0; 3], |message| [message.head.len(), message.body.len(), message.trailers.as_ref().map_or(0, HeaderMap::len)]);
-        let [headers, body, trailers] = sizes.map(length);
-        if message.is_none() {
-            owner.status = (BROKEN_CONNECTION, "reset".to_owned());
-        }
-        owner.reply = message;
-        self.nested += 1;
-        let called =
-            self.vm.call(root, "proxy_on_http_call_response", |calls| &calls.http_call_response, (root, token, headers, body, trailers));
-        // Nothing that was asked for happens before the reply is gone.
-        if let Some(owner) = self.vm.state().contexts.roots.get_mut(&root) {
-            owner.reply = None;
-            owner.status.1.clear();
-        }
-        self.note(called);
-        self.settle();
-        self.nested -= 1;
-    }
-
     /// Makes the context of a filter that sees its first request.
     pub(super) fn create(&mut self, id: u32, index: usize) -> Option<u32> {
         let root = self.plugins.get(index)?.root;
@@ -313,13 +223,5 @@ impl Live {
     }
 }
 
-/// `proxy_status_t` for a callout whose connection broke.
-const BROKEN_CONNECTION: u32 = 11;
-/// Envoy's response flag for it.
+/// Envoy's response flag for a client that has closed its connection.
 const DOWNSTREAM_CONNECTION_TERMINATION: u64 = 0x4000;
-/// Replies within replies, before one has to wait.
-const MAX_NESTED: u32 = 16;
-/// How long the fastest service takes.
-const LEAST: Duration = Duration::from_micros(1);
-/// Longer than any clock runs.
-const FOR_EVER: Duration = Duration::MAX;

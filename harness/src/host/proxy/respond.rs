@@ -100,11 +100,11 @@ fn local(is_head: bool, is_grpc: bool, response: LocalResponse) -> (HeaderMap, V
     }
     if is_grpc {
         head.set(b":status", b"200");
-        head.set(b"content-type", b"application/grpc");
+        head.set(b"content-type", grpc::CONTENT_TYPE.as_bytes());
         if head.first(b"grpc-status").is_none() {
             let status = match i64::from(response.grpc_status) {
                 known @ 0..=16 => known,
-                _ => grpc::status_of(i64::from(response.status)),
+                _ => i64::from(grpc::status_of(i64::from(response.status))),
             };
             head.set(b"grpc-status", status.to_string().as_bytes());
         }

@@ -2,6 +2,7 @@
 //! What lies behind a proxy.
 
 use crate::host::callout::{Callout, Reply};
+use crate::host::grpc::GrpcCall;
 use crate::host::message::Message;
 
 /// What lies behind a proxy: its upstream, and the services that plugins call.
@@ -11,6 +12,12 @@ pub trait World {
 
     /// Answers a plugin's own request.
     fn service(&mut self, callout: &Callout) -> Reply;
+
+    /// Answers a plugin's own unary gRPC call, for one with [`Message::grpc`] or [`Message::grpc_status`]. A world that doesn't
+    /// tell it apart gets it as the request that goes over HTTP.
+    fn grpc(&mut self, callout: &Callout, _call: &GrpcCall) -> Reply {
+        self.service(callout)
+    }
 }
 
 /// A world that answers everything alike.
