@@ -14,7 +14,8 @@ use tracegate::identity::Algorithm;
 use tracegate::trace::TraceParent;
 use tracegate_harness::host::faults::{EXCLUDED, Fault, FaultKind, Faults, Injected, Mangle};
 use tracegate_harness::host::{
-    Always, Callout, Cluster, ExchangeId, Finished, HeaderMap, Message, Metering, Module, Options, Part, Proxy, Reply, Request, World,
+    Always, Callout, Cluster, ExchangeId, Finished, GrpcCall, HeaderMap, Message, Metering, Module, Options, Part, Proxy, Reply, Request,
+    World,
 };
 use tracegate_harness::issuer::Issuer;
 use tracegate_harness::module;
@@ -295,26 +296,35 @@ impl World for Service {
     fn service(&mut self, _: &Callout) -> Reply {
         Reply::After(Duration::from_millis(10), Message::response(200, [("y", "1")], b"yes"))
     }
+
+    fn grpc(&mut self, _: &Callout, _: &GrpcCall) -> Reply {
+        Reply::After(Duration::from_millis(10), Message::grpc(b"yes"))
+    }
 }
 
 /// A reply may be lost, late, or come twice: its exchange goes on once, or runs into the proxy's own timeout.
 #[test]
 fn replies_go_astray() {
     let probe = Module::compile(&fs::read(module::build_probe().unwrap()).unwrap(), Metering::Time).unwrap();
-    let program =
-        "request_headers: http_call service :method=GET,:path=/,:authority=s ~ ~ 100000; return 1 | http_call_response: continue_stream 0";
+    go_astray(&probe, "http_call service :method=GET,:path=/,:authority=s ~ ~ 100000", "http_call_response", "1 3 ");
+    go_astray(&probe, "grpc_call service s m ~ ask 100000", "grpc_receive", "1 3");
+}
+
+fn go_astray(probe: &Module, call: &str, callback: &str, arguments: &str) {
+    let program = format!("request_headers: {call}; return 1 | {callback}: continue_stream 0");
+    let logged = format!("PROBE astray {callback} {arguments}");
     let (mut astray, mut answered, mut timed_out) = (BTreeSet::new(), 0, 0);
     for seed in 0..60 {
         let mut options = Options::new("", seed);
         options.clusters.insert("service".to_owned(), Cluster::Reachable);
-        let mut proxy = Proxy::start(&probe, options, Service).unwrap();
+        let mut proxy = Proxy::start(probe, options, Service).unwrap();
         proxy.vm_mut().inject(Faults::of_replies(seed, 700));
-        let head = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-case", "astray"), ("x-program", program)];
+        let head = [(":method", "GET"), (":path", "/"), (":authority", "a"), ("x-case", "astray"), ("x-program", &program)];
         let head = HeaderMap::received(Part::Request, head);
         let finished = proxy.exchange(Request { message: Message::request(head), ..Request::default() });
         proxy.run_until_idle();
         assert_eq!(proxy.failure(), None, "seed {seed}");
-        let replies = proxy.vm().log().iter().filter(|line| line.message.starts_with("PROBE astray http_call_response 1 3 ")).count();
+        let replies = proxy.vm().log().iter().filter(|line| line.message.starts_with(&logged)).count();
         let fault = proxy.vm().faults().unwrap().injected().first().map(|injected| injected.fault);
         let status = finished.response.unwrap().status();
         match fault {

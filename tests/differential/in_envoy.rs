@@ -147,11 +147,16 @@ impl Running {
 
 /// How many callouts of a case have not been answered.
 fn pending(log: &[String]) -> usize {
-    let made = log.iter().filter(|line| line.contains(" http_call 0 call")).count();
-    // An op's line has the op's name where a callback's has a number.
+    let made = log.iter().filter(|line| line.contains(" http_call 0 call") || line.contains(" grpc_call 0 call")).count();
+    // An op's line has the op's name where a callback's has a number. A call that was refused has the number 0.
     let is_answer = |line: &&String| {
-        let mut words = line.split(' ');
-        words.next() == Some("http_call_response") && words.nth(1).is_some_and(|word| word.parse::<u64>().is_ok())
+        let words: Vec<&str> = line.split(' ').collect();
+        let is_end = |line: &[&str]| {
+            let [kind, call, argument, ..] = line else { return false };
+            ["http_call_response", "grpc_receive", "grpc_close"].contains(kind) && *call != "0" && argument.parse::<u64>().is_ok()
+        };
+        let is_cancelled = matches!(words.as_slice(), [_, _, "grpc_cancel" | "grpc_close", "0"]);
+        is_end(&words) || is_cancelled
     };
     made.saturating_sub(log.iter().filter(is_answer).count())
 }
@@ -178,17 +183,56 @@ fn bootstrap(gateway: &Gateway, upstream: SocketAddr, service: SocketAddr) -> Va
     filters.last_mut().unwrap()["typed_config"]["suppress_envoy_headers"] = json!(true);
     manager["http_filters"] = Value::Array(filters);
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut limited = cluster("limited", Some(service));
-    limited["circuit_breakers"] = json!({"thresholds": [{"max_requests": 0}]});
+    let limited = |name: &str, threshold: Value| {
+        let mut cluster = cluster(name, Some(service));
+        cluster["circuit_breakers"] = json!({"thresholds": [threshold]});
+        cluster
+    };
     bootstrap["static_resources"]["clusters"] = json!([
         cluster("upstream", Some(upstream)),
         cluster("service", Some(service)),
         // Nobody listens on port 1.
         cluster("dead", Some(nobody)),
-        cluster("empty", None),
-        limited,
+        cluster("nowhere", None),
+        limited("limited", json!({"max_requests": 0})),
+        limited("full", json!({"max_requests": 0, "max_pending_requests": 0})),
+        over_http2(SERVICE_OVER_HTTP2),
     ]);
+    bootstrap["static_resources"]["listeners"].as_array_mut().unwrap().push(http2_listener());
+    bootstrap["bootstrap_extensions"] = json!([{
+        "name": "envoy.bootstrap.internal_listener",
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"},
+    }]);
     bootstrap
+}
+
+/// The service over HTTP/2, which it doesn't speak itself: the same Envoy translates, trailers included.
+fn over_http2(name: &str) -> Value {
+    let mut cluster = cluster(name, None);
+    let endpoint =
+        json!({"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": HTTP2_LISTENER, "endpoint_id": "1"}}}});
+    cluster["load_assignment"]["endpoints"] = json!([{"lb_endpoints": [endpoint]}]);
+    let options = &mut cluster["typed_extension_protocol_options"]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+    options["explicit_http_config"] = json!({"http2_protocol_options": {}});
+    cluster
+}
+
+/// A listener within Envoy that takes HTTP/2 and asks the service, over HTTP/1.1.
+fn http2_listener() -> Value {
+    let router = json!({"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router", "suppress_envoy_headers": true});
+    let route = json!({"match": {"prefix": "/"}, "route": {"cluster": "service", "timeout": "0s"}});
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": HTTP2_LISTENER,
+        "codec_type": "HTTP2",
+        "generate_request_id": false,
+        "skip_xff_append": true,
+        "server_header_transformation": "PASS_THROUGH",
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": router}],
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+    });
+    let filter = json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": manager});
+    json!({"name": HTTP2_LISTENER, "internal_listener": {}, "filter_chains": [{"filters": [filter]}]})
 }
 
 fn plugins(gateway: &Gateway, shipped: &Value) -> Vec<Value> {
@@ -238,6 +282,10 @@ fn cluster(name: &str, address: Option<SocketAddr>) -> Value {
     })
 }
 
+/// The cluster that is the service over HTTP/2.
+pub const SERVICE_OVER_HTTP2: &str = "service-http2";
+/// The listener in between.
+const HTTP2_LISTENER: &str = "http2";
 /// Header lines that the gateways take.
 pub const MAX_HEADERS: u32 = 3000;
 /// How long gateways wait for an upstream, and for anything to happen in a stream.

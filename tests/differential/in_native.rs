@@ -14,7 +14,7 @@ use tracegate_harness::module;
 
 use super::case::Case;
 use super::gateway::{self, Gateway, VM_ID};
-use super::in_envoy::{RELOAD, ROOT_TIME, TIMEOUT};
+use super::in_envoy::{RELOAD, ROOT_TIME, SERVICE_OVER_HTTP2, TIMEOUT};
 use super::loopback::{Answer, Fate};
 use super::observed::{Observed, Run, Seen};
 use super::{ingress, service, upstream};
@@ -93,10 +93,11 @@ fn options(gateway: &Gateway, release: Release) -> Options {
         root_id: plugin.root_id,
         configuration: plugin.configuration.into_bytes(),
     });
-    let reachable = ["upstream", "service", "dead"].map(|name| (name.to_owned(), Cluster::Reachable));
+    let reachable = ["upstream", "service", SERVICE_OVER_HTTP2, "dead"].map(|name| (name.to_owned(), Cluster::Reachable));
     let mut clusters = BTreeMap::from(reachable);
-    clusters.insert("empty".to_owned(), Cluster::Empty);
+    clusters.insert("nowhere".to_owned(), Cluster::Empty);
     clusters.insert("limited".to_owned(), Cluster::Overloaded);
+    clusters.insert("full".to_owned(), Cluster::Full);
     let vm = VmOptions {
         vm_id: VM_ID.to_owned(),
         configuration: gateway.vm_configuration.clone().into_bytes(),
@@ -138,7 +139,11 @@ impl World for Behind {
 
     fn service(&mut self, callout: &Callout) -> Reply {
         // Envoy sends no trailers of a callout over HTTP/1.
-        let seen = asked(&Message { trailers: None, ..callout.request.clone() }, !callout.request.body.is_empty());
+        let mut request = Message { trailers: None, ..callout.request.clone() };
+        if callout.cluster == SERVICE_OVER_HTTP2 {
+            translate(&mut request.head);
+        }
+        let seen = asked(&request, !request.body.is_empty());
         let (method, path) = seen.start.split_once(' ').unwrap_or_default();
         match callout.cluster.as_str() {
             "upstream" => {
@@ -154,6 +159,13 @@ impl World for Behind {
             }
         }
     }
+}
+
+/// Does to a head what the listener between this host and the service does.
+fn translate(head: &mut HeaderMap) {
+    head.remove(b"x-envoy-internal");
+    head.remove(b"x-envoy-expected-rq-timeout-ms");
+    head.add(b"x-forwarded-proto", b"http");
 }
 
 fn reply(answer: Answer, method: &str) -> Reply {

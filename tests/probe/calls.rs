@@ -179,6 +179,32 @@ pub fn run(op: &Op, caller: &Context) -> Outcome {
                 let known = if status == OK { contexts::called(caller, small) } else { "none".to_owned() };
                 with(status, known, i64::from(small))
             }
+            "grpc_call" => {
+                let (cluster, cluster_size) = at.input(bytes(0));
+                let (service, service_size) = at.input(bytes(1));
+                let (method, method_size) = at.input(bytes(2));
+                let (metadata, metadata_size) = at.input(bytes(3));
+                let (message, message_size) = at.input(bytes(4));
+                let token = at.output(&mut small);
+                let status = host::proxy_grpc_call(
+                    cluster,
+                    cluster_size,
+                    service,
+                    service_size,
+                    method,
+                    method_size,
+                    metadata,
+                    metadata_size,
+                    message,
+                    message_size,
+                    n(5),
+                    token,
+                );
+                let known = if status == OK { contexts::called(caller, small) } else { contexts::refused() };
+                with(status, known, i64::from(small))
+            }
+            "grpc_cancel" => bare(host::proxy_grpc_cancel(n(0))),
+            "grpc_close" => bare(host::proxy_grpc_close(n(0))),
             "continue_stream" => bare(host::proxy_continue_stream(n(0))),
             "close_stream" => bare(host::proxy_close_stream(n(0))),
             "send_local_response" => {

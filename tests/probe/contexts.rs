@@ -53,9 +53,17 @@ pub fn called(caller: &Context, token: u32) -> String {
     format!("call{index}")
 }
 
+/// Notes a gRPC call that the host refused: it may close the call all the same, by a token that it never gave.
+pub fn refused() -> String {
+    REFUSED.set(CALLER.with_borrow(Clone::clone));
+    "none".to_owned()
+}
+
 thread_local! {
     /// The context whose program runs.
     static CALLER: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
+    /// The last context whose gRPC call was refused.
+    static REFUSED: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
 }
 
 fn known(id: u32) -> Option<Rc<Context>> {
@@ -204,19 +212,54 @@ extern "C" fn proxy_on_response_trailers(id: u32, trailers: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(_root: u32, token: u32, headers: u32, body_size: u32, trailers: u32) {
-    let Some(Pending { owner, index }) = PENDING.with_borrow_mut(|pending| pending.remove(&token)) else { return };
-    let line = line(&owner, "http_call_response", &[index, headers, body_size, trailers]);
-    if known(owner.id).is_none_or(|context| !Rc::ptr_eq(&context, &owner)) {
+    let Some(pending) = PENDING.with_borrow_mut(|pending| pending.remove(&token)) else { return };
+    answered(&pending, "http_call_response", &[headers, body_size, trailers]);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive(root: u32, token: u32, size: u32) {
+    end_grpc_call(root, token, "grpc_receive", size);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_close(root: u32, token: u32, status: u32) {
+    end_grpc_call(root, token, "grpc_close", status);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive_initial_metadata(root: u32, token: u32, lines: u32) {
+    end_grpc_call(root, token, "grpc_receive_initial_metadata", lines);
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_grpc_receive_trailing_metadata(root: u32, token: u32, lines: u32) {
+    end_grpc_call(root, token, "grpc_receive_trailing_metadata", lines);
+}
+
+/// Logs what a gRPC call came to and runs its phase. One that was refused has a number 0.
+fn end_grpc_call(root: u32, token: u32, phase: &str, argument: u32) {
+    let refused = || REFUSED.take().map(|owner| Pending { owner, index: 0 });
+    let Some(pending) = PENDING.with_borrow_mut(|pending| pending.remove(&token)).or_else(refused) else { return };
+    if root != pending.owner.root {
+        calls::log(&line(&pending.owner, "grpc call of another root", &[]));
+    }
+    answered(&pending, phase, &[argument]);
+}
+
+/// Logs that a call has been answered, and runs its phase for the context that made it.
+fn answered(Pending { owner, index }: &Pending, phase: &str, arguments: &[u32]) {
+    let line = line(owner, phase, &[&[*index], arguments].concat());
+    if known(owner.id).is_none_or(|context| !Rc::ptr_eq(&context, owner)) {
         calls::log(&format!("{line} gone"));
-        run(&owner, "late");
+        run(owner, "late");
         return;
     }
-    let stays = owner.program.get("http_call_response").and_then(|ops| ops.first()).is_some_and(|op| op.name == "stay");
+    let stays = owner.program.get(phase).and_then(|ops| ops.first()).is_some_and(|op| op.name == "stay");
     if !stays {
         calls::set_effective_context(owner.id);
     }
     calls::log(&line);
-    run(&owner, "http_call_response");
+    run(owner, phase);
 }
 
 #[unsafe(no_mangle)]

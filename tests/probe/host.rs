@@ -38,6 +38,22 @@ unsafe extern "C" {
         timeout: u32,
         token: u32,
     ) -> u32;
+    pub fn proxy_grpc_call(
+        cluster: u32,
+        cluster_size: u32,
+        service: u32,
+        service_size: u32,
+        method: u32,
+        method_size: u32,
+        metadata: u32,
+        metadata_size: u32,
+        message: u32,
+        message_size: u32,
+        timeout: u32,
+        token: u32,
+    ) -> u32;
+    pub fn proxy_grpc_cancel(token: u32) -> u32;
+    pub fn proxy_grpc_close(token: u32) -> u32;
     pub fn proxy_continue_stream(stream: u32) -> u32;
     pub fn proxy_close_stream(stream: u32) -> u32;
     pub fn proxy_send_local_response(

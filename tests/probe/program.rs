@@ -112,7 +112,7 @@ fn parse_argument(kind: char, token: &str) -> Option<Argument> {
     })
 }
 
-const PHASES: [&str; 14] = [
+const PHASES: [&str; 16] = [
     "vm_start",
     "configure",
     "tick",
@@ -123,6 +123,8 @@ const PHASES: [&str; 14] = [
     "response_body",
     "response_trailers",
     "http_call_response",
+    "grpc_receive",
+    "grpc_close",
     "late",
     "done",
     "log",
@@ -150,6 +152,9 @@ const OPS: &[(&str, &str)] = &[
     ("record_metric", "nn"),
     ("get_metric", "n"),
     ("http_call", "bpbpn"),
+    ("grpc_call", "bbbpbn"),
+    ("grpc_cancel", "n"),
+    ("grpc_close", "n"),
     ("continue_stream", "n"),
     ("close_stream", "n"),
     ("send_local_response", "nbbpn"),
