@@ -40,6 +40,7 @@ pub mod package;
 mod parallel;
 pub mod policy;
 pub mod probe;
+pub mod rate_limit_service;
 pub mod recording;
 mod redact;
 pub mod render;

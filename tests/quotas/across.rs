@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Two machines, one limit: two real Envoys with a real service between them.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tracegate_harness::envoy::Envoy;
+use tracegate_harness::rate_limit_service::RateLimitService;
+
+use super::{limit, metric, outcomes, policy, start, storm};
+
+/// A service with the limits of a policy, as `render --for limitador` has them.
+pub(crate) fn service(policy: &Value, arguments: &[&str]) -> RateLimitService {
+    let folder = TempDir::new().unwrap();
+    let (source, limits) = (folder.path().join("policy.json"), folder.path().join("limits.yaml"));
+    fs::write(&source, policy.to_string()).unwrap();
+    let rendered = tracegate_tests::run(["render", "--for", "limitador"].map(std::ffi::OsStr::new).into_iter().chain([source.as_os_str()]));
+    assert!(rendered.status.success(), "{}", tracegate_tests::stderr(&rendered));
+    fs::write(&limits, &rendered.stdout).unwrap();
+    RateLimitService::start(&limits, arguments).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A limit that the service counts.
+pub(crate) fn global(requests: u64, more: &Value) -> Value {
+    let mut global = json!({"cluster": "limits", "domain": "shop", "timeout": "2s", "on_unavailable": "refuse"});
+    if let (Some(global), Some(more)) = (global.as_object_mut(), more.as_object()) {
+        global.extend(more.clone());
+    }
+    limit(requests, &json!({"enforcement": {"global": global}}))
+}
+
+fn both(policy: &Value, service: &RateLimitService) -> Option<[Envoy; 2]> {
+    Some([start(policy, 2, Some(service.address()))?, start(policy, 2, Some(service.address()))?])
+}
+
+#[test]
+fn two_machines_admit_exactly_the_limit_between_them() {
+    let policy = policy(&global(500, &json!({})));
+    let service = service(&policy, &["--rate-limit-headers", "draft03"]);
+    let Some(edges) = both(&policy, &service) else { return };
+    let listeners = edges.each_ref().map(Envoy::listener);
+    let found = storm(&listeners, 8, 150, "alice");
+    println!("exact: {found:?}");
+    assert_eq!(found, outcomes([("200", 500), ("403 QuotaExceeded", 700)]));
+    assert_eq!(storm(&listeners, 2, 10, "bob"), outcomes([("200", 20)]), "others have a count of their own");
+    let waited: u64 = edges.iter().map(|edge| metric(edge, "waited", |count| count > 0)).sum();
+    assert!(waited >= 1200, "each request waits for its answer: {waited}");
+}
+
+#[test]
+fn two_machines_with_slices_never_admit_more_and_next_to_nobody_waits() {
+    let policy = policy(&global(20_000, &json!({"mode": {"lease": {"max_slice": 1000, "duration": "10s"}}})));
+    let service = service(&policy, &["--rate-limit-headers", "draft03"]);
+    let Some(edges) = both(&policy, &service) else { return };
+    let listeners = edges.each_ref().map(Envoy::listener);
+    let started = Instant::now();
+    let found = storm(&listeners, 8, 4000, "alice");
+    let (admitted, taken) = (found["200"], started.elapsed());
+    let sum = |name: &str| -> u64 {
+        std::thread::sleep(Duration::from_millis(1200));
+        edges.iter().map(|edge| metric(edge, name, |_| true)).sum()
+    };
+    let (waited, leased) = (sum("waited"), sum("leased"));
+    println!("lease: {found:?} in {taken:?}; {waited} waited, {leased} slices");
+    assert!(admitted <= 20_000, "{admitted}");
+    assert!(admitted >= 18_000, "at most a slice for each machine is stranded: {admitted}");
+    assert!(waited * 100 <= admitted, "{waited} of {admitted} waited");
+    assert!(leased * 20 <= admitted, "{leased} questions for {admitted} requests");
+}
+
+#[test]
+fn what_a_machine_keeps_is_all_that_is_stranded() {
+    let policy = policy(&global(100, &json!({"mode": {"lease": {"max_slice": 20, "duration": "10s"}}})));
+    let service = service(&policy, &[]);
+    let Some(edges) = both(&policy, &service) else { return };
+    let listeners = edges.each_ref().map(Envoy::listener);
+    let found = storm(&listeners, 4, 100, "alice");
+    println!("lease without headers: {found:?}");
+    assert_eq!(found, outcomes([("200", 100), ("403 QuotaExceeded", 300)]), "both are asked until all of it is spent");
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What callers read, and costs that turn out with the response.
+
+use serde_json::json;
+use tracegate_harness::http::{Connection, Response};
+use tracegate_tests::{Edge, get};
+
+use super::{limit, metric, policy, start};
+
+fn send(connection: &mut Connection, path: &str) -> Response {
+    connection.send(&get(path, &[("x-key", b"alice")])).expect("Envoy takes a request");
+    connection.read_response().expect("Envoy answers")
+}
+
+fn field<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
+    response.field(name).map(|value| std::str::from_utf8(value).expect("it is text"))
+}
+
+#[test]
+fn every_response_tells_how_the_limit_stands() {
+    let mut policy = policy(&limit(2, &json!({"headers": {"remaining": "x-calls-left", "total": "x-calls", "retry_after": "x-again"}})));
+    policy["responses"] = json!({"rate_limit_headers": ["ratelimit", "x_ratelimit", "x_ratelimit_epoch"]});
+    let Some(envoy) = start(&policy, 1, None) else { return };
+    let mut connection = Connection::open(envoy.listener()).unwrap();
+    for left in ["1", "0"] {
+        let response = send(&mut connection, "/");
+        assert_eq!(response.status, 200);
+        assert_eq!(field(&response, "ratelimit-policy"), Some("\"q\";q=2;w=1800"));
+        let reset: u64 = field(&response, "ratelimit").unwrap().strip_prefix(&format!("\"q\";r={left};t=")).unwrap().parse().unwrap();
+        assert!((1..=1800).contains(&reset));
+        let own = ["x-calls-left", "x-calls", "x-again", "x-ratelimit-limit", "x-ratelimit-remaining", "retry-after"];
+        let found = own.map(|name| field(&response, name));
+        assert_eq!(found, [Some(left), Some("2"), None, Some("2"), Some(left), None]);
+    }
+    let refused = send(&mut connection, "/");
+    assert_eq!(refused.status, 403);
+    let again: u64 = field(&refused, "retry-after").unwrap().parse().unwrap();
+    let reset: u64 = field(&refused, "ratelimit").unwrap().strip_prefix("\"q\";r=0;t=").unwrap().parse().unwrap();
+    assert!(again >= reset && (1..=1800).contains(&reset), "never before the reset: {again} {reset}");
+    assert_eq!(field(&refused, "x-again"), Some(again.to_string().as_str()));
+    assert_eq!(field(&refused, "content-type"), Some("application/json"));
+    let (hours, minutes, seconds) = (again / 3600, again / 60 % 60, again % 60);
+    assert_eq!(
+        String::from_utf8_lossy(&refused.body),
+        format!(
+            "{{ \"statusCode\": 403, \"message\": \"Out of call volume quota. Quota will be replenished in \
+             {hours:02}:{minutes:02}:{seconds:02}.\" }}"
+        )
+    );
+}
+
+#[test]
+fn a_problem_names_what_it_violates() {
+    let mut policy = policy(&limit(1, &json!({"limit": {"sliding_window": {"requests": 1, "window": "30m"}}})));
+    policy["responses"] = json!({"errors": "problem_json", "rate_limit_headers": []});
+    let Some(envoy) = start(&policy, 1, None) else { return };
+    let mut connection = Connection::open(envoy.listener()).unwrap();
+    let admitted = send(&mut connection, "/");
+    assert_eq!((admitted.status, field(&admitted, "ratelimit")), (200, None));
+    let refused = send(&mut connection, "/");
+    assert_eq!((refused.status, field(&refused, "content-type")), (429, Some("application/problem+json")));
+    let body: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!(body["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
+    assert_eq!(body["violated-policies"], json!(["q"]));
+    assert_eq!(body["status"], 429);
+    assert!(body["detail"].as_str().unwrap().starts_with("Rate limit is exceeded. Try again in "), "{body}");
+}
+
+#[test]
+fn a_response_that_costs_nothing_gives_back_what_was_taken() {
+    let quota = limit(3, &json!({"cost": {"response": {"status": ["2xx"]}}}));
+    let mut policy = policy(&quota);
+    // What no route matches is answered 404 by the gateway itself: it reaches no limit.
+    policy["routes"][0]["match"] = json!({"path": {"prefix": "/orders"}});
+    let Some(edge) = Edge::start_changed(&policy.to_string(), &[], |tree| {
+        let routes = &mut tracegate_tests::manager(tree)["route_config"]["virtual_hosts"][0]["routes"];
+        let gone = json!({"match": {"prefix": "/orders/gone"}, "direct_response": {"status": 404}});
+        routes.as_array_mut().unwrap().insert(0, gone);
+    }) else {
+        return;
+    };
+    let mut connection = edge.connect();
+    let asked = ["/orders/gone", "/orders/gone", "/orders/gone", "/orders/gone", "/orders/1", "/orders/2", "/orders/gone", "/orders/3"];
+    let found = asked.map(|path| send(&mut connection, path).status);
+    assert_eq!(found, [404, 404, 404, 404, 200, 200, 404, 200]);
+    assert_eq!(send(&mut connection, "/orders/gone").status, 403, "three have cost something");
+    edge.assert_alive();
+}
+
+#[test]
+fn bytes_are_counted_when_a_response_is_over() {
+    let quota = limit(0, &json!({"limit": {"fixed_window": {"bytes": 2000, "window": "30m"}}}));
+    let Some(edge) = Edge::start(&policy(&quota).to_string()) else { return };
+    let mut connection = edge.connect();
+    let (mut bytes, mut requests) = (0, 0);
+    loop {
+        let response = send(&mut connection, "/");
+        if response.status == 403 {
+            assert!(String::from_utf8_lossy(&response.body).contains("Out of bandwidth quota."));
+            break;
+        }
+        assert!(bytes < 2000, "{bytes} bytes were sent before");
+        bytes += response.body.len();
+        requests += 1;
+        assert!(requests < 100);
+        // The stream's end, where it is counted, may come a little after the response.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(bytes >= 2000, "{bytes}");
+    edge.assert_alive();
+}
+
+#[test]
+fn a_limit_in_shadow_is_counted_and_not_enforced() {
+    let Some(envoy) = start(&policy(&limit(2, &json!({"mode": "shadow"}))), 2, None) else { return };
+    let mut connection = Connection::open(envoy.listener()).unwrap();
+    for _ in 0..5 {
+        let response = send(&mut connection, "/");
+        assert_eq!((response.status, field(&response, "ratelimit")), (200, None));
+    }
+    assert_eq!(metric(&envoy, "would_refuse", |count| count == 3), 3);
+}
