@@ -10,6 +10,8 @@ mod flood;
 mod outages;
 #[path = "quotas/responses.rs"]
 mod responses;
+#[path = "quotas/update.rs"]
+mod update;
 #[path = "quotas/workers.rs"]
 mod workers;
 

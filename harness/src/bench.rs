@@ -4,11 +4,13 @@
 mod core;
 mod envoy;
 mod host;
+mod quotas;
 mod tokens;
 
 pub use core::run as core;
 pub use envoy::run as envoy;
 pub use host::run as host;
+pub use quotas::run as quotas;
 
 /// The middle of some measurements.
 fn median(mut values: Vec<f64>) -> f64 {

@@ -24,6 +24,25 @@ pub(super) struct Meter<'p> {
     pub(super) limit: u64,
 }
 
+/// A time, and the period of a window that it lies in: told once for all that is done at it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: i64,
+    /// `None` for a window without periods.
+    pub(super) period: Option<Period>,
+}
+
+impl Moment {
+    pub(super) fn of(window: &Window, now: i64) -> Self {
+        Self { now, period: window.period_at(now) }
+    }
+
+    /// The period; from now on for ever where there is none.
+    fn own_period(self) -> Period {
+        self.period.unwrap_or(Period { start: self.now, end: i64::MAX })
+    }
+}
+
 /// What counting came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -42,29 +61,29 @@ const SKEW: i64 = 1_000_000_000;
 
 impl Meter<'_> {
     /// Whether what is kept still counts for something.
-    pub(super) fn is_live(window: &Window, words: &Words, now: i64) -> bool {
+    pub(super) fn is_live(window: &Window, words: &Words, moment: Moment) -> bool {
+        let Moment { now, period } = moment;
         let [first, ..] = *words;
         match window {
             Window::Rate { .. } => first >= unsigned(now),
             Window::Sliding { window } => first.saturating_add(window.saturating_mul(2)) > unsigned(now),
-            Window::Fixed(_) | Window::Calendar(_) => window.period_at(now).is_none_or(|period| signed(first) >= period.start),
+            Window::Fixed(_) | Window::Calendar(_) => period.is_none_or(|period| signed(first) >= period.start),
         }
     }
 
     /// Takes `cost`, if at least as much is left, and at least one: what is to be kept, where it isn't what there is, and how the limit stands.
-    pub(super) fn take(&self, words: Option<Words>, now: i64, cost: u64) -> (Option<Words>, Reading) {
+    pub(super) fn take(&self, words: Option<Words>, moment: Moment, cost: u64) -> (Option<Words>, Reading) {
+        let now = moment.now;
         match self.window {
             Window::Rate { window, burst } => self.take_rate(words, now, cost, *window, burst.unwrap_or(self.limit)),
             Window::Sliding { window } => self.take_sliding(words, now, cost, *window),
-            Window::Fixed(_) | Window::Calendar(_) => {
-                let period = self.window.period_at(now).unwrap_or(Period { start: now, end: i64::MAX });
-                self.take_period(words, now, cost, period)
-            }
+            Window::Fixed(_) | Window::Calendar(_) => self.take_period(words, now, cost, moment.own_period()),
         }
     }
 
     /// Takes `cost`, whatever is left: it is known after the fact.
-    pub(super) fn charge(&self, words: Option<Words>, now: i64, cost: u64) -> Words {
+    pub(super) fn charge(&self, words: Option<Words>, moment: Moment, cost: u64) -> Words {
+        let now = moment.now;
         match self.window {
             Window::Rate { window, burst } => {
                 let cell = cell(*window, self.limit);
@@ -78,8 +97,7 @@ impl Meter<'_> {
                 [start, previous, current.saturating_add(cost)]
             }
             Window::Fixed(_) | Window::Calendar(_) => {
-                let period = self.window.period_at(now).unwrap_or(Period { start: now, end: i64::MAX });
-                let (start, used) = counted(words, now, period);
+                let (start, used) = counted(words, now, moment.own_period());
                 [unsigned(start), used.saturating_add(cost), 0]
             }
         }

@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
 use super::median;
 use super::tokens::{Carried, Tokens};
 use crate::envoy::{self, Envoy, Options, Plugin};
@@ -24,7 +26,7 @@ use crate::{echo::Echo, module};
 /// # Errors
 ///
 /// When Envoy doesn't start or answers with anything but 200, or where there is no `/proc`.
-pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
+pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result<String> {
     let binary = envoy::install(envoy::VERSION)?;
     let module = module::build()?;
     let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
@@ -46,10 +48,17 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         ("tracegate: the same, rules, 2 claims told", wasm(&module, &tokens.policy_of_rules()), Carried::Same),
         ("tracegate: trace, subscription key", wasm(&module, &Tokens::policy_of_keys()), Carried::Same),
         ("tracegate: trace, new token each time", wasm(&module, &tokens.policy()), Carried::New(Cell::new(0))),
+        ("tracegate: trace, one route", wasm(&module, POLICY_ROUTE), Carried::Same),
+        ("tracegate: the same, a local limit", wasm(&module, &limited(true)), Carried::Same),
+        ("tracegate: the same, no RateLimit headers", wasm(&module, &limited(false)), Carried::Same),
+        ("local_ratelimit", Plugin::Native(local_ratelimit()), Carried::Same),
         ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true)), Carried::Same),
         ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true)), Carried::New(Cell::new(0))),
         ("jwt_authn: no cache", Plugin::Native(tokens.jwt_authn(false)), Carried::Same),
     ];
+    // The first two are what the others are compared with.
+    let asked = |index: usize, name: &str| index < 2 || only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
+    let variants: Vec<_> = variants.into_iter().enumerate().filter(|(index, (name, ..))| asked(*index, name)).map(|(_, it)| it).collect();
     let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, ..)| (*name, Vec::new())).collect();
     let progress = indicatif::ProgressBar::new(u64::from(rounds));
     for batch in 0..STARTS {
@@ -92,6 +101,28 @@ pub fn run(rounds: u32, requests: u32, proxied: bool) -> Result<String> {
         let _ = writeln!(shown, "{name:<41} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
     }
     Ok(shown)
+}
+
+/// A policy with a limit that nobody reaches, by source address.
+fn limited(tells: bool) -> String {
+    let headers = if tells { r#"["ratelimit"]"# } else { "[]" };
+    let quota = r#"{"limit": {"rate": {"requests": 100000000, "window": "60s"}}, "key": ["source"], "key_absent": "shared_bucket",
+        "enforcement": {"local": {}}}"#;
+    format!(
+        r#"{{"schema": 1, "service": {{"name": "edge"}}, "default": {{"action": "refuse"}}, "responses": {{"rate_limit_headers": {headers}}},
+        "quotas": {{"all": {quota}}}, "routes": [{{"name": "all", "quotas": ["all"]}}]}}"#
+    )
+}
+
+/// Envoy's own filter, with a limit that nobody reaches.
+fn local_ratelimit() -> serde_json::Value {
+    let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
+    json!({"name": "envoy.filters.http.local_ratelimit", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
+        "stat_prefix": "limit",
+        "token_bucket": {"max_tokens": 100_000_000, "tokens_per_fill": 100_000_000, "fill_interval": "60s"},
+        "filter_enabled": always, "filter_enforced": always,
+    }})
 }
 
 /// Keeps this process on one CPU, if `taskset` can.
@@ -140,6 +171,7 @@ fn load<'r>(address: SocketAddr, requests: u32, mut next: impl Iterator<Item = &
 const STARTS: u32 = 5;
 const CONNECTIONS: usize = 32;
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
+const POLICY_ROUTE: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [{"name": "all"}]}"#;
 const POLICY_WITH_MEMBER: &str =
     r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"tracestate": {"member": "tgate"}}, "default": {"action": "admit"}}"#;
 const POLICY_READING: &str = r#"{"schema": 1, "service": {"name": "edge"}, "trace": {"propagation":

@@ -11,7 +11,9 @@ use crate::{bench, output};
 
 /// Measure: every figure comes with its ratio to another one of the same run.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench host\n  cargo harness bench envoy --proxied")]
+#[command(
+    after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench host\n  cargo harness bench envoy --proxied\n  cargo harness bench envoy --only limit --rounds 10\n  cargo harness bench quotas --rate 1000"
+)]
 pub(super) struct Bench {
     #[command(subcommand)]
     what: What,
@@ -38,6 +40,18 @@ enum What {
         /// With an upstream behind Envoy; otherwise Envoy answers itself
         #[arg(long)]
         proxied: bool,
+        /// Only variants whose names hold this, beside the router and the plugin that does nothing
+        #[arg(long, value_name = "TEXT")]
+        only: Vec<String>,
+    },
+    /// A limit across machines: how long requests take and how many wait, asked about each and in slices
+    Quotas {
+        /// Requests a second
+        #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        rate: u32,
+        /// For how many seconds
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+        seconds: u32,
     },
 }
 
@@ -46,7 +60,8 @@ impl Bench {
         let shown = match self.what {
             What::Core => bench::core(),
             What::Host { module } => bench::host(module),
-            What::Envoy { rounds, requests, proxied } => bench::envoy(rounds, requests, proxied),
+            What::Envoy { rounds, requests, proxied, only } => bench::envoy(rounds, requests, proxied, &only),
+            What::Quotas { rate, seconds } => bench::quotas(rate, seconds),
         }?;
         output::print(&shown)?;
         Ok(Outcome::Clean)

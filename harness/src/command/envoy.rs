@@ -26,7 +26,8 @@ Without --upstream a built-in echo answers with what reached it: {\"method\", \"
 Examples:
   cargo harness envoy
   cargo harness envoy --policy edge.yaml --port 8000 --upstream localhost:3000
-  cargo harness envoy --policy edge.yaml --cluster idp=https://id.shop.example:443")]
+  cargo harness envoy --policy edge.yaml --cluster idp=https://id.shop.example:443
+  cargo harness envoy --policy shop.yaml --global")]
 pub(super) struct RunEnvoy {
     /// The policy to run: YAML or JSON; without one, trace context is settled and nothing is refused
     #[arg(long, value_name = "FILE")]
@@ -46,6 +47,9 @@ pub(super) struct RunEnvoy {
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: u32,
+    /// Two gateways and a rate-limit service between them, to see them share the policy's limits: a line each, and what the service is asked
+    #[arg(long, requires = "policy", conflicts_with_all = ["port", "admin_port"])]
+    global: bool,
     /// An Envoy of your own, instead of the one from PyPI
     #[arg(long, value_name = "BIN")]
     envoy: Option<PathBuf>,

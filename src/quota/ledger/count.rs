@@ -13,7 +13,7 @@ use crate::quota::calendar::Period;
 use crate::quota::key::{entry_name, hex};
 use crate::quota::lease::{self, Lease, Spending, Terms};
 use crate::quota::limit::{Enforcement, Global, GlobalMode, OnFull, Quota, Window};
-use crate::quota::meter::{Meter, Reading};
+use crate::quota::meter::{Meter, Moment, Reading};
 use crate::quota::table::{Digest, Table, Unplaced};
 
 /// One limit's counters.
@@ -39,10 +39,10 @@ impl Counter {
     /// Counts a request here, up to `limit`.
     pub(super) fn take(&self, case: &Case<'_>, on_full: OnFull, limit: u64, inputs: &mut Inputs<'_>, counts: &mut Counts) -> Outcome {
         let meter = Meter { window: &case.quota.limit.window, limit };
+        let moment = Moment::of(meter.window, inputs.now);
         let mut count = |digest: Digest| {
-            let now = inputs.now;
-            let live = |words: &_| Meter::is_live(meter.window, words, now);
-            self.meters.update(digest, inputs.store, live, |own| meter.take(own, now, case.cost)).map(|reading| (digest, reading))
+            let live = |words: &_| Meter::is_live(meter.window, words, moment);
+            self.meters.update(digest, inputs.store, live, |own| meter.take(own, moment, case.cost)).map(|reading| (digest, reading))
         };
         let counted = match (count(case.digest), on_full) {
             (Err(Unplaced::Full), OnFull::SharedBucket) => {
@@ -141,7 +141,7 @@ impl Counter {
     pub(super) fn charge(&self, quota: &Quota, taken: &Taken, cost: u64, inputs: &mut Inputs<'_>) {
         let Some(place) = taken.place.filter(|_| cost > 0) else { return };
         let meter = Meter { window: &quota.limit.window, limit: taken.limit };
-        self.change(place, quota, inputs, |own, now| Some(meter.charge(own, now, cost)), |own| Lease::charge(own, taken.stamp, cost));
+        self.change(place, quota, inputs, |own, moment| Some(meter.charge(own, moment, cost)), |own| Lease::charge(own, taken.stamp, cost));
     }
 
     /// Changes a counter. One that has no place is left as it is.
@@ -150,18 +150,18 @@ impl Counter {
         (bank, digest): (Bank, Digest),
         quota: &Quota,
         inputs: &mut Inputs<'_>,
-        mut meter: impl FnMut(Option<[u64; 3]>, i64) -> Option<[u64; 3]>,
+        mut meter: impl FnMut(Option<[u64; 3]>, Moment) -> Option<[u64; 3]>,
         mut lease: impl FnMut(Option<lease::Words>) -> Option<Lease>,
     ) {
-        let now = inputs.now;
         let window = &quota.limit.window;
+        let moment = Moment::of(window, inputs.now);
         match (bank, &self.leases) {
             (Bank::Meter, _) => {
-                let live = |words: &_| Meter::is_live(window, words, now);
-                let _ = self.meters.update(digest, inputs.store, live, |own| (meter(own, now), ()));
+                let live = |words: &_| Meter::is_live(window, words, moment);
+                let _ = self.meters.update(digest, inputs.store, live, |own| (meter(own, moment), ()));
             }
             (Bank::Lease, Some(leases)) => {
-                let Some(period) = window.period_at(now) else { return };
+                let Some(period) = moment.period else { return };
                 let live = |words: &lease::Words| Lease::is_live(words, period);
                 let _ = leases.update(digest, inputs.store, live, |own| (lease(own).map(Lease::to_words), ()));
             }

@@ -27,8 +27,8 @@ fn windows() -> [Window; 4] {
 
 /// Takes one, and keeps what is to be kept.
 fn take(meter: &Meter<'_>, words: &mut Option<Words>, now: i64) -> Reading {
-    let live = words.filter(|words| Meter::is_live(meter.window, words, now));
-    let (next, reading) = meter.take(live, now, 1);
+    let live = words.filter(|words| Meter::is_live(meter.window, words, Moment::of(meter.window, now)));
+    let (next, reading) = meter.take(live, Moment::of(meter.window, now), 1);
     if next.is_some() {
         *words = next;
     }
@@ -55,11 +55,11 @@ fn the_largest_limit_counts_by_ones() {
     let limit = (1 << 53) - 1;
     for window in [rate(60, None), sliding(60), fixed_window(60)] {
         let meter = Meter { window: &window, limit };
-        let (words, reading) = meter.take(None, START, limit - 1);
+        let (words, reading) = meter.take(None, Moment::of(meter.window, START), limit - 1);
         assert_eq!((reading.remaining, reading.retry), (1, None), "{window:?}");
-        let (words, reading) = meter.take(words, START, 1);
+        let (words, reading) = meter.take(words, Moment::of(meter.window, START), 1);
         assert_eq!((reading.remaining, reading.retry), (0, None), "{window:?}");
-        let (_, reading) = meter.take(words, START, 1);
+        let (_, reading) = meter.take(words, Moment::of(meter.window, START), 1);
         assert!(reading.remaining == 0 && reading.retry.is_some_and(|retry| retry > 0), "{window:?}");
     }
 }
@@ -149,11 +149,11 @@ fn what_was_taken_in_a_window_that_is_over_is_not_given_back_in_another() {
 fn a_cost_known_after_the_fact_is_counted_above_the_limit_too() {
     let window = fixed_window(60);
     let meter = Meter { window: &window, limit: 1000 };
-    let (words, reading) = meter.take(None, START, 0);
+    let (words, reading) = meter.take(None, Moment::of(meter.window, START), 0);
     assert_eq!((reading.remaining, reading.retry), (1000, None));
-    let words = meter.charge(words, START, 5000);
-    assert_eq!(meter.take(Some(words), START, 0).1.remaining, 0);
-    assert!(meter.take(Some(words), START, 0).1.retry.is_some());
+    let words = meter.charge(words, Moment::of(meter.window, START), 5000);
+    assert_eq!(meter.take(Some(words), Moment::of(meter.window, START), 0).1.remaining, 0);
+    assert!(meter.take(Some(words), Moment::of(meter.window, START), 0).1.retry.is_some());
 }
 
 /// The sliding window, told with the times of all requests.
@@ -168,11 +168,11 @@ proptest! {
     ) {
         for window in windows() {
             let meter = Meter { window: &window, limit };
-            let (_, reading) = meter.take(words, now, cost);
+            let (_, reading) = meter.take(words, Moment::of(meter.window, now), cost);
             prop_assert!(reading.remaining <= limit);
             prop_assert_ne!(reading.retry, Some(0));
-            let _ = (meter.charge(words, now, cost), meter.give(words, stamp, cost));
-            let _ = words.is_some_and(|words| Meter::is_live(&window, &words, now));
+            let _ = (meter.charge(words, Moment::of(meter.window, now), cost), meter.give(words, stamp, cost));
+            let _ = words.is_some_and(|words| Meter::is_live(&window, &words, Moment::of(&window, now)));
         }
     }
 
@@ -187,8 +187,8 @@ proptest! {
         for (milliseconds, cost) in steps {
             now += i64::try_from(milliseconds * 1_000_000).unwrap();
             filled = (filled + milliseconds).min(burst * 1000);
-            let live = words.filter(|words| Meter::is_live(&window, words, now));
-            let (next, reading) = meter.take(live, now, cost);
+            let live = words.filter(|words| Meter::is_live(&window, words, Moment::of(&window, now)));
+            let (next, reading) = meter.take(live, Moment::of(meter.window, now), cost);
             let admits = filled >= cost * 1000;
             prop_assert_eq!(reading.retry.is_none(), admits);
             if admits {

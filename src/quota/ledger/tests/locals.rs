@@ -150,3 +150,43 @@ fn limits_come_from_a_claim_a_product_or_the_hosts_route() {
         assert_eq!(route_limit(bytes, 100), expected, "{bytes:?}");
     }
 }
+
+/// A victim at its limit, and then `keys` strangers: nobody who was counted is forgotten, and memory stays as it is.
+fn flood(keys: u32) {
+    let quota = r#"{"limit": {"fixed_window": {"requests": 2, "window": "30m"}}, "key": [{"header": "x-key"}], "key_absent": "skip",
+        "enforcement": {"local": {"slots": 1024, "on_full": "refuse"}}}"#;
+    let mut world = World::new(quota, 1, 2);
+    assert_eq!([GET, GET, GET].map(|lines| status(&world.request((0, 0), lines).1.unwrap())), [200, 200, 403]);
+    let (mut admitted, mut filled) = (0, None);
+    for stranger in 0..keys {
+        let key = stranger.to_string();
+        let lines = [(":method", "GET"), (":path", "/"), ("x-key", &key)];
+        let mut exchange = world.on((0, 0), |gateway, _| gateway.open(ExchangeId(stranger)));
+        let at = (0, usize::try_from(stranger % 2).unwrap());
+        admitted += u32::from(status(&world.step(at, &mut exchange, &lines, false)) == 200);
+        if stranger == keys / 2 {
+            filled = Some(bytes(&world));
+        }
+    }
+    assert!(admitted <= 1024 * 8 - 1, "{admitted}");
+    println!("{keys} keys: {admitted} found room, {} bytes of shared memory", bytes(&world));
+    assert_eq!(filled, Some(bytes(&world)), "full is full");
+    assert_eq!(status(&world.request((0, 1), GET).1.unwrap()), 403, "the victim's count stands");
+}
+
+/// What the store holds, names and values.
+fn bytes(world: &World) -> usize {
+    world.machines[0].store.values.iter().map(|(name, (value, _))| name.len() + value.len()).sum()
+}
+
+#[test]
+fn a_flood_of_keys_takes_no_more_memory() {
+    flood(200_000);
+}
+
+/// Takes a minute or two.
+#[test]
+#[ignore = "the long suite's"]
+fn ten_million_keys_take_no_more_memory() {
+    flood(10_000_000);
+}
