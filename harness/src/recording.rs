@@ -55,6 +55,8 @@ pub struct Recorded {
     pub request: Request,
     /// The response.
     pub response: Response,
+    /// How long both were.
+    pub sizes: Sizes,
     /// Who called, as far as the record tells.
     pub caller: Caller,
     /// What the exchange is called elsewhere: correlation id, request id, Application Insights' operation.
@@ -98,6 +100,15 @@ pub struct Response {
     pub status: u16,
     /// Header lines.
     pub headers: HeaderMap,
+}
+
+/// How many bytes an exchange had, as far as the record tells. API Management counts heads with bodies, and a refusal's bytes where it refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// From the client.
+    pub request: Option<u64>,
+    /// To the client.
+    pub response: Option<u64>,
 }
 
 /// Who sent a request. Ids name entities, they are no credentials.

@@ -24,6 +24,10 @@ pub struct Facts {
     pub cluster: String,
     /// The route's metadata: texts by namespace and key.
     pub route_metadata: Vec<(String, String, String)>,
+    /// How many bytes the request's body had, where it isn't carried whole: what `request.size` says once the exchange is over.
+    pub request_size: Option<u64>,
+    /// The same of the response's.
+    pub response_size: Option<u64>,
 }
 
 /// A TLS connection.
@@ -58,6 +62,8 @@ impl Default for Facts {
             virtual_host: String::new(),
             cluster: String::new(),
             route_metadata: Vec::new(),
+            request_size: None,
+            response_size: None,
         }
     }
 }

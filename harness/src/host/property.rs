@@ -156,7 +156,8 @@ impl<'a> View<'a> {
             b"size" => {
                 let told =
                     head.and_then(|head| head.first(b"content-length")).and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
-                Some(Value::size(told.unwrap_or(request.received)))
+                let whole = self.exchange.facts.request_size.filter(|_| self.is_logging());
+                Some(Value::size(whole.or(told).unwrap_or(request.received)))
             }
             b"total_size" => Some(Value::size(request.received + bytes(head))),
             _ => None,
@@ -177,7 +178,10 @@ impl<'a> View<'a> {
             (b"code_details", []) => self.exchange.details.as_deref().map(Value::text),
             (b"flags", []) => Some(Value::size(self.exchange.flags)),
             (b"grpc_status", []) => response.and_then(|response| grpc_status(response, self.exchange.code)).map(Value::Number),
-            (b"size", []) => Some(Value::size(response.map_or(0, |response| response.sent))),
+            (b"size", []) => {
+                let whole = self.exchange.facts.response_size.filter(|_| self.is_logging());
+                Some(Value::size(whole.unwrap_or(response.map_or(0, |response| response.sent))))
+            }
             (b"total_size", []) => {
                 let sent = response.map_or(0, |response| response.sent);
                 Some(Value::size(sent + bytes(head) + bytes(trailers)))

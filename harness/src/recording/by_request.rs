@@ -6,7 +6,7 @@
 
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
-use super::{Apim, Caller};
+use super::{Apim, Caller, Sizes};
 
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
     let (backend, code) = (fields.code("backendResponseCode")?, fields.code("responseCode")?);
@@ -21,6 +21,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         url: fields.text("url")?,
         request_headers: LoggedHeaders::default(),
         response_headers: LoggedHeaders::default(),
+        sizes: Sizes { request: fields.size("requestSize"), response: fields.size("responseSize") },
         caller: Caller {
             address: fields.told("ipAddress"),
             subscription: entity("subscriptionId", "/subscriptions/"),

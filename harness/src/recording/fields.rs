@@ -66,6 +66,11 @@ impl<'a> Fields<'a> {
         self.text(name)?.map(read).transpose()
     }
 
+    /// A field as a number of bytes, told by the way: none where it is no such number.
+    pub(super) fn size(&self, name: &'static str) -> Option<u64> {
+        self.told(name)?.trim().parse().ok()
+    }
+
     /// A field as values by name: an object, or one as JSON text.
     pub(super) fn pairs(&self, name: &'static str) -> Result<LoggedHeaders, String> {
         let read = |json: &str| -> Result<LoggedHeaders, String> {
@@ -144,6 +149,8 @@ const KNOWN: &[&str] = &[
     "UserId",
     "ProductId",
     "CorrelationId",
+    "RequestSize",
+    "ResponseSize",
     // Application Insights' requests, and the table AppRequests.
     "timestamp",
     "name",
@@ -169,4 +176,6 @@ const KNOWN: &[&str] = &[
     "userId",
     "productId",
     "requestId",
+    "requestSize",
+    "responseSize",
 ];

@@ -16,7 +16,7 @@ use super::field::located;
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
 use super::told::Told;
-use super::{Apim, Caller, LastError, Place, Recorded, row};
+use super::{Apim, Caller, LastError, Place, Recorded, Sizes, row};
 use crate::redact::Redactor;
 
 #[derive(Deserialize)]
@@ -73,6 +73,10 @@ struct Properties {
     request_headers: Option<LoggedHeaders>,
     backend_request_headers: Option<LoggedHeaders>,
     backend_response_headers: Option<LoggedHeaders>,
+    #[serde(default)]
+    request_size: Told,
+    #[serde(default)]
+    response_size: Told,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +141,7 @@ impl From<Properties> for Logged {
             url: properties.url,
             request_headers: properties.request_headers.unwrap_or_default(),
             response_headers: properties.backend_response_headers.unwrap_or_default(),
+            sizes: Sizes { request: properties.request_size.number(), response: properties.response_size.number() },
             caller: Caller {
                 address: None,
                 subscription: properties.apim_subscription_id.0,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracegate::trace::{TraceId, TraceParent};
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
-use super::{Apim, Caller, Certificate, LastError, Place, Recorded, Request, Response};
+use super::{Apim, Caller, Certificate, LastError, Place, Recorded, Request, Response, Sizes};
 use crate::carrier::Carried;
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
@@ -21,6 +21,7 @@ pub(super) struct Logged {
     pub(super) url: Option<String>,
     pub(super) request_headers: LoggedHeaders,
     pub(super) response_headers: LoggedHeaders,
+    pub(super) sizes: Sizes,
     pub(super) caller: Caller,
     pub(super) ids: Vec<String>,
     pub(super) apim: Apim,
@@ -89,6 +90,7 @@ impl Logged {
                 headers: self.request_headers.into_map(Part::Request)?,
             },
             response: Response { status, headers: self.response_headers.into_map(Part::Response)? },
+            sizes: self.sizes,
             caller: self.caller.redacted(redactor),
             ids: self.ids.into_iter().map(|id| redactor.text(id)).collect(),
             apim: Some(self.apim.redacted(redactor)),

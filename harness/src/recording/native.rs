@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::field::{check_header, check_method, check_origin, check_status, check_target, located, source_address, timestamp};
 use super::gateway_logs::quoted;
 use super::logged::MAX_HEADERS;
-use super::{Caller, Certificate, Expect, Place, Recorded, Request, Response};
+use super::{Caller, Certificate, Expect, Place, Recorded, Request, Response, Sizes};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -61,17 +61,15 @@ struct NativeResponse {
     status: u16,
     #[serde(default)]
     headers: Vec<(String, Bytes)>,
-    #[serde(default, rename = "request_bytes")]
-    _request_bytes: u64,
-    #[serde(default, rename = "response_bytes")]
-    _response_bytes: u64,
+    request_bytes: Option<u64>,
+    response_bytes: Option<u64>,
     #[serde(default, rename = "duration_ms")]
     _duration_ms: f64,
 }
 
 impl Default for NativeResponse {
     fn default() -> Self {
-        Self { status: ok(), headers: Vec::new(), _request_bytes: 0, _response_bytes: 0, _duration_ms: 0.0 }
+        Self { status: ok(), headers: Vec::new(), request_bytes: None, response_bytes: None, _duration_ms: 0.0 }
     }
 }
 
@@ -140,16 +138,19 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     check_origin(&scheme, &authority)?;
     check_status(response.status)?;
     let quoted = apim.map(|apim| quoted(&apim).map_err(|error| format!("apim: {}", located(&error)))).transpose()?;
-    let (caller, ids, apim) = match quoted {
-        Some(logged) => (logged.caller, logged.ids, Some(logged.apim)),
-        None => (Caller::default(), Vec::new(), None),
+    let (caller, ids, quoted_sizes, apim) = match quoted {
+        Some(logged) => (logged.caller, logged.ids, logged.sizes, Some(logged.apim)),
+        None => (Caller::default(), Vec::new(), Sizes::default(), None),
     };
+    let sizes =
+        Sizes { request: response.request_bytes.or(quoted_sizes.request), response: response.response_bytes.or(quoted_sizes.response) };
     Ok(Recorded {
         place,
         size: bytes.len(),
         time: timestamp("time", &time)?,
         request: Request { method, scheme, authority, path: redactor.target(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
+        sizes,
         caller: Caller { address: address.or(caller.address), certificate: tls.map(Certificate::from), ..caller }.redacted(redactor),
         ids: ids.into_iter().map(|id| redactor.text(id)).collect(),
         apim: apim.map(|apim| apim.redacted(redactor)),

@@ -7,7 +7,7 @@
 
 use super::fields::Fields;
 use super::logged::{Logged, Names};
-use super::{Apim, Caller, LastError};
+use super::{Apim, Caller, LastError, Sizes};
 
 /// What the columns say, but for the time.
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
@@ -21,6 +21,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         url: fields.text("Url")?,
         request_headers: fields.pairs("RequestHeaders")?,
         response_headers: fields.pairs("BackendResponseHeaders")?,
+        sizes: Sizes { request: fields.size("RequestSize"), response: fields.size("ResponseSize") },
         caller: Caller {
             address: fields.told("CallerIpAddress"),
             subscription: fields.told("ApimSubscriptionId").or_else(|| fields.told("SubscriptionId")),

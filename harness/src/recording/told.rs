@@ -11,6 +11,13 @@ use serde::{Deserialize, Deserializer};
 #[derive(Default)]
 pub(super) struct Told(pub(super) Option<String>);
 
+impl Told {
+    /// The number that it is, if it is one.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.0.as_ref()?.parse().ok()
+    }
+}
+
 impl<'de> Deserialize<'de> for Told {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Anything;
