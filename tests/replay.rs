@@ -11,6 +11,8 @@ mod callers;
 mod find;
 #[path = "replay/html.rs"]
 mod html;
+#[path = "replay/limits.rs"]
+mod limits;
 #[path = "replay/mint.rs"]
 mod mint;
 #[path = "replay/sampling.rs"]

@@ -9,14 +9,19 @@ mod agreement;
 mod asked;
 mod claims;
 mod columns;
+mod counted_by;
 mod decided;
 mod edge;
 mod edges;
+mod exceeded;
 mod failed;
 mod found;
+mod held;
 mod html;
 mod json;
 mod key;
+mod limited;
+mod limits;
 mod mint;
 mod minted;
 mod native;
@@ -41,6 +46,7 @@ mod token;
 mod tokens;
 mod totals;
 mod trust;
+mod what_if;
 
 use std::sync::Arc;
 
@@ -50,6 +56,7 @@ pub use agreement::{Agreement, Difference, Undecidable};
 pub use decided::{ClientResponse, Decided};
 pub use edge::{Edge, head};
 pub use edges::{Edges, Executed, Lost};
+pub use exceeded::Exceeded;
 pub use failed::Failed;
 pub use json::write_exchange;
 pub use key::Key;
@@ -66,6 +73,7 @@ pub use token::{Token, Unmintable};
 pub use tokens::{Prepared, Tokens};
 pub use totals::Totals;
 pub use trust::Trust;
+pub use what_if::{WhatIf, WhatIfs, changed};
 
 use crate::Redactor;
 use crate::host::HeaderMap;
@@ -90,8 +98,12 @@ pub struct Replayed {
     pub published: Option<Arc<Published>>,
     /// What became of the caller's trace.
     pub trace: TraceFate,
+    /// Which limits it is above.
+    pub exceeded: Exceeded,
     /// How that compares.
     pub agreement: Agreement,
+    /// The difference is one between two algorithms that limit. It counts apart.
+    pub explained: bool,
 }
 
 /// What became of the caller's trace, as seen from outside.
@@ -114,13 +126,39 @@ impl Replayed {
             None => Agreement::of(&recorded, token, key, &decided, redactor),
             Some(against) => against::compare(presented.as_deref().unwrap_or(&recorded.request), against, &decided, redactor),
         };
-        Self { trace: TraceFate::of(&recorded, &decided), recorded, decided, against, token, key, presented, published, agreement }
+        Self {
+            trace: TraceFate::of(&recorded, &decided),
+            recorded,
+            decided,
+            against,
+            token,
+            key,
+            presented,
+            published,
+            exceeded: Exceeded::default(),
+            agreement,
+            explained: false,
+        }
     }
 
     /// The request as it was presented.
     #[must_use]
     pub fn request(&self) -> &Request {
         self.presented.as_deref().unwrap_or(&self.recorded.request)
+    }
+
+    /// Takes it that the algorithms of two limits explain the difference. A recorded refusal of which nobody could tell is one then.
+    pub(crate) fn explain(&mut self) {
+        self.explained = true;
+        if let Agreement::Undecidable(_) = self.agreement {
+            self.agreement = Agreement::Differs(agreement::decision(false, &self.decided));
+        }
+    }
+
+    /// What explains a difference, if anything does: `minted` or `algorithm`.
+    #[must_use]
+    pub fn explained_by(&self) -> Option<&'static str> {
+        self.minted().map(|_| "minted").or_else(|| self.explained.then_some("algorithm"))
     }
 
     /// For a token that was minted and whose decision is compared with the record: what it is to be refused for, or `sound`. It counts apart.

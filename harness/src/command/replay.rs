@@ -17,7 +17,7 @@ use crate::look::{Look, complain};
 use crate::output::OutputFile;
 use crate::policy::{self, PolicyError};
 use crate::recording::Files;
-use crate::replay::{By, Edge, Edges, Format, Minted, Pass, Progress, Query, Renderer, Report, Summary, Tokens};
+use crate::replay::{By, Edge, Edges, Format, Minted, Pass, Progress, Query, Renderer, Report, Summary, Tokens, WhatIf, WhatIfs, changed};
 use crate::{Redactor, keys, module, workspace};
 use fail_on::FailOn;
 
@@ -49,6 +49,7 @@ Examples:
   cargo harness replay logs/ --policy edge.yaml --fail-on refused --fail-on shadow
   cargo harness replay logs/ --policy edge.yaml --against main.yaml
   cargo harness replay logs/ --policy edge.yaml --mint --rotate-keys-at 1000
+  cargo harness replay logs/ --policy edge.yaml --what-if per-caller=100
   cargo harness replay logs/ --find path=/files/42 --find caller=203.0.113.9")]
 pub(super) struct Replay {
     /// Recordings: API Management's logs in any layout, or native NDJSON, gzipped or not; a directory stands for every
@@ -90,6 +91,10 @@ pub(super) struct Replay {
     /// From this many exchanges on the issuer of --mint signs with other keys, and publishes those alone; may be given several times
     #[arg(long, value_name = "COUNT", requires = "mint")]
     rotate_keys_at: Vec<u64>,
+    /// Tell how many calls another amount of one of the policy's quotas would have refused, in all and by key; may be given several times, for as
+    /// many quotas at once
+    #[arg(long, value_name = "QUOTA=AMOUNT", conflicts_with_all = ["against", "find"])]
+    what_if: Vec<WhatIf>,
     /// What is a reason for exit code 1, instead of `differed` and `malformed`; may be given several times
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "lenient")]
     fail_on: Vec<FailOn>,
@@ -99,6 +104,15 @@ pub(super) struct Replay {
 struct Side<'a> {
     policy: Loaded,
     module: &'a Module,
+}
+
+/// All policies that are replayed with.
+struct Sides<'a> {
+    own: Side<'a>,
+    /// What it is compared with instead of the record.
+    against: Option<Side<'a>>,
+    /// What other amounts would have refused, and the policy with them.
+    what_if: Option<(WhatIfs, Side<'a>)>,
 }
 
 /// What is compared with: another policy for the same module, or another module with the same policy.
@@ -186,24 +200,30 @@ impl Replay {
             Other::Policy(other) => Side { policy: (**other).clone(), module: &module },
             Other::Module(other) => Side { policy: policy.clone(), module: other },
         });
-        let sides = (Side { policy, module: &module }, against);
+        let what_if = match self.what_if.as_slice() {
+            [] => None,
+            asked => Some((WhatIfs::new(&policy, asked)?, Side { policy: changed(&policy, asked)?, module: &module })),
+        };
+        let sides = Sides { own: Side { policy, module: &module }, against, what_if };
         match self.out.clone() {
             None => {
                 let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
-                let outcome = self.replay(&sides, &mut out)?;
+                let outcome = self.replay(sides, &mut out)?;
                 out.flush().context(|| "can't write the results")?;
                 Ok(outcome)
             }
             Some(path) => {
                 let mut out = BufWriter::new(OutputFile::create(&path)?);
-                let outcome = self.replay(&sides, &mut out)?;
+                let outcome = self.replay(sides, &mut out)?;
                 out.into_inner().context(|| format!("can't write {}", path.display()))?.commit()?;
                 Ok(outcome)
             }
         }
     }
 
-    fn replay(&self, (side, against): &(Side<'_>, Option<Side<'_>>), out: &mut impl Write) -> Result<Outcome> {
+    fn replay(&self, sides: Sides<'_>, out: &mut impl Write) -> Result<Outcome> {
+        let Sides { own: side, against, what_if } = sides;
+        let (what_if, otherwise) = what_if.unzip();
         for variable in keys::missing(&side.policy.policy) {
             eprintln!("{variable} is not set: a stand-in signs, and no recorded signature is valid");
         }
@@ -212,7 +232,8 @@ impl Replay {
         if self.mint {
             tokens = tokens.minted(self.seed, self.rotate_keys_at.clone())?;
         }
-        let mut edges = Edges::new(side.start(self.seed)?, against_edge, tokens);
+        let otherwise = otherwise.as_ref().map(|other| other.start(self.seed)).transpose()?;
+        let mut edges = Edges::new(side.start(self.seed)?, against_edge, tokens).asking(otherwise);
         let files = Files::named(&self.recordings);
         let mut progress = self.progress(&files);
         let name = self.against.as_ref().map(|path| path.display().to_string());
@@ -221,11 +242,15 @@ impl Replay {
         let mut report = Report::new(by, name);
         if against.is_none() && self.find.is_empty() {
             report.compare_sampling(&side.policy, self.seed);
+            report.compare_limits(&side.policy);
+        }
+        if let Some(what_if) = what_if {
+            report.ask(what_if);
         }
         if self.mint && against.is_none() {
             report.count_minted(Minted::new(&side.policy.policy));
         }
-        let policies = [Some(side), against.as_ref()].into_iter().flatten().map(|side| &side.policy.policy);
+        let policies = [Some(&side), against.as_ref()].into_iter().flatten().map(|side| &side.policy.policy);
         let redactor = policies.fold(Redactor::new(self.seed), Redactor::knowing);
         let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, format: self.format, look: self.look() };
         let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, out)?;

@@ -129,7 +129,8 @@ fn first_difference(expect: &Expect, decided: &Decided, redactor: &Redactor) -> 
         .or_else(|| header_difference("response_headers", &expect.response_headers, &decided.response().headers, redactor))
 }
 
-fn decision(expected: bool, decided: &Decided) -> Difference {
+/// A decision that isn't the `expected` one: to admit, or to refuse.
+pub(super) fn decision(expected: bool, decided: &Decided) -> Difference {
     let expected = if expected { "admitted" } else { "refused" };
     Difference { field: "decision", expected: json!(expected), found: json!(decided.name()) }
 }

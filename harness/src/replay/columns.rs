@@ -20,7 +20,9 @@ impl Columns {
     pub(super) const fn of(report: &Report) -> &'static Self {
         match report {
             Report { against: Some(_), .. } => &AGAINST_EDGE,
+            Report { minted: Some(_), limits: Some(_), .. } => &WITH_BOTH,
             Report { minted: Some(_), .. } => &WITH_MINTED,
+            Report { limits: Some(_), .. } => &WITH_EXPLAINED,
             _ => &WITH_RECORD,
         }
     }
@@ -42,6 +44,18 @@ const WITH_MINTED: Columns = Columns {
         let minted = totals.minted_agreed + totals.minted_differed;
         (WITH_RECORD.numbers)(totals).into_iter().chain([minted]).collect()
     },
+    ..WITH_RECORD
+};
+
+const WITH_EXPLAINED: Columns = Columns {
+    headings: &["exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable", "explained"],
+    numbers: |totals| (WITH_RECORD.numbers)(totals).into_iter().chain([totals.explained]).collect(),
+    ..WITH_RECORD
+};
+
+const WITH_BOTH: Columns = Columns {
+    headings: &["exchanges", "continued", "restarted", "refused", "agreed", "differed", "undecidable", "minted", "explained"],
+    numbers: |totals| (WITH_MINTED.numbers)(totals).into_iter().chain([totals.explained]).collect(),
     ..WITH_RECORD
 };
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracegate::{Policy, network};
 
 use super::decided::{ClientResponse, Decided};
+use super::exceeded::Meters;
 use super::published::{self, Published};
 use super::stand_in::{self, Seconds};
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::host::{
     Callout, Cluster, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
 };
 use crate::keys;
-use crate::recording::{self, Caller, Recorded};
+use crate::recording::{self, Caller, Recorded, Sizes};
 
 /// A policy at work in a proxy of its own.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Edge<'m> {
     fetches_keys: bool,
     /// Second keys of subscriptions, which the module doesn't know.
     seconds: Seconds,
+    /// What the module counts of the policy's limits.
+    meters: Meters,
 }
 
 /// What lies behind the edge in a replay.
@@ -61,17 +64,18 @@ impl<'m> Edge<'m> {
     /// When the module traps or refuses the policy.
     pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
         let mut options = Options::new(policy, seed);
-        let mut seconds = Seconds::default();
+        let (mut seconds, mut meters) = (Seconds::default(), Meters::default());
         if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
             if let Some(document) = stand_in::document(&loaded, seed)? {
                 options = Options::new(&document, seed);
                 seconds = Seconds::of(&loaded.policy, seed);
             }
+            meters = Meters::new(&loaded.policy);
             options.vm.environment = keys::environment(&loaded.policy, seed);
             options.clusters = loaded.policy.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
         let fetches_keys = !options.clusters.is_empty();
-        Ok(Self { fetches_keys, seconds, proxy: Proxy::start(module, options, Recording::default())? })
+        Ok(Self { fetches_keys, seconds, meters, proxy: Proxy::start(module, options, Recording::default())? })
     }
 
     /// From now on key sets are what the test issuer publishes.
@@ -110,6 +114,20 @@ impl<'m> Edge<'m> {
             // The plugin closed the connection.
             (_, None) => Decided::Refused { reason: details, response: ClientResponse::CLOSED },
         })
+    }
+
+    /// The limits that the request is above which was decided last: the one that refused it, and those in `mode: shadow` that would have.
+    ///
+    /// # Errors
+    ///
+    /// When the module traps.
+    pub fn exceeded(&mut self, decided: &Decided) -> Result<Vec<usize>> {
+        if !self.meters.hang_on(decided) {
+            return Ok(Vec::new());
+        }
+        // Counts are told on ticks.
+        self.tick()?;
+        Ok(self.meters.read(&self.proxy.vm().metrics(), decided))
     }
 
     /// The VM, for its metrics and its log.
@@ -155,7 +173,8 @@ pub(super) fn facts(recorded: &Recorded) -> Facts {
         sha256: certificate.sha256.clone(),
         ..Tls::default()
     });
-    Facts { source: SocketAddr::new(address, 1), tls, ..Facts::default() }
+    let Sizes { request: request_size, response: response_size } = recorded.sizes;
+    Facts { source: SocketAddr::new(address, 1), tls, request_size, response_size, ..Facts::default() }
 }
 
 /// The head as a gateway hands it to a plugin, pseudo-headers first.

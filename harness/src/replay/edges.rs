@@ -2,7 +2,7 @@
 //! The edge of a replay, and the one that it is compared with: both decide about every request, one after the other.
 
 use super::tokens::{Prepared, Tokens};
-use super::{Decided, Edge, Replayed};
+use super::{Decided, Edge, Exceeded, Replayed};
 use crate::Redactor;
 use crate::error::{Context, Error};
 use crate::recording::{Files, Ordered, Recorded, Unread};
@@ -14,6 +14,8 @@ pub struct Edges<'m> {
     pub edge: Edge<'m>,
     /// What it is compared with instead of the record.
     pub against: Option<Edge<'m>>,
+    /// The edge whose limits have other amounts, if any is asked about.
+    pub what_if: Option<Edge<'m>>,
     /// Which token each request carries.
     pub tokens: Tokens,
 }
@@ -27,6 +29,7 @@ pub struct Executed {
     prepared: Prepared,
     decided: Decided,
     against: Option<Decided>,
+    exceeded: Exceeded,
 }
 
 /// Why there is no decision.
@@ -42,7 +45,8 @@ impl Executed {
     /// Compares what was decided; and whether the record came late.
     #[must_use]
     pub fn compare(self, redactor: &Redactor) -> (Replayed, bool) {
-        (Replayed::new(self.recorded, self.prepared, self.decided, self.against, redactor), self.late)
+        let replayed = Replayed::new(self.recorded, self.prepared, self.decided, self.against, redactor);
+        (Replayed { exceeded: self.exceeded, ..replayed }, self.late)
     }
 }
 
@@ -50,13 +54,24 @@ impl<'m> Edges<'m> {
     /// Both edges, with requests as they were recorded or with minted tokens.
     #[must_use]
     pub fn new(edge: Edge<'m>, against: Option<Edge<'m>>, tokens: Tokens) -> Self {
-        let mut edges = Self { edge, against, tokens };
+        let mut edges = Self { edge, against, what_if: None, tokens };
         edges.serve();
         edges
     }
 
+    /// The same with an edge whose limits have other amounts, if any is asked about.
+    #[must_use]
+    pub fn asking(mut self, what_if: Option<Edge<'m>>) -> Self {
+        self.what_if = what_if;
+        self.serve();
+        self
+    }
+
     fn serve(&mut self) {
         let Some([own, other]) = self.tokens.published() else { return };
+        if let Some(what_if) = &mut self.what_if {
+            what_if.serve(own.clone());
+        }
         self.edge.serve(own);
         if let Some(against) = &mut self.against {
             against.serve(other);
@@ -79,6 +94,15 @@ impl<'m> Edges<'m> {
         let decided = self.edge.decide(&recorded, presented).context(place).map_err(Lost::Trapped)?;
         let against = self.against.as_mut().map(|edge| edge.decide(&recorded, presented)).transpose();
         let against = against.context(|| format!("{} (against)", place())).map_err(Lost::Trapped)?;
-        Ok(Executed { recorded, late, prepared, decided, against })
+        let mut exceeded = Exceeded::default();
+        if self.against.is_none() {
+            exceeded.policy = self.edge.exceeded(&decided).context(place).map_err(Lost::Trapped)?;
+        }
+        if let Some(edge) = &mut self.what_if {
+            let place = || format!("{} (what if)", place());
+            let otherwise = edge.decide(&recorded, presented).context(place).map_err(Lost::Trapped)?;
+            exceeded.what_if = edge.exceeded(&otherwise).context(place).map_err(Lost::Trapped)?;
+        }
+        Ok(Executed { recorded, late, prepared, decided, against, exceeded })
     }
 }

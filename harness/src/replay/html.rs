@@ -6,12 +6,14 @@ use std::fmt::{self, Write};
 
 use super::columns::Columns;
 use super::found::Found;
+use super::limits::{self, Limits};
 use super::report::{Report, Rows};
 use super::sampling::Sampling;
 use super::spans::human;
 use super::summary::Summary;
 use super::survival::Survivals;
-use super::text::{KINDS, SAMPLING, SHADOWED, STRANGERS, SURVIVAL, UNSAID, differed, found};
+use super::text::{KINDS, SAMPLING, SHADOWED, SHOWN_KEYS, STRANGERS, SURVIVAL, UNSAID, differed, found};
+use super::what_if::{self, Section};
 use super::{Replayed, Totals};
 use super::{minted, trust};
 use crate::Redactor;
@@ -64,6 +66,10 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         write_counts(out, minted::KINDS, &minted.kinds)?;
     }
     report.sampling.as_ref().map_or(Ok(()), |sampling| write_sampling(out, sampling))?;
+    report.limits.as_ref().map_or(Ok(()), |limits| write_limits(out, limits))?;
+    if let Some(what_if) = &report.what_if {
+        what_if.sections(SHOWN_KEYS).iter().try_for_each(|section| write_what_if(out, section))?;
+    }
     write_counts(out, SHADOWED, &report.shadowed)?;
     write_counts(out, STRANGERS, &report.strangers)?;
     if !report.undecidable.is_empty() {
@@ -100,6 +106,41 @@ fn write_sampling(out: &mut impl Write, sampling: &Sampling) -> fmt::Result {
     }
     writeln!(out, "</tbody></table>")?;
     sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "<p class=\"alarm\">{}</p>", escaped(&doubt)))
+}
+
+fn write_limits(out: &mut impl Write, limits: &Limits) -> fmt::Result {
+    let rows = limits.rows(usize::MAX).into_iter().map(|row| (vec![row.limit.to_owned(), row.window], row.numbers.to_vec()));
+    write_grid(out, &limits.heading(), limits::HEADINGS, &rows.collect::<Vec<_>>(), limits::HEADINGS.len() - 1)?;
+    limits.more(usize::MAX).map_or(Ok(()), |more| writeln!(out, "<p>{}</p>", escaped(&more)))
+}
+
+fn write_what_if(out: &mut impl Write, section: &Section<'_>) -> fmt::Result {
+    let row = |(key, calls): &(&str, what_if::Calls)| (vec![(*key).to_owned()], vec![calls.exchanges, calls.refused, calls.refused_now]);
+    let rows: Vec<_> = section.rows.iter().map(row).collect();
+    write_grid(out, &section.heading, what_if::HEADINGS, &rows, usize::MAX)?;
+    section.more.as_ref().map_or(Ok(()), |more| writeln!(out, "<p>{}</p>", escaped(more)))
+}
+
+/// A table of words and then numbers, if there are rows; in the column `alarm` anything but 0 is something to look at.
+fn write_grid(out: &mut impl Write, heading: &str, headings: &[&str], rows: &[(Vec<String>, Vec<u64>)], alarm: usize) -> fmt::Result {
+    writeln!(out, "<h2>{}</h2>", escaped(heading))?;
+    let Some((words, _)) = rows.first() else { return Ok(()) };
+    write!(out, "<table><thead><tr>")?;
+    for (column, heading) in headings.iter().enumerate() {
+        let class = if column < words.len() { "" } else { " class=\"number\"" };
+        write!(out, "<th scope=\"col\"{class}>{heading}</th>")?;
+    }
+    writeln!(out, "</tr></thead><tbody>")?;
+    for (words, numbers) in rows {
+        write!(out, "<tr>")?;
+        words.iter().try_for_each(|word| write!(out, "<th scope=\"row\">{}</th>", escaped(word)))?;
+        for (column, number) in (words.len()..).zip(numbers) {
+            let class = if column == alarm && *number > 0 { "number alarm" } else { "number" };
+            write!(out, "<td class=\"{class}\">{number}</td>")?;
+        }
+        writeln!(out, "</tr>")?;
+    }
+    writeln!(out, "</tbody></table>")
 }
 
 fn write_survivals(out: &mut impl Write, survivals: &Survivals) -> fmt::Result {

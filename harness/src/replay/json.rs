@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::found::Found;
+use super::limits::{self, Limits};
 use super::report::Report;
 use super::sampling::{self, Sampling};
 use super::summary::Summary;
 use super::survival::{Compared, Lost, Survivals};
-use super::{Agreement, Decided, Minted, Replayed, Totals, Trust, minted};
+use super::{Agreement, Decided, Minted, Replayed, Totals, Trust, WhatIfs, minted, what_if};
 use crate::Redactor;
 use crate::host::HeaderMap;
 
@@ -94,6 +95,10 @@ struct SummaryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sampling: Option<sampling::Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<limits::Shown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what_if: Option<Vec<what_if::Shown<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     survival: Option<Vec<Lost<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     survival_exchanges: Option<Compared<'a>>,
@@ -133,7 +138,7 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
             field: difference.field,
             expected: &difference.expected,
             found: &difference.found,
-            explained_by: replayed.minted().map(|_| "minted"),
+            explained_by: replayed.explained_by(),
         }),
         minted: replayed.token.minted(),
         against: against.as_ref().map(|other| Against { decision: other.name(), status: other.status(), reason: other.reason() }),
@@ -169,6 +174,8 @@ pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Sum
         unknown_subscriptions: &report.strangers,
         trust: report.trust.as_ref(),
         sampling: report.sampling.as_ref().map(Sampling::shown),
+        limits: report.limits.as_ref().map(Limits::shown),
+        what_if: report.what_if.as_ref().map(WhatIfs::shown),
         survival: survivals.map(|survivals| survivals.lost().collect()),
         survival_exchanges: survivals.map(Survivals::compared),
     };

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::edges::{Edges, Executed, Lost};
+use super::held::Held;
 use super::progress::Progress;
 use super::render::{Renderer, Shown};
 use super::report::Report;
@@ -51,7 +52,7 @@ impl Pass<'_> {
         let Self { renderer, progress } = self;
         let bar = progress.bar.clone();
         let no_thread = || "can't start a thread";
-        let mut passed = Passed::default();
+        let (mut passed, mut held) = (Passed::default(), Held::default());
         // Counted on the thread that renders, which has the time.
         let sampling = report.sampling.take().map(Mutex::new);
         let passed = thread::scope(|scope| {
@@ -68,16 +69,16 @@ impl Pass<'_> {
             for next in parallel::spread(scope, ["decide", "render"], RENDERERS, executed, size, show).context(no_thread)? {
                 progress.reveal();
                 match next {
-                    Ok(Shown { replayed, late, found, text }) => {
+                    Ok(shown) => {
                         if passed.exchanges == 0 {
                             out.write_all(renderer.begin().as_bytes()).context(|| "can't write the results")?;
                         }
                         passed.exchanges += 1;
-                        passed.late += u64::from(late);
-                        if found {
-                            report.add(&replayed, renderer.files, renderer.redactor);
+                        passed.late += u64::from(shown.late);
+                        held.push(shown, report.limits.as_mut(), &renderer);
+                        while let Some(shown) = held.next(report.limits.as_mut(), &renderer, false) {
+                            take(&shown, &renderer, report, out)?;
                         }
-                        out.write_all(&text).context(|| "can't write the results")?;
                     }
                     Err(Lost::Unread(unread)) => {
                         bar.suspend(|| eprintln!("{}", renderer.files.locate(&unread)));
@@ -87,11 +88,22 @@ impl Pass<'_> {
                     Err(Lost::Trapped(error)) => return Err(error),
                 }
             }
+            while let Some(shown) = held.next(report.limits.as_mut(), &renderer, true) {
+                take(&shown, &renderer, report, out)?;
+            }
             Ok(passed)
         });
         report.sampling = sampling.map(|sampling| sampling.into_inner().unwrap_or_else(PoisonError::into_inner));
         passed
     }
+}
+
+/// Counts an exchange, and writes what is shown of it.
+fn take(shown: &Shown, renderer: &Renderer<'_>, report: &mut Report, out: &mut impl Write) -> Result<()> {
+    if shown.found {
+        report.add(&shown.replayed, renderer.files, renderer.redactor);
+    }
+    out.write_all(&shown.text).context(|| "can't write the results")
 }
 
 /// About what an exchange takes in memory on its way to be shown.

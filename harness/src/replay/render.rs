@@ -64,6 +64,14 @@ impl Renderer<'_> {
         Shown { replayed, late, found, text }
     }
 
+    /// Tells an exchange anew whose difference the algorithms of two limits explain.
+    pub(super) fn explain(&self, shown: &mut Shown) {
+        shown.replayed.explain();
+        if !shown.text.is_empty() {
+            shown.text = self.text(&shown.replayed);
+        }
+    }
+
     /// Memory takes whatever is written to it: what can fail here can't.
     fn text(&self, replayed: &Replayed) -> Vec<u8> {
         let place = replayed.recorded.place;

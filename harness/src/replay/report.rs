@@ -7,9 +7,10 @@ use clap::ValueEnum;
 use tracegate::Policy;
 use tracegate::config::Loaded;
 
+use super::limits::Limits;
 use super::sampling::Sampling;
 use super::survival::Survivals;
-use super::{Agreement, Decided, Difference, Minted, Replayed, Totals, Trust, Undecidable};
+use super::{Agreement, Decided, Difference, Minted, Replayed, Totals, Trust, Undecidable, WhatIfs};
 use crate::Redactor;
 use crate::look::printable;
 use crate::recording::Files;
@@ -52,6 +53,10 @@ pub struct Report {
     pub(super) minted: Option<Minted>,
     /// What is recorded, by the policy's setting for sampling and by others, where that is asked for.
     pub(super) sampling: Option<Sampling>,
+    /// What was limited then and is now, where the policy limits anything.
+    pub(super) limits: Option<Limits>,
+    /// What other amounts would have refused, where that is asked for.
+    pub(super) what_if: Option<WhatIfs>,
 }
 
 /// Exchanges, told apart.
@@ -108,6 +113,16 @@ impl Report {
         self.sampling = Sampling::new(loaded, seed);
     }
 
+    /// Tells what was limited then and is now, if the policy limits anything.
+    pub fn compare_limits(&mut self, loaded: &Loaded) {
+        self.limits = Limits::new(loaded);
+    }
+
+    /// Tells what other amounts would have refused.
+    pub fn ask(&mut self, what_if: WhatIfs) {
+        self.what_if = Some(what_if);
+    }
+
     /// Tells what comes of minted tokens.
     pub fn count_minted(&mut self, minted: Minted) {
         self.minted = Some(minted);
@@ -130,12 +145,17 @@ impl Report {
         if let Some(minted) = &mut self.minted {
             minted.add(replayed);
         }
+        if let Some(what_if) = &mut self.what_if {
+            what_if.add(replayed, redactor);
+        }
         if let Some(id) = replayed.recorded.caller.subscription.as_ref().filter(|_| replayed.key.is_strangers()) {
             let is_kept = self.strangers.contains_key(id) || self.strangers.len() < MAX_ROWS;
             *self.strangers.entry(if is_kept { id.clone() } else { OTHERS.to_owned() }).or_default() += 1;
         }
         match &replayed.agreement {
             Agreement::Agrees => {}
+            // What stands under the limits' windows.
+            Agreement::Differs(_) if replayed.explained => {}
             Agreement::Undecidable(undecidable) => *self.undecidable.entry(*undecidable).or_default() += 1,
             Agreement::Differs(difference) => {
                 let what = told(replayed, difference);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::columns::Columns;
+use super::limits::{self, Limits};
 use super::minted::{self, Minted};
 use super::report::{By, Report, Rows};
 use super::sampling::Sampling;
@@ -14,6 +15,7 @@ use super::survival::Survivals;
 use super::table::Table;
 use super::totals::Totals;
 use super::trust::{self, Trust};
+use super::what_if::{self, Section};
 use crate::grid::{Cell, Grid};
 use crate::look::{Look, Style, printable};
 
@@ -41,6 +43,12 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
     }
     if let Some(sampling) = &report.sampling {
         write_sampling(out, sampling, look)?;
+    }
+    if let Some(limits) = &report.limits {
+        write_limits(out, limits, look)?;
+    }
+    if let Some(what_if) = &report.what_if {
+        what_if.sections(SHOWN_KEYS).iter().try_for_each(|section| write_what_if(out, section, look))?;
     }
     if report.against.is_none() && report.with_headers == 0 {
         writeln!(out, "\nno record holds a header of its request: which traces would go on can't be told")?;
@@ -77,6 +85,37 @@ fn write_sampling(out: &mut impl Write, sampling: &Sampling, look: Look) -> fmt:
     }
     grid.write(out, look)?;
     sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "{}", look.styled(Style::Alarm, &doubt)))
+}
+
+fn write_limits(out: &mut impl Write, limits: &Limits, look: Look) -> fmt::Result {
+    writeln!(out, "\n{}", look.styled(Style::Bold, &limits.heading()))?;
+    let rows = limits.rows(SHOWN_WINDOWS);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut grid = Grid::new(limits::HEADINGS);
+    for row in rows {
+        let [exchanges, then, now, both, explained, unexplained] = row.numbers.map(Cell::number);
+        let alarm = if row.numbers.last().is_some_and(|unexplained| *unexplained > 0) { Style::Alarm } else { Style::Plain };
+        let words = [Cell::text(row.limit), Cell::text(row.window)];
+        grid.add(words.into_iter().chain([exchanges, then, now, both, explained, unexplained.styled(alarm)]).collect());
+    }
+    grid.write(out, look)?;
+    limits.more(SHOWN_WINDOWS).map_or(Ok(()), |more| writeln!(out, "{more}"))
+}
+
+fn write_what_if(out: &mut impl Write, section: &Section<'_>, look: Look) -> fmt::Result {
+    writeln!(out, "\n{}", look.styled(Style::Bold, &section.heading))?;
+    if section.rows.is_empty() {
+        return Ok(());
+    }
+    let mut grid = Grid::new(what_if::HEADINGS);
+    for (key, calls) in &section.rows {
+        let numbers = [calls.exchanges, calls.refused, calls.refused_now];
+        grid.add([Cell::text(*key)].into_iter().chain(numbers.map(Cell::number)).collect());
+    }
+    grid.write(out, look)?;
+    section.more.as_ref().map_or(Ok(()), |more| writeln!(out, "{more}"))
 }
 
 fn write_survivals(out: &mut impl Write, survivals: &Survivals, look: Look) -> fmt::Result {
@@ -165,3 +204,6 @@ pub(super) const SURVIVAL: &[&str] = &["API", "operation", "header", "outcome", 
 pub(super) const UNSAID: &str = "exchanges of which nothing can be said about trace headers at the backend";
 const SHOWN_DIFFERENCES: usize = 10;
 const SHOWN_LOST: usize = 50;
+const SHOWN_WINDOWS: usize = 20;
+/// How many keys stand under another amount of a limit.
+pub(super) const SHOWN_KEYS: usize = 10;

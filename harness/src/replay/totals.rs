@@ -26,6 +26,8 @@ pub struct Totals {
     pub minted_agreed: u64,
     /// With a minted token, otherwise.
     pub minted_differed: u64,
+    /// Otherwise, and the algorithms of two limits explain it; counted nowhere else.
+    pub explained: u64,
     /// Refused, though the other edge admits.
     pub newly_refused: u64,
     /// Admitted, though the other edge refuses.
@@ -52,6 +54,7 @@ impl Totals {
         }
         match (&replayed.agreement, replayed.minted()) {
             (Agreement::Agrees, None) => self.agreed += 1,
+            (Agreement::Differs(_), None) if replayed.explained => self.explained += 1,
             (Agreement::Differs(_), None) => self.differed += 1,
             (Agreement::Agrees, Some(_)) => self.minted_agreed += 1,
             (Agreement::Differs(_), Some(_)) => self.minted_differed += 1,
