@@ -83,7 +83,9 @@ pub(super) fn quota_key(_: &mut SchemaGenerator) -> Schema {
 
 /// Either `requests` or `bytes`.
 pub(super) fn one_unit(schema: &mut Schema) {
-    schema.insert("oneOf".to_owned(), json!([{"required": ["requests"]}, {"required": ["bytes"]}]));
+    let ways = [("requests", "In requests."), ("bytes", "In bytes.")];
+    let ways = ways.map(|(unit, description)| json!({"required": [unit], "description": description}));
+    schema.insert("oneOf".to_owned(), json!(ways));
 }
 
 pub(super) fn global_mode(_: &mut SchemaGenerator) -> Schema {
@@ -117,9 +119,8 @@ pub(super) fn share(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})
 }
 
-pub(super) fn timestamp(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$"})
-}
+/// RFC 3339's instants, to the second.
+pub(super) const TIMESTAMP: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$";
 
 pub(super) fn algorithms(_: &mut SchemaGenerator) -> Schema {
     let names = Algorithm::ALL.map(Algorithm::as_str);

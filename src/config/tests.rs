@@ -7,6 +7,7 @@ use super::*;
 
 mod callers;
 mod identity;
+mod quota;
 
 const LEAST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 

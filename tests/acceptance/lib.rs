@@ -3,6 +3,7 @@
 
 mod callers;
 mod identity;
+mod quotas;
 
 use serde_json::{Value, json};
 
@@ -26,6 +27,7 @@ pub fn least() -> Value {
 pub fn whole() -> Value {
     let mut whole = without_callers();
     callers::extend(&mut whole);
+    quotas::extend(&mut whole);
     whole
 }
 
@@ -165,7 +167,7 @@ pub fn accepted() -> Vec<Value> {
         ("/default/status", json!(400)),
         ("/default/status", json!(599)),
     ];
-    let changes = changes.into_iter().chain(identity::accepted()).chain(callers::accepted());
+    let changes = changes.into_iter().chain(identity::accepted()).chain(callers::accepted()).chain(quotas::accepted());
     [least(), whole()].into_iter().chain(changes.map(|(place, value)| changed(place, Some(value)))).collect()
 }
 
@@ -173,8 +175,10 @@ pub fn accepted() -> Vec<Value> {
 #[must_use]
 pub fn refused() -> Vec<(Value, Schema)> {
     let both = refused_by_both().into_iter().chain(identity::refused_by_both()).chain(callers::refused_by_both());
+    let both = both.chain(quotas::refused_by_both());
     let known = both.map(|(place, value)| (changed(place, value), Schema::Refuses));
     let unknowable = refused_by_the_reader().into_iter().chain(identity::refused_by_the_reader()).chain(callers::refused_by_the_reader());
+    let unknowable = unknowable.chain(quotas::refused_by_the_reader());
     let unknowable = unknowable.map(|(place, value, why)| (changed(place, Some(value)), Schema::CannotKnow(why)));
     let no_mappings = [json!(null), json!([]), json!("schema"), json!({})].map(|value| (value, Schema::Refuses));
     known.chain(unknowable).chain(no_mappings).collect()

@@ -75,7 +75,7 @@ fn the_defaults_that_it_names_are_those_of_the_reader() {
             least[name] = default.clone();
         }
     }
-    assert_eq!(least.as_object().unwrap().len(), 9, "{least}");
+    assert_eq!(least.as_object().unwrap().len(), 10, "{least}");
     assert_eq!(fingerprint(&least), before);
     let refuse = |status: Value| json!({"schema": 1, "service": {"name": "edge"}, "default": status});
     let default = &schema["$defs"]["DefaultAction"]["properties"]["status"]["default"];
@@ -119,6 +119,10 @@ fn is_beyond_a_schema(finding: &Finding) -> bool {
                 "one of the provider's subscriptions",
                 "one of the provider's products",
                 "a header that means nothing else to gateways and services",
+                "a header of its own",
+                "a name in `quotas`",
+                "a name in `identity.providers` of one with tokens",
+                "a part above 0 and up to 1, in thousandths, such as 0.5",
             ]
             .contains(&expected.as_ref())
                 || expected.starts_with("a duration ")
@@ -279,6 +283,20 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected no `",
     "expected a regular expression",
     "expected a claim's name or a JSON Pointer",
+    "expected `key_absent`: ",
+    "expected a limit ",
+    "expected a burst ",
+    "expected `volatile: true` beside",
+    "expected `fixed_window` or `calendar` beside",
+    "expected `products` beside",
+    "expected `mode: {lease: …}` beside",
+    "expected a part under a name of its own",
+    "expected `subscription_keys` in",
+    "expected `identity.providers`: ",
+    "expected a provider with tokens",
+    "expected a status such as",
+    "expected an instant such as",
+    "expected the name of an IANA time zone",
 ];
 const NAMES: &[&str] = &[
     "name",
@@ -307,6 +325,13 @@ const NAMES: &[&str] = &[
     "services",
     "regex",
     "present",
+    "quotas",
+    "limit",
+    "requests",
+    "bytes",
+    "burst",
+    "local",
+    "lease",
     "x",
     "",
 ];
@@ -326,6 +351,12 @@ const WORDS: &[&str] = &[
     "valid",
     "verified",
     "30s",
+    "2h",
+    "exact",
+    "skip",
+    "subscription",
+    "5xx",
+    "rate",
     "keep",
     "inline",
     "partners",
