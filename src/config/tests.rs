@@ -30,9 +30,9 @@ fn the_least_policy_has_every_default_filled_in() {
     let expected = concat!(
         r#"{"schema":1,"service":{"name":"edge","attributes":{}},"#,
         r#""listener":{"trusted_hops":0,"client_certificates":"unverified","forwarded_client_cert":"remove"},"#,
-        r#""responses":{"errors":"apim"},"secrets":{},"#,
+        r#""responses":{"errors":"apim","rate_limit_headers":["ratelimit"]},"secrets":{},"#,
         r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"],"baggage":{}},"tracestate":{"max_length":16447}},"#,
-        r#""identity":{"providers":{},"claim_to_headers":[],"caller_to_headers":[],"forward_token":false},"routes":[],"default":{"action":"admit"}}"#
+        r#""identity":{"providers":{},"claim_to_headers":[],"caller_to_headers":[],"forward_token":false},"quotas":{},"routes":[],"default":{"action":"admit"}}"#
     );
     assert_eq!(loaded.canonical, expected);
     assert_eq!(Policy::from_json(expected.as_bytes()).unwrap().canonical, expected);
@@ -49,7 +49,7 @@ fn the_fingerprint_is_of_the_meaning_not_of_the_spelling() {
     assert_eq!(fingerprint(r#" {"default":{"action":"admit"}, "routes": [], "service":{"name":"\u0065dge"},"schema":1}"#), least);
     assert_ne!(fingerprint(&LEAST.replace("edge", "egde")), least);
     // The digest of the canonical text above, as `sha256sum` prints it.
-    assert_eq!(least.to_string(), "3b7cdb4b34d68b7f");
+    assert_eq!(least.to_string(), "b52fd4d655c58127");
     assert_eq!(format!("{:012x}", least.gauge()), least.to_string()[..12]);
 }
 
@@ -88,7 +88,7 @@ fn all_errors_come_in_one_run_with_their_places() {
     {"name": "one", "name": "two"}
   ],
   "default": {"action": "admit", "status": -5},
-  "quotas": {}
+  "limits": {}
 }"#;
     let expected = r#"2:13: schema: expected a whole number from 1 on, found 0
 3:23: service.name: expected text of at least one character, found ""
@@ -110,7 +110,7 @@ fn all_errors_come_in_one_run_with_their_places() {
 8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
-11:3: quotas: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `routes`, `default`, found an unknown field"#;
+11:3: limits: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `quotas`, `routes`, `default`, found an unknown field"#;
     assert_eq!(findings(text).join("\n"), expected);
 }
 

@@ -161,7 +161,7 @@ fn what_is_left_out_has_its_default() {
         ),
         ("/routes/0/rules/0", json!({"name": "a", "require": "deny"}), json!({"name": "a", "require": "deny", "mode": "enforce"})),
         ("/routes/0/rules/0/require", json!({"caller": {"provider": "customers"}}), json!({"caller": {"provider": "customers"}})),
-        ("/responses", json!({}), json!({"errors": "apim"})),
+        ("/responses", json!({}), json!({"errors": "apim", "rate_limit_headers": ["ratelimit"]})),
         (
             "/listener",
             json!({"client_certificates": "verified"}),
