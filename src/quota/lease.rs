@@ -40,8 +40,16 @@ pub(super) struct Terms {
     pub(super) max_slice: u64,
     /// For how long a slice counts, in nanoseconds.
     pub(super) duration: u64,
-    /// How long the service is given to answer, in nanoseconds.
+    /// How long the service is given to answer a request that waits, in nanoseconds.
     pub(super) timeout: u64,
+}
+
+impl Terms {
+    /// How long it is given for a slice that nobody waits for yet: that goes out with the gateway's next tick, and is meant for later.
+    pub(super) const fn patience(&self) -> u64 {
+        const AHEAD: u64 = 250_000_000;
+        if self.timeout > AHEAD { self.timeout } else { AHEAD }
+    }
 }
 
 /// What spending came to.
@@ -100,7 +108,7 @@ impl Lease {
         if lease.expires_at <= now || lease.expires_at > now.saturating_add(terms.duration) {
             lease.tokens = 0;
         }
-        if lease.asking_until > now.saturating_add(terms.timeout) {
+        if lease.asking_until > now.saturating_add(terms.patience()) {
             lease.asking_until = 0;
         }
         lease.asked_at = lease.asked_at.min(now);
@@ -128,12 +136,13 @@ impl Lease {
         };
         let runs_low = lease.tokens <= lease.slice / 2;
         let asks = may_ask && lease.asking_until <= now && lease.remaining > 0 && outcome != Outcome::Exhausted;
-        let ask = (runs_low && asks).then(|| lease.ask(now, needed, terms));
+        let patience = if outcome == Outcome::Wait { terms.timeout } else { terms.patience() };
+        let ask = (runs_low && asks).then(|| lease.ask(now, needed, patience, terms));
         (lease, Spending { outcome, ask })
     }
 
     /// How much to ask for, and that somebody asks.
-    fn ask(&mut self, now: u64, needed: u64, terms: &Terms) -> u64 {
+    fn ask(&mut self, now: u64, needed: u64, patience: u64, terms: &Terms) -> u64 {
         let elapsed = now.saturating_sub(self.asked_at).max(1);
         let half = u128::from(terms.duration / 2);
         let pace = u128::from(self.spent).saturating_mul(half).checked_div(u128::from(elapsed)).unwrap_or(0);
@@ -141,7 +150,7 @@ impl Lease {
         // What is missing comes first; a slice of a limit that has been found to be nearly used up is small.
         let missing = needed.saturating_sub(self.tokens).saturating_add(self.owed);
         self.slice = pace.clamp(1, terms.max_slice.max(1)).max(missing).min(self.remaining).min(MAX_ASK);
-        self.asking_until = now.saturating_add(terms.timeout);
+        self.asking_until = now.saturating_add(patience);
         self.asked_at = now;
         self.spent = 0;
         self.slice

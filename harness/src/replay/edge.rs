@@ -11,10 +11,11 @@ use tracegate::{Policy, network};
 use super::decided::{ClientResponse, Decided};
 use super::exceeded::Meters;
 use super::published::{self, Published};
+use super::rate_limits::RateLimits;
 use super::stand_in::{self, Seconds};
 use crate::error::{Error, Result};
 use crate::host::{
-    Callout, Cluster, ExchangeId, Facts, Finished, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
+    Callout, Cluster, ExchangeId, Facts, Finished, GrpcCall, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
 };
 use crate::keys;
 use crate::recording::{self, Caller, Recorded, Sizes};
@@ -23,8 +24,8 @@ use crate::recording::{self, Caller, Recorded, Sizes};
 #[derive(Debug)]
 pub struct Edge<'m> {
     proxy: Proxy<'m, Recording>,
-    /// The policy fetches keys.
-    fetches_keys: bool,
+    /// How long the policy's calls take that nobody waits for.
+    calls: Duration,
     /// Second keys of subscriptions, which the module doesn't know.
     seconds: Seconds,
     /// What the module counts of the policy's limits.
@@ -38,6 +39,8 @@ struct Recording {
     /// What the test issuer publishes, where there is one.
     published: Arc<Published>,
     fetches: u64,
+    /// The rate-limit service of the policy's global quotas.
+    limits: RateLimits,
 }
 
 impl World for Recording {
@@ -53,6 +56,13 @@ impl World for Recording {
         self.fetches += u64::from(document.has_keys);
         Reply::now(Message::response(200, published::HEADERS, &document.body))
     }
+
+    fn grpc(&mut self, _: &Callout, call: &GrpcCall) -> Reply {
+        Reply::now(match self.limits.answer(&call.message) {
+            Ok(answer) => Message::grpc(&answer),
+            Err(error) => Message::grpc_status(INVALID_ARGUMENT, &error.to_string()),
+        })
+    }
 }
 
 impl<'m> Edge<'m> {
@@ -64,18 +74,23 @@ impl<'m> Edge<'m> {
     /// When the module traps or refuses the policy.
     pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
         let mut options = Options::new(policy, seed);
-        let (mut seconds, mut meters) = (Seconds::default(), Meters::default());
+        let (mut seconds, mut meters, mut world) = (Seconds::default(), Meters::default(), Recording::default());
         if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
             if let Some(document) = stand_in::document(&loaded, seed)? {
                 options = Options::new(&document, seed);
                 seconds = Seconds::of(&loaded.policy, seed);
             }
             meters = Meters::new(&loaded.policy);
+            world.limits = RateLimits::new(&loaded.policy);
             options.vm.environment = keys::environment(&loaded.policy, seed);
             options.clusters = loaded.policy.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
-        let fetches_keys = !options.clusters.is_empty();
-        Ok(Self { fetches_keys, seconds, meters, proxy: Proxy::start(module, options, Recording::default())? })
+        let calls = match (options.clusters.is_empty(), world.limits.is_empty()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => ANSWERED,
+            (false, false) => ASKED_AHEAD,
+        };
+        Ok(Self { calls, seconds, meters, proxy: Proxy::start(module, options, world)? })
     }
 
     /// From now on key sets are what the test issuer publishes.
@@ -99,9 +114,9 @@ impl<'m> Edge<'m> {
         let (head, sent) = self.seconds.stand_in(head(presented));
         let request = Request { message: Message::request(head), facts: Arc::new(facts(recorded)), ..Request::default() };
         let Finished { upstream, response, details } = self.proxy.exchange(request);
-        if self.fetches_keys {
+        if !self.calls.is_zero() {
             // The next exchange may be an hour later: answers that are under way come before.
-            self.proxy.advance(ANSWERED);
+            self.proxy.advance(self.calls);
         }
         if let Some(failure) = self.proxy.failure() {
             return Err(Error::new(failure));
@@ -147,8 +162,13 @@ impl<'m> Edge<'m> {
     }
 }
 
-/// More than the answers to a policy's providers take, one after another.
+/// gRPC's status for what the caller has got wrong.
+const INVALID_ARGUMENT: u32 = 3;
+/// More than the answers to a policy's calls take, one after another.
 const ANSWERED: Duration = Duration::from_micros(100);
+
+/// The same, where some go out on a tick: 10 ms later.
+const ASKED_AHEAD: Duration = Duration::from_millis(25);
 
 /// The wall clock, in nanoseconds.
 pub(super) fn clock(recorded: &Recorded) -> i64 {

@@ -3,19 +3,20 @@
 //!
 //! Given what the module is given, randomness included, it decides what the module decides; a test holds it to that.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::metrics::Counter;
 use tracegate::trace::{DecidedBy, SamplingPolicy};
 use tracegate::{
-    CallFailed, Effect, Event, ExchangeId, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy,
-    Reply, Verdict, Woken,
+    CallFailed, Effect, Event, ExchangeId, Expected, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, PeerFact, Policy,
+    Reply, Step, Store, StoreError, Stored, Verdict, Woken,
 };
 
 use super::edge;
 use super::published::Published;
+use super::rate_limits::RateLimits;
 use crate::host::{HeaderMap, Tls};
 use crate::keys;
 use crate::recording::Recorded;
@@ -25,6 +26,33 @@ use crate::recording::Recorded;
 pub(super) struct Native {
     gateway: Gateway,
     randomness: ChaCha8Rng,
+    store: Memory,
+    /// The rate-limit service of the policy's global quotas.
+    limits: RateLimits,
+}
+
+/// Shared data of one process.
+#[derive(Debug, Default)]
+struct Memory(BTreeMap<String, Stored>);
+
+impl Store for Memory {
+    fn get(&mut self, name: &str) -> Option<Stored> {
+        self.0.get(name).cloned()
+    }
+
+    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> std::result::Result<(), StoreError> {
+        let known = self.0.get(name).map(|stored| stored.version);
+        let fits = match expected {
+            Expected::Any => true,
+            Expected::Absent => known.is_none(),
+            Expected::Version(version) => known == Some(version),
+        };
+        if !fits {
+            return Err(StoreError::Conflict);
+        }
+        self.0.insert(name.to_owned(), Stored { value: value.to_vec(), version: known.map_or(1, |version| version.wrapping_add(1)) });
+        Ok(())
+    }
 }
 
 /// A request as a gateway presents it.
@@ -102,12 +130,13 @@ impl Native {
     pub(super) fn new(policy: &Policy, sampling: SamplingPolicy, seed: u64) -> Self {
         let mut policy = policy.clone();
         policy.trace.sampling = Some(sampling);
+        let limits = RateLimits::new(&policy);
         let environment = keys::environment(&policy, seed);
         let mut gateway = Gateway::new(GatewayId(0), policy);
         let mut key = |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone());
         // The module has refused a policy whose keys are unfit.
         drop(gateway.provide(&mut key));
-        Self { gateway, randomness: ChaCha8Rng::seed_from_u64(seed) }
+        Self { gateway, randomness: ChaCha8Rng::seed_from_u64(seed), store: Memory::default(), limits }
     }
 
     /// What becomes of the next request's trace.
@@ -119,28 +148,39 @@ impl Native {
         };
         let mut peer = |fact| presented.fact(fact);
         let monotonic = u64::try_from(presented.now).unwrap_or(0);
-        let (peer, store, signatures) = (&mut peer, &mut NoStore, &mut NoSignatures);
+        let (peer, store, signatures) = (&mut peer, &mut self.store, &mut NoSignatures);
         let mut inputs = Inputs { now: presented.now, monotonic, entropy: &mut entropy, peer, store, signatures };
         let headers = Headers::new(&presented.lines);
         let mut exchange = self.gateway.open(ExchangeId(0));
-        let mut verdict = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs).verdict;
+        let Step { mut verdict, effects } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
+        let mut woken = VecDeque::from([Woken { effects, ..Woken::default() }]);
         // As the proxy's clock goes on while a request waits for keys.
-        while verdict == Verdict::Wait {
-            inputs.monotonic += TICK;
-            inputs.now += i64::try_from(TICK).unwrap_or(i64::MAX);
-            let mut woken = VecDeque::from([self.gateway.tick(&mut inputs)]);
+        loop {
             while let Some(Woken { effects, wake, .. }) = woken.pop_front() {
                 if verdict == Verdict::Wait && wake.contains(&exchange.id()) {
-                    verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
+                    let step = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs);
+                    verdict = step.verdict;
+                    woken.push_back(Woken { effects: step.effects, ..Woken::default() });
                 }
                 for effect in effects {
+                    let body;
                     let (call, answer) = match &effect {
                         Effect::Fetch(fetch) => (fetch.call, presented.answer(fetch)),
-                        Effect::CheckRateLimit(asked) => (asked.call, Err(CallFailed::Refused)),
+                        Effect::CheckRateLimit(asked) => {
+                            body = self.limits.answer(&asked.message).ok();
+                            let answer = body.as_deref().map(|body| Reply { headers: Headers::default(), body });
+                            (asked.call, answer.ok_or(CallFailed::Refused))
+                        }
                     };
                     woken.push_back(self.gateway.reply(call, answer, &mut inputs));
                 }
             }
+            if verdict != Verdict::Wait {
+                break;
+            }
+            inputs.monotonic += TICK;
+            inputs.now += i64::try_from(TICK).unwrap_or(i64::MAX);
+            woken.push_back(self.gateway.tick(&mut inputs));
         }
         let mut fate = Fate::default();
         for (index, _) in self.gateway.drain_counts() {

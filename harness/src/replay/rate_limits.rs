@@ -55,6 +55,12 @@ impl RateLimits {
         Self { limits: limits.collect(), ..Self::default() }
     }
 
+    /// Whether the policy has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.limits.is_empty()
+    }
+
     /// Answers a `RateLimitRequest` with a `RateLimitResponse`, both in protobuf. What no limit applies to is within all of them.
     ///
     /// # Errors

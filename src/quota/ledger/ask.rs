@@ -76,7 +76,7 @@ impl Service {
         let message = rls::encode_request(&global.domain, &[descriptor(case, period)], cost);
         let outcome = if patient { Outcome::Wait { call: Some(call), deadline } } else { Outcome::Skipped };
         let asked = Asked { quota: case.index, purpose: Purpose::One, by: patient.then_some(id), deadline };
-        Consulted { outcome: Some(outcome), ask: Some((request(call, global, message), asked)) }
+        Consulted { outcome: Some(outcome), ask: Some((request(call, global, message, global.timeout), asked)) }
     }
 
     /// Spends of a slice, and asks for the next.
@@ -110,8 +110,9 @@ impl Service {
             let message = rls::encode_request(&global.domain, &[descriptor(case, period)], u32::try_from(slice).unwrap_or(u32::MAX));
             let purpose = Purpose::Slice(case.digest, lease::Asked { slice, start: lease.start });
             let by = (spending.outcome == lease::Outcome::Wait && !case.quota.shadow).then_some(id);
-            let asked = Asked { quota: case.index, purpose, by, deadline: monotonic.saturating_add(global.timeout) };
-            (request(call(), global, message), asked)
+            let patience = if by.is_some() { global.timeout } else { terms.patience() };
+            let asked = Asked { quota: case.index, purpose, by, deadline: monotonic.saturating_add(patience) };
+            (request(call(), global, message, patience), asked)
         });
         let remaining = if lease.remaining == u64::MAX { None } else { Some(lease.remaining.saturating_add(lease.tokens)) };
         let outcome = match spending.outcome {
@@ -141,8 +142,8 @@ impl Service {
 }
 
 /// A call to a service, as an effect.
-fn request(call: CallId, global: &Global, message: Vec<u8>) -> RateLimitCall {
-    RateLimitCall { call, cluster: global.cluster.clone(), message, timeout: global.timeout }
+fn request(call: CallId, global: &Global, message: Vec<u8>, timeout: u64) -> RateLimitCall {
+    RateLimitCall { call, cluster: global.cluster.clone(), message, timeout }
 }
 
 /// What a service's answer comes to; `None` where there was none.
