@@ -3,19 +3,24 @@
 //!
 //! [`Needs`] is what a policy asks of any gateway: how its listener tells addresses and certificates, what it hands to the module, where the
 //! clusters are that the policy calls. Each target writes that down in its own terms. What a target can't do it says in a comment, where one
-//! looks for it.
+//! looks for it. Rate-limit services are told what to count.
 
 pub mod apim;
 mod capabilities;
+mod counted;
 pub mod envoy;
 pub mod envoy_gateway;
 pub mod istio;
 mod kubernetes;
+pub mod limitador;
 mod needs;
+pub mod ratelimit;
 
 pub use capabilities::{CALLBACKS, HOST_FUNCTIONS};
 pub use kubernetes::Kubernetes;
 pub use needs::{ClientCertHeader, Clients, Needs};
+
+use std::fmt::Write as _;
 
 use tracegate::Policy;
 
@@ -28,6 +33,14 @@ fn headline(product: &str, policy: &Policy, clusters: &str) -> String {
         policy.fingerprint,
         tracegate::VERSION
     )
+}
+
+/// Lines as a comment in YAML.
+fn comment(text: &str) -> String {
+    text.lines().fold(String::new(), |mut comment, line| {
+        let _ = writeln!(comment, "{}", format!("# {line}").trim_end());
+        comment
+    })
 }
 
 /// A file that was rendered.

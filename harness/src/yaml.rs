@@ -321,6 +321,18 @@ impl From<i32> for Yaml {
     }
 }
 
+impl From<u32> for Yaml {
+    fn from(value: u32) -> Self {
+        Self::Integer(value.into())
+    }
+}
+
+impl From<u64> for Yaml {
+    fn from(value: u64) -> Self {
+        i64::try_from(value).map_or_else(|_| Self::Number(value.to_string()), Self::Integer)
+    }
+}
+
 impl From<&str> for Yaml {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

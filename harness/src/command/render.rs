@@ -19,9 +19,9 @@ use crate::module::Manifest;
 use crate::output::{self, OutputFile};
 use crate::policy::{self, Document};
 use crate::render::envoy::{SYSTEM_ROOTS, Settings, UPSTREAM};
-use crate::render::{Clients, File, Kubernetes, Needs, apim, envoy, envoy_gateway, istio};
+use crate::render::{Clients, File, Kubernetes, Needs, apim, envoy, envoy_gateway, istio, limitador, ratelimit};
 
-/// Write what a gateway has to be told around the module, from one policy, in the gateway's own configuration.
+/// Write what a gateway has to be told around the module, from one policy, in the gateway's own configuration; or what a rate-limit service is to count.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Gateways:
@@ -30,19 +30,25 @@ Gateways:
   envoy-gateway   Gateway, EnvoyProxy, ClientTrafficPolicy, EnvoyExtensionPolicy
   apim            API Management before the edge: the steps, a policy fragment, diagnostics, a collector
 
+Rate-limit services, for the quotas that they count:
+  limitador       Limitador's file of limits
+  ratelimit       a file of envoyproxy/ratelimit's configuration: it has one domain, --domain says which if there are several
+
 Clusters are where the policy's URIs say, or where --cluster says.
 
 Examples:
   cargo harness render --for envoy edge.yaml --upstream shop.internal:8080
   cargo harness render --for envoy edge.yaml --listen 0.0.0.0:443 --certificates /etc/edge --upstream https://shop.internal:8443
   cargo harness render --for istio edge.yaml --image registry.example/tracegate:0.1.0 > edge-istio.yaml
-  cargo harness render --for apim edge.yaml --out apim/")]
+  cargo harness render --for apim edge.yaml --out apim/
+  cargo harness render --for limitador edge.yaml --out limits.yaml
+  cargo harness render --for ratelimit edge.yaml --domain shop > config/shop.yaml")]
 pub(super) struct Render {
     /// The policy: YAML or JSON
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
     /// Whose configuration
-    #[arg(long = "for", value_enum, value_name = "GATEWAY")]
+    #[arg(long = "for", value_enum, value_name = "PRODUCT")]
     target: Target,
     /// Write to a file, or with `--for apim` to a directory, instead of standard output
     #[arg(long, value_name = "PATH")]
@@ -60,6 +66,8 @@ pub(super) struct Render {
     envoy: ForEnvoy,
     #[command(flatten)]
     kubernetes: ForKubernetes,
+    #[command(flatten)]
+    ratelimit: ForRatelimit,
 }
 
 /// What to tell Envoy.
@@ -105,12 +113,29 @@ struct ForKubernetes {
     sha256: Option<String>,
 }
 
+/// What to tell Envoy's reference rate-limit service.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "For ratelimit")]
+struct ForRatelimit {
+    /// Whose quotas [default: the only domain that there is]
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Target {
     Envoy,
     Istio,
     EnvoyGateway,
     Apim,
+    Limitador,
+    Ratelimit,
+}
+
+impl Target {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 impl Render {
@@ -126,14 +151,18 @@ impl Render {
         if let Some(cluster) = self.clusters.iter().find(|cluster| !document.loaded.policy.clusters().contains(&cluster.name.as_str())) {
             return Err(Error::new(format!("--cluster {}: the policy calls no such cluster", cluster.name)));
         }
-        if self.target == Target::Apim {
-            return self.write_all(&apim::files(&document));
-        }
-        let needs = self.needs(&document.loaded.policy)?;
+        let policy = &document.loaded.policy;
         let text = match self.target {
-            Target::Envoy => self.for_envoy(&document, &needs)?,
-            Target::Istio => istio::manifests(&document, &needs, &self.for_kubernetes())?,
-            _ => envoy_gateway::manifests(&document, &needs, &self.for_kubernetes()),
+            Target::Envoy => self.for_envoy(&document, &self.needs(policy)?)?,
+            Target::Istio => istio::manifests(&document, &self.needs(policy)?, &self.for_kubernetes())?,
+            Target::EnvoyGateway => envoy_gateway::manifests(&document, &self.needs(policy)?, &self.for_kubernetes()),
+            Target::Apim => return self.write_all(&apim::files(&document)),
+            Target::Limitador => limitador::limits(policy)?,
+            Target::Ratelimit => {
+                let (text, warnings) = ratelimit::configuration(policy, self.ratelimit.domain.as_deref())?;
+                warnings.iter().for_each(|warning| complain(warning));
+                text
+            }
         };
         match &self.out {
             None => output::print(&text)?,
@@ -146,7 +175,8 @@ impl Render {
     fn check_options(&self) -> Result<()> {
         let ForEnvoy { listen, admin, upstream, module, certificates, no_capability_restriction } = &self.envoy;
         let ForKubernetes { gateway, namespace, image, sha256 } = &self.kubernetes;
-        let envoy = Target::Envoy;
+        let ForRatelimit { domain } = &self.ratelimit;
+        let (envoy, kubernetes, service) = (&[Target::Envoy][..], &[Target::Istio, Target::EnvoyGateway][..], &[Target::Ratelimit][..]);
         let given = [
             ("listen", listen.is_some(), envoy),
             ("admin", admin.is_some(), envoy),
@@ -154,20 +184,23 @@ impl Render {
             ("module", module.is_some(), envoy),
             ("certificates", certificates.is_some(), envoy),
             ("no-capability-restriction", *no_capability_restriction, envoy),
-            ("gateway", gateway.is_some(), Target::Istio),
-            ("namespace", namespace.is_some(), Target::Istio),
-            ("image", image.is_some(), Target::Istio),
-            ("sha256", sha256.is_some(), Target::Istio),
+            ("gateway", gateway.is_some(), kubernetes),
+            ("namespace", namespace.is_some(), kubernetes),
+            ("image", image.is_some(), kubernetes),
+            ("sha256", sha256.is_some(), kubernetes),
+            ("domain", domain.is_some(), service),
         ];
-        if self.target == Target::Apim && (self.trusted_ca.is_some() || self.optional_client_certificates || !self.clusters.is_empty()) {
-            return Err(Error::new("expected no clusters, roots and client certificates with --for apim: it has no part in them"));
+        let found = self.target.name();
+        let is_gateway = matches!(self.target, Target::Envoy | Target::Istio | Target::EnvoyGateway);
+        if !is_gateway && (self.trusted_ca.is_some() || self.optional_client_certificates || !self.clusters.is_empty()) {
+            return Err(Error::new(format!(
+                "expected no clusters, roots and client certificates with --for {found}: it has no part in them"
+            )));
         }
-        let target = if self.target == Target::EnvoyGateway { Target::Istio } else { self.target };
-        match given.into_iter().find(|(_, given, wanted)| *given && *wanted != target) {
+        match given.into_iter().find(|(_, given, wanted)| *given && !wanted.contains(&self.target)) {
             None => Ok(()),
             Some((name, _, wanted)) => {
-                let wanted = if wanted == Target::Envoy { "--for envoy" } else { "--for istio or --for envoy-gateway" };
-                let found = self.target.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+                let wanted = wanted.iter().map(|target| format!("--for {}", target.name())).collect::<Vec<_>>().join(" or ");
                 Err(Error::new(format!("expected --{name} with {wanted}, found it with --for {found}")))
             }
         }

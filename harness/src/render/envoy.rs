@@ -216,7 +216,8 @@ pub const UPSTREAM: &str = "upstream";
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The families of metrics whose names carry what would be labels elsewhere.
-const FAMILIES: [&str; 9] = ["requests", "traces", "tracestates", "principals", "baggage", "indicators", "sampling", "tokens", "keys"];
+const FAMILIES: [&str; 10] =
+    ["requests", "traces", "tracestates", "principals", "baggage", "indicators", "sampling", "tokens", "keys", "quotas"];
 
 const TAGS_NOTE: &str = "Names of plugin metrics carry what would be labels elsewhere: tracegate.requests.<decision>.<reason>.";
 const CLIENTS_NOTE: &str = "\

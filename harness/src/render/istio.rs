@@ -22,12 +22,17 @@ pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> R
     }
     let place = |name: &str| needs.clusters.iter().find(|cluster| cluster.name == name);
     let document = kubernetes::with_clusters(document, |name| place(name).map_or_else(|| name.to_owned(), cluster_name))?;
-    let mut hosts: BTreeMap<&str, BTreeMap<u16, bool>> = BTreeMap::new();
-    for Cluster { host, port, tls, .. } in &needs.clusters {
-        if hosts.entry(host).or_default().insert(*port, *tls).is_some_and(|other| other != *tls) {
+    let mut hosts: BTreeMap<&str, BTreeMap<u16, Port>> = BTreeMap::new();
+    for Cluster { host, port, tls, http2, .. } in &needs.clusters {
+        let found = Port { tls: *tls, http2: *http2 };
+        let other = hosts.entry(host).or_default().insert(*port, found).unwrap_or(found);
+        if other.tls != found.tls {
             return Err(Error::new(format!(
                 "expected {host}:{port} to be reached by TLS or without, found both: one of them is a --cluster without https://"
             )));
+        }
+        if other.http2 != found.http2 {
+            return Err(Error::new(format!("expected {host}:{port} to be called by gRPC or not, found both: give each a port of its own")));
         }
     }
     let mut documents = vec![gateway(needs, settings)];
@@ -39,9 +44,7 @@ pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> R
         if !host.ends_with(INTERNAL) {
             documents.push(service_entry(host, ports, settings));
         }
-        if ports.values().any(|tls| *tls) {
-            documents.push(destination_rule(host, ports, settings));
-        }
+        documents.extend(destination_rule(host, ports, settings));
     }
     let headline = super::headline("Istio", &document.loaded.policy, " (clusters under Istio's names)");
     let mut tls = vec!["tls.crt", "tls.key"];
@@ -50,6 +53,13 @@ pub fn manifests(document: &Document, needs: &Needs, settings: &Kubernetes) -> R
     }
     let before = settings.before_applying(&[("tls", tls), ("secrets", needs.variables.iter().map(String::as_str).collect())], "");
     Ok(kubernetes::documents(&format!("{headline}\n\n{before}\n{COMMENT}"), documents))
+}
+
+/// How a port is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Port {
+    tls: bool,
+    http2: bool,
 }
 
 /// `outbound|443||id.shop.example`
@@ -137,9 +147,14 @@ fn telemetry(settings: &Kubernetes) -> Map {
     settings.begin("telemetry.istio.io/v1", "Telemetry", "tracing").with("spec", spec)
 }
 
-fn service_entry(host: &str, ports: &BTreeMap<u16, bool>, settings: &Kubernetes) -> Map {
-    let port = |(number, tls): (&u16, &bool)| {
-        let (protocol, name) = if *tls { ("HTTPS", "https") } else { ("HTTP", "http") };
+fn service_entry(host: &str, ports: &BTreeMap<u16, Port>, settings: &Kubernetes) -> Map {
+    let port = |(number, port): (&u16, &Port)| {
+        let (protocol, name) = match port {
+            // With TLS too: that is the DestinationRule's to say.
+            Port { http2: true, .. } => ("GRPC", "grpc"),
+            Port { tls: true, .. } => ("HTTPS", "https"),
+            Port { .. } => ("HTTP", "http"),
+        };
         Map::new().with("number", *number).with("name", format!("{name}-{number}")).with("protocol", protocol)
     };
     let spec = Map::new()
@@ -151,25 +166,39 @@ fn service_entry(host: &str, ports: &BTreeMap<u16, bool>, settings: &Kubernetes)
     settings.begin("networking.istio.io/v1", "ServiceEntry", &object_name(host)).with("spec", spec)
 }
 
-/// TLS to a host that proves its name, at the ports that speak it.
-fn destination_rule(host: &str, ports: &BTreeMap<u16, bool>, settings: &Kubernetes) -> Map {
+/// TLS to a host that proves its name, at the ports that speak it; HTTP/2 to a service of the mesh's own, whose ports others name. `None` where there
+/// is nothing to say.
+fn destination_rule(host: &str, ports: &BTreeMap<u16, Port>, settings: &Kubernetes) -> Option<Map> {
     let certified = host.strip_suffix('.').unwrap_or(host);
-    let tls = |number: &u16| {
-        let tls = Map::new()
-            .with("mode", "SIMPLE")
-            .with("sni", certified)
-            .noted(NAMES_NOTE, "subjectAltNames", [certified])
-            .maybe("caCertificates", settings.trusted_ca.as_deref());
-        Map::new().with("port", Map::new().with("number", *number)).with("tls", tls)
+    let level = |(number, port): (&u16, &Port)| {
+        let tls = port.tls.then(|| {
+            Map::new()
+                .with("mode", "SIMPLE")
+                .with("sni", certified)
+                .noted(NAMES_NOTE, "subjectAltNames", [certified])
+                .maybe("caCertificates", settings.trusted_ca.as_deref())
+        });
+        let level = Map::new().with("port", Map::new().with("number", *number));
+        let level = if port.http2 && host.ends_with(INTERNAL) {
+            level.noted(GRPC_NOTE, "connectionPool", Map::new().with("http", Map::new().with("h2UpgradePolicy", "UPGRADE")))
+        } else if tls.is_none() {
+            return None;
+        } else {
+            level
+        };
+        Some(level.maybe("tls", tls))
     };
-    let levels: Vec<Map> = ports.iter().filter(|(_, tls)| **tls).map(|(number, _)| tls(number)).collect();
+    let levels: Vec<Map> = ports.iter().filter_map(level).collect();
+    if levels.is_empty() {
+        return None;
+    }
     let labels = Map::new().with("gateway.networking.k8s.io/gateway-name", settings.gateway.as_str());
     let spec = Map::new()
         .noted(EXPORT_NOTE, "exportTo", ["."])
         .with("workloadSelector", Map::new().with("matchLabels", labels))
         .with("host", host)
         .with("trafficPolicy", Map::new().with("portLevelSettings", levels));
-    settings.begin("networking.istio.io/v1", "DestinationRule", &object_name(host)).with("spec", spec)
+    Some(settings.begin("networking.istio.io/v1", "DestinationRule", &object_name(host)).with("spec", spec))
 }
 
 /// A host as part of a name that Kubernetes takes.
@@ -197,4 +226,5 @@ const TRACING_NOTE: &str = "\
 Istio's tracer would overwrite the traceparent and tracestate that the module writes: this leaves it out altogether. One Telemetry of a
 workload counts, the oldest: put it there if you have one.";
 const EXPORT_NOTE: &str = "For this gateway alone: whoever in the mesh speaks TLS to that host itself would else speak it twice.";
+const GRPC_NOTE: &str = "A rate-limit service speaks gRPC, whatever its port is called.";
 const NAMES_NOTE: &str = "Without these any name that a public authority vouches for would do.";

@@ -65,10 +65,7 @@ impl Kubernetes {
 
 /// Documents behind one another, below a comment.
 pub(super) fn documents(comment: &str, documents: impl IntoIterator<Item = Map>) -> String {
-    let mut text = String::new();
-    for line in comment.lines() {
-        let _ = writeln!(text, "{}", format!("# {line}").trim_end());
-    }
+    let mut text = super::comment(comment);
     for document in documents {
         let _ = write!(text, "---\n{}", Yaml::from(document));
     }
@@ -88,15 +85,22 @@ pub(super) fn with_clusters(document: &Document, named: impl Fn(&str) -> String)
                 let place = place.iter().fold(field(provider, kind), |node, name| field(node?, name));
                 let Some(place) = place else { continue };
                 for name in ["cluster", "jwks_cluster"] {
-                    if let Some(Node { value: Value::String(name), .. }) = field(place, name) {
-                        *name = named(name);
-                    }
+                    rename(field(place, name), &named);
                 }
             }
         }
     }
+    for quota in fields(field(&mut node, "quotas")) {
+        rename(["enforcement", "global", "cluster"].into_iter().try_fold(quota, field), &named);
+    }
     let loaded = Policy::from_node(&node).map_err(|findings| Error::new(format!("the policy with other names of clusters: {findings}")))?;
     Ok(Document { node, loaded })
+}
+
+fn rename(cluster: Option<&mut Node>, named: impl Fn(&str) -> String) {
+    if let Some(Node { value: Value::String(name), .. }) = cluster {
+        *name = named(name);
+    }
 }
 
 fn field<'n>(node: &'n mut Node, name: &str) -> Option<&'n mut Node> {
@@ -118,6 +122,8 @@ fn fields(node: Option<&mut Node>) -> impl Iterator<Item = &mut Node> {
 mod tests {
     use std::path::Path;
 
+    use tracegate::quota::Enforcement;
+
     use super::*;
 
     #[test]
@@ -130,13 +136,22 @@ identity:
     a: {jwt: {issuer: i, audiences: [a], algorithms: [ES256], keys: {jwks: {uri: "https://a.example", cluster: one}}}}
     b: {jwt: {issuer: j, audiences: [a], algorithms: [ES256], keys: {discovery: {uri: "https://b.example", cluster: two, jwks_cluster: three}}}}
     cluster: {entra: {tenant: 3f9b2c1a-2222-4d7e-8a5f-000000000002, audiences: [a], cluster: four}}
+quotas:
+  cluster:
+    limit: {calendar: {requests: 1, period: day}}
+    key: [{literal: cluster}]
+    enforcement: {global: {cluster: five, domain: cluster, on_unavailable: admit}}
 default: {action: admit}
 "#;
         let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
         std::fs::write(&file, policy).unwrap();
         let document = crate::policy::document(Path::new(file.path())).unwrap();
         let renamed = with_clusters(&document, |name| format!("outbound|443||{name}")).unwrap();
-        assert_eq!(renamed.loaded.policy.clusters(), ["four", "one", "three", "two"].map(|name| format!("outbound|443||{name}")));
+        assert_eq!(renamed.loaded.policy.clusters(), ["five", "four", "one", "three", "two"].map(|name| format!("outbound|443||{name}")));
         assert_eq!(renamed.loaded.policy.service, document.loaded.policy.service);
+        let mut quotas = renamed.loaded.policy.quota.quotas;
+        let Enforcement::Global(global) = &mut quotas[0].enforcement else { panic!("{quotas:?}") };
+        "five".clone_into(&mut global.cluster);
+        assert_eq!(quotas, document.loaded.policy.quota.quotas);
     }
 }
