@@ -24,18 +24,29 @@ fn explain(policy: &Path) -> Value {
     serde_json::from_str(&stdout(&output)).expect("it is one document")
 }
 
-const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint 659e0e6795806d79 (as a gauge 111729520907648), 3 routes
+const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint 257f73f56c573390 (as a gauge 41229336538199), 3 routes
 
 route        requests                          who can reach it
 ----------------------------------------------------------------------------------------------------------------------
 read-order   method GET                        customers with scope orders.read
              host api.shop.example             or partners with tier gold or silver, and subscriptions of product gold
              path template /orders/{order_id}  (shadow, not enforced) when header x-api-version is absent: nobody
+                                               limited by per-subscription and monthly
 staff-admin  host api.shop.example             staff with role Orders.Admin
              path prefix /admin
 health       method GET or HEAD                anybody
              path /healthz
 (default)    every other request               nobody: refused with status 404
+
+quota             what it limits
+------------------------------------------------------------------------------------------------------------------------------------
+monthly           50000 requests a calendar month in Europe/Amsterdam; above it status 403
+                  for each subscription; a request that lacks it isn't limited
+                  the rate-limit service at cluster ratelimit, domain shop, counts, asked for slices of up to 100 that count for 10s
+                  while it doesn't answer each gateway counts up to 0.5 of the limit, for up to 32768 keys
+per-subscription  100 requests in 1m, up to 20 at once; above it status 429
+                  for each subscription; a request that lacks it isn't limited
+                  each gateway counts for itself, up to 32768 keys; one that finds no room counts with all others like it
 
 to the upstream  what it is told
 -------------------------------------------
@@ -56,7 +67,7 @@ fn a_document_has_its_fields_in_order() {
     let output = run(["check", "--explain", "--format", "json", "envoy-config/policies/shop.yaml"]);
     let text = stdout(&output);
     let fields = ["file", "policy_fingerprint", "routes", "default", "upstream", "admits_unverified", "warnings"];
-    let in_route = ["name", "match", "methods", "hosts", "path", "reachable_by", "more", "rules", "anonymous", "caught_by"];
+    let in_route = ["name", "match", "methods", "hosts", "path", "reachable_by", "more", "rules", "quotas", "anonymous", "caught_by"];
     for fields in [&fields[..], &in_route] {
         let places: Vec<_> = fields.iter().map(|field| text.find(&format!("\"{field}\":")).expect("the field is there")).collect();
         assert!(places.is_sorted(), "{fields:?} in {text}");
@@ -70,6 +81,17 @@ fn a_document_has_its_fields_in_order() {
     assert_eq!(route["reachable_by"], json!([[{"provider": "customers", "scopes": ["orders.read"]}], [partners, gold]]));
     let when = json!({"not": {"header": {"name": "x-api-version", "match": {"present": true}}}});
     assert_eq!(route["rules"][1], json!({"name": "legacy-clients", "when": when, "mode": "shadow", "require": "deny"}));
+    assert_eq!(route["quotas"], json!(["per-subscription", "monthly"]));
+    let [monthly, rate] = explained["quotas"].as_array().expect("there are quotas").as_slice() else { panic!("{}", explained["quotas"]) };
+    assert_eq!((&monthly["name"], &monthly["status"]), (&json!("monthly"), &json!(403)));
+    assert_eq!(monthly["limit"], json!({"calendar": {"requests": 50000, "period": "month", "time_zone": "Europe/Amsterdam"}}));
+    assert_eq!(monthly["enforcement"]["global"]["on_unavailable"], json!({"local": {"share": 0.5}}));
+    let expected = json!({
+        "name": "per-subscription", "status": 429, "limit": {"rate": {"requests": 100, "window": "1m", "burst": 20}}, "key": ["subscription"],
+        "key_absent": "skip", "cost": {"requests": 1, "reserve_bytes": 0}, "enforcement": {"local": {"slots": 4096, "on_full": "shared_bucket", "volatile": false}},
+        "headers": {}, "mode": "enforce",
+    });
+    assert_eq!(*rate, expected);
     assert_eq!(explained["default"], json!({"action": "refuse", "status": 404}));
     let headers = json!([{"name": "x-user-id", "claim": "sub"}, {"name": "x-user-roles", "claim": "roles", "separator": ","}]);
     assert_eq!(explained["upstream"], json!({"headers": headers, "token": "stripped"}));

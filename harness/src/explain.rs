@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who can reach what, by a policy's own words: for each route which requests it matches, who may send them, and what the upstream is told of them.
+//! Who can reach what, by a policy's own words: for each route which requests it matches, who may send them and how many, and what the upstream is
+//! told of them.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -8,12 +9,15 @@
 //! | `reach` | what several rules come to together |
 //! | `covers` | whether one route catches all that another is for |
 //! | `route`, `upstream` | one route; what goes on |
+//! | `quota`, `limit` | what limits routes, and in words |
 //! | `text` | the table for people |
 
 mod caller;
 mod condition;
 mod covers;
 mod document;
+mod limit;
+mod quota;
 mod reach;
 mod route;
 mod text;
@@ -28,6 +32,7 @@ use tracegate::identity::{Keys, OnUnavailable, Provider};
 use crate::error::{Context as _, Result};
 use crate::look::Look;
 use document::{DefaultAction, Document};
+use limit::ExplainedQuota;
 use route::ExplainedRoute;
 use upstream::Upstream;
 
@@ -37,6 +42,7 @@ pub(crate) struct Explanation {
     policy_fingerprint: String,
     routes: Vec<ExplainedRoute>,
     default: DefaultAction,
+    quotas: Vec<ExplainedQuota>,
     upstream: Upstream,
     /// Providers whose tokens count unverified while their keys can't be had.
     admits_unverified: Vec<String>,
@@ -49,7 +55,7 @@ impl Explanation {
     ///
     /// When it says something that there are no words for.
     pub(crate) fn new(Loaded { policy, canonical, .. }: &Loaded) -> Result<Self> {
-        let Document { identity, routes, default } = serde_json::from_str(canonical).context(|| "can't explain this policy")?;
+        let Document { identity, quotas, routes, default } = serde_json::from_str(canonical).context(|| "can't explain this policy")?;
         // The same routes, as they run.
         let run = policy.routes.routes();
         let explained = routes.into_iter().enumerate().map(|(place, route)| {
@@ -60,6 +66,7 @@ impl Explanation {
             policy_fingerprint: policy.fingerprint.to_string(),
             routes: explained.collect(),
             default,
+            quotas: quotas.into_iter().map(|(name, quota)| ExplainedQuota::new(name, quota)).collect(),
             upstream: Upstream::new(identity, &policy.identity.providers),
             admits_unverified: policy.identity.providers.iter().filter(admits_unverified).map(|provider| provider.name.clone()).collect(),
         })

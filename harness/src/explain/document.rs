@@ -2,15 +2,19 @@
 //! What a policy in canonical form says about who can reach what. The rest of it is left alone; a part that says more than is known here is an
 //! error, lest it be explained by half.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::caller::CallerRule;
 use super::condition::Condition;
+use super::quota::Quota;
 
 /// The sections of interest.
 #[derive(Debug, Deserialize)]
 pub(super) struct Document {
     pub(super) identity: Identity,
+    pub(super) quotas: BTreeMap<String, Quota>,
     pub(super) routes: Vec<Route>,
     pub(super) default: DefaultAction,
 }
@@ -64,6 +68,7 @@ pub(super) struct Route {
     #[serde(rename = "match")]
     pub(super) matches: Match,
     pub(super) rules: Vec<Rule>,
+    pub(super) quotas: Vec<String>,
 }
 
 /// Which requests: all that is given must match.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::caller::CallerRule;
 use super::document::{Host, Match, Mode, Path, Route, Rule};
 use super::reach::Reach;
-use super::words::{any, word};
+use super::words::{all, any, word};
 
 /// A route and who can reach it.
 #[derive(Debug, Serialize)]
@@ -19,6 +19,8 @@ pub(super) struct ExplainedRoute {
     /// There may be more of them.
     more: bool,
     rules: Vec<Rule>,
+    /// What limits it.
+    quotas: Vec<String>,
     /// Nothing is asked of a caller, where no rule with a condition applies.
     anonymous: bool,
     /// An earlier route that every request of this one matches.
@@ -26,11 +28,11 @@ pub(super) struct ExplainedRoute {
 }
 
 impl ExplainedRoute {
-    pub(super) fn new(Route { name, matches, rules }: Route, caught_by: Option<String>) -> Self {
+    pub(super) fn new(Route { name, matches, rules, quotas }: Route, caught_by: Option<String>) -> Self {
         let unconditional = rules.iter().filter(|rule| rule.mode == Mode::Enforce && rule.when.is_none());
         let reach = Reach::of_all(unconditional.map(|rule| &rule.require));
         let anonymous = reach.is_anybody();
-        Self { name, matches, reachable_by: reach.alternatives, more: reach.more, rules, anonymous, caught_by }
+        Self { name, matches, reachable_by: reach.alternatives, more: reach.more, rules, quotas, anonymous, caught_by }
     }
 
     /// Which requests it matches, a line for each thing that is asked.
@@ -58,7 +60,7 @@ impl ExplainedRoute {
         lines
     }
 
-    /// Who can reach it, a line for each alternative and each rule beside them.
+    /// Who can reach it, a line for each alternative and each rule beside them, and by what they are limited.
     pub(super) fn callers(&self) -> Vec<String> {
         let caught = self.caught_by.as_ref();
         let mut lines: Vec<String> =
@@ -68,6 +70,7 @@ impl ExplainedRoute {
         lines.extend(reach.words().into_iter().enumerate().map(or));
         lines.extend(self.rules.iter().filter(|rule| rule.mode == Mode::Enforce).filter_map(further));
         lines.extend(self.rules.iter().filter(|rule| rule.mode == Mode::Shadow).map(shadow));
+        lines.extend((!self.quotas.is_empty()).then(|| format!("limited by {}", all(&self.quotas))));
         lines
     }
 }
@@ -106,7 +109,7 @@ mod tests {
             rule["mode"] = rule.get("mode").cloned().unwrap_or_else(|| json!("enforce"));
             rule
         });
-        let route = json!({"name": "route", "match": matches, "rules": named.collect::<Vec<_>>()});
+        let route = json!({"name": "route", "match": matches, "rules": named.collect::<Vec<_>>(), "quotas": []});
         ExplainedRoute::new(serde_json::from_value(route).unwrap(), None)
     }
 

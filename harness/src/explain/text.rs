@@ -9,9 +9,9 @@ use super::words::word;
 use crate::grid::{Cell, Grid};
 use crate::look::{Look, Style, printable};
 
-/// Writes the routes in the policy's order, the default, and what the upstream is told.
+/// Writes the routes in the policy's order, the default, what limits them, and what the upstream is told.
 pub(super) fn write(out: &mut impl Write, explanation: &Explanation, look: Look) -> fmt::Result {
-    let Explanation { routes, default, upstream, admits_unverified, .. } = explanation;
+    let Explanation { routes, default, quotas, upstream, admits_unverified, .. } = explanation;
     let mut grid = Grid::new(&["route", "requests", "who can reach it"]);
     for route in routes {
         add(&mut grid, &route.name, &route.matches(), &route.callers());
@@ -25,6 +25,14 @@ pub(super) fn write(out: &mut impl Write, explanation: &Explanation, look: Look)
     add(&mut grid, "(default)", &[requests.to_owned()], &[callers]);
     grid.write(out, look)?;
     writeln!(out)?;
+    if !quotas.is_empty() {
+        let mut grid = Grid::new(&["quota", "what it limits"]);
+        for quota in quotas {
+            add(&mut grid, &quota.name, &quota.words(), &[]);
+        }
+        grid.write(out, look)?;
+        writeln!(out)?;
+    }
     let mut grid = Grid::new(&["to the upstream", "what it is told"]);
     for header in &upstream.headers {
         add(&mut grid, &header.name, &[header.tells()], &[]);
