@@ -37,6 +37,7 @@ mod sampling;
 mod span_size;
 mod spans;
 mod stand_in;
+mod store;
 mod subscriptions;
 mod summary;
 mod survival;

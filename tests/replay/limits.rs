@@ -310,6 +310,30 @@ fn a_limit_in_shadow_mode_is_told_like_any_other() {
     assert_eq!(windows(&summary, 0), rows, "{summary}");
 }
 
+/// What is recorded under other settings is decided natively, where limits count too.
+#[test]
+fn the_core_natively_limits_what_the_module_does() {
+    let by_bytes = by_source(json!({"fixed_window": {"bytes": 10, "window": "10s"}}));
+    let mut by_status = fixed(2, "10s");
+    by_status["cost"] = json!({"response": {"not_status": [404]}});
+    for (what, limit) in [("a rate", rate(3, "10s")), ("bytes", by_bytes), ("a status", by_status)] {
+        let mut records: Vec<Value> = (0..40).map(|second| at(second * 700, 7, Admitted)).collect();
+        for (index, record) in records.iter_mut().enumerate() {
+            record["response"] = json!({"status": if index % 3 == 0 { 404 } else { 200 }, "request_bytes": 1, "response_bytes": 2});
+        }
+        let mut policy = policy(&[("per-caller", limit)]);
+        policy["trace"] = json!({"sampling": {"root": {"probability": 0.5}, "always_record": ["refused"]}});
+        let (exchanges, summary) = Run::of(&records, &policy).json(&[]);
+        let refused = exchanges.iter().filter(|line| line["decision"] == "refused").count();
+        assert!((5..35).contains(&refused), "{what}: {refused}");
+        assert_eq!(summary["sampling"]["core_agrees"], true, "{what}: {summary}");
+        // Every refused one is recorded under every setting, be it by probability.
+        for row in summary["sampling"]["settings"].as_array().unwrap() {
+            assert!(row["recorded"].as_u64().unwrap() >= u64::try_from(refused).unwrap(), "{what}: {row}");
+        }
+    }
+}
+
 /// Three a minute for each address: five calls of one, two of another, four of a third.
 fn three_callers() -> Vec<Value> {
     let calls = [(7, 5), (8, 2), (9, 4)];

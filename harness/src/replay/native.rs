@@ -3,20 +3,22 @@
 //!
 //! Given what the module is given, randomness included, it decides what the module decides; a test holds it to that.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::metrics::Counter;
+use tracegate::quota::Totals;
 use tracegate::trace::{DecidedBy, SamplingPolicy};
 use tracegate::{
-    CallFailed, Effect, Event, ExchangeId, Expected, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, PeerFact, Policy,
-    Reply, Step, Store, StoreError, Stored, Verdict, Woken,
+    CallFailed, Effect, Event, ExchangeId, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, PeerFact, Policy, Reply, Step,
+    Verdict, Woken,
 };
 
 use super::edge;
 use super::published::Published;
 use super::rate_limits::RateLimits;
+use super::store::OwnStore;
 use crate::host::{HeaderMap, Tls};
 use crate::keys;
 use crate::recording::Recorded;
@@ -25,34 +27,10 @@ use crate::recording::Recorded;
 #[derive(Debug)]
 pub(super) struct Native {
     gateway: Gateway,
+    store: OwnStore,
     randomness: ChaCha8Rng,
-    store: Memory,
     /// The rate-limit service of the policy's global quotas.
     limits: RateLimits,
-}
-
-/// Shared data of one process.
-#[derive(Debug, Default)]
-struct Memory(BTreeMap<String, Stored>);
-
-impl Store for Memory {
-    fn get(&mut self, name: &str) -> Option<Stored> {
-        self.0.get(name).cloned()
-    }
-
-    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> std::result::Result<(), StoreError> {
-        let known = self.0.get(name).map(|stored| stored.version);
-        let fits = match expected {
-            Expected::Any => true,
-            Expected::Absent => known.is_none(),
-            Expected::Version(version) => known == Some(version),
-        };
-        if !fits {
-            return Err(StoreError::Conflict);
-        }
-        self.0.insert(name.to_owned(), Stored { value: value.to_vec(), version: known.map_or(1, |version| version.wrapping_add(1)) });
-        Ok(())
-    }
 }
 
 /// A request as a gateway presents it.
@@ -63,6 +41,9 @@ pub(super) struct Presented<'a> {
     tls: Option<Tls>,
     now: i64,
     published: Option<&'a Published>,
+    /// What the backend answers.
+    status: String,
+    totals: Totals,
 }
 
 /// What became of a request's trace.
@@ -99,7 +80,17 @@ impl<'a> Presented<'a> {
     /// `head` is the request's, and the issuer publishes meanwhile what is `published`.
     pub(super) fn new(recorded: &Recorded, head: &'a HeaderMap, published: Option<&'a Published>) -> Self {
         let facts = edge::facts(recorded);
-        Self { lines: lines(head), source: facts.source.to_string(), tls: facts.tls, now: edge::clock(recorded), published }
+        // As hosts tell it, the request says itself how long it is; the backend's answer is carried without its body.
+        let length = head.first(b"content-length").and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+        Self {
+            lines: lines(head),
+            source: facts.source.to_string(),
+            tls: facts.tls,
+            now: edge::clock(recorded),
+            published,
+            status: recorded.response.status.to_string(),
+            totals: Totals { request_bytes: facts.request_size.or(length).unwrap_or(0), response_bytes: facts.response_size.unwrap_or(0) },
+        }
     }
 
     fn fact(&self, fact: PeerFact) -> Option<Vec<u8>> {
@@ -136,7 +127,7 @@ impl Native {
         let mut key = |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone());
         // The module has refused a policy whose keys are unfit.
         drop(gateway.provide(&mut key));
-        Self { gateway, randomness: ChaCha8Rng::seed_from_u64(seed), store: Memory::default(), limits }
+        Self { gateway, store: OwnStore::default(), randomness: ChaCha8Rng::seed_from_u64(seed), limits }
     }
 
     /// What becomes of the next request's trace.
@@ -181,6 +172,14 @@ impl Native {
             inputs.monotonic += TICK;
             inputs.now += i64::try_from(TICK).unwrap_or(i64::MAX);
             woken.push_back(self.gateway.tick(&mut inputs));
+        }
+        // What it costs may hang on what comes of it.
+        if exchange.reads_response(&self.gateway) {
+            let status = [Header { name: b":status", value: presented.status.as_bytes() }];
+            let _ = exchange.step(&mut self.gateway, Event::Response(Headers::new(&status)), &mut inputs);
+        }
+        if exchange.reads_totals(&self.gateway) {
+            let _ = exchange.step(&mut self.gateway, Event::Closed(presented.totals), &mut inputs);
         }
         let mut fate = Fate::default();
         for (index, _) in self.gateway.drain_counts() {

@@ -26,6 +26,8 @@ pub(super) struct Sampling {
     /// What the core records under the policy's own setting.
     core: Spans,
     times: Option<(Timestamp, Timestamp)>,
+    /// What was counted before decides about what comes.
+    counts: bool,
 }
 
 /// A setting and what it records.
@@ -79,6 +81,7 @@ impl Sampling {
             alternatives: others.map(|(probability, other)| setting(probability, other)).collect(),
             core: Spans::default(),
             times: None,
+            counts: !loaded.policy.quota.quotas.is_empty(),
         })
     }
 
@@ -98,7 +101,7 @@ impl Sampling {
         self.own.spans.add(sent, failed && self.own.policy.record_errors, size);
         for Setting { policy, core, spans, .. } in &mut self.alternatives {
             // What callers decide, and what is refused, is recorded or not whatever the setting: that saves a run.
-            let other = if fate.hangs_on_setting() { core.settle(&presented) } else { fate };
+            let other = if fate.hangs_on_setting() || self.counts { core.settle(&presented) } else { fate };
             spans.add(other.recorded(), failed && policy.record_errors, size);
         }
     }
