@@ -14,9 +14,11 @@ use super::{limit, metric, outcomes, policy, start, storm};
 /// A service with the limits of a policy, as `render --for limitador` has them.
 pub(crate) fn service(policy: &Value, arguments: &[&str]) -> RateLimitService {
     let folder = TempDir::new().unwrap();
-    let limits = folder.path().join("limits.yaml");
-    let max = policy["quotas"]["q"]["limit"]["fixed_window"]["requests"].as_u64().unwrap();
-    fs::write(&limits, format!("- namespace: shop\n  max_value: {max}\n  seconds: 3600\n  conditions: []\n  variables: [\"descriptors[0].header_x_key\", \"descriptors[0].window\"]\n")).unwrap();
+    let (source, limits) = (folder.path().join("policy.json"), folder.path().join("limits.yaml"));
+    fs::write(&source, policy.to_string()).unwrap();
+    let rendered = tracegate_tests::run(["render", "--for", "limitador"].map(std::ffi::OsStr::new).into_iter().chain([source.as_os_str()]));
+    assert!(rendered.status.success(), "{}", tracegate_tests::stderr(&rendered));
+    fs::write(&limits, &rendered.stdout).unwrap();
     RateLimitService::start(&limits, arguments).unwrap_or_else(|error| panic!("{error}"))
 }
 

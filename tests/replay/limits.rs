@@ -161,7 +161,7 @@ fn what_two_algorithms_limit_otherwise_is_explained_and_no_finding() {
     assert_eq!(page["tables"][heading].as_array().unwrap()[1..], expected.map(|row| json!(row)));
 }
 
-/// The same from behind: exchanges that are told late don't pass those before them, and others don't wait for ever.
+/// There the record isn't what counts; nor is it where the policy limits nothing.
 #[test]
 fn a_search_and_a_comparison_of_two_edges_say_nothing_of_windows() {
     let run = Run::of(&two_algorithms(), &policy(&[("per-caller", rate(3, "10s"))]));

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate envoy`
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
+use tempfile::TempDir;
+use tracegate::Policy;
+use tracegate::quota::Enforcement;
 
 use super::Outcome;
 use crate::cluster::{Cluster, host_and_port};
@@ -13,7 +17,8 @@ use crate::echo::Echo;
 use crate::envoy::{self, Envoy, Options, Plugin};
 use crate::error::{Context, Error, Result};
 use crate::look::complain;
-use crate::{module, output, policy};
+use crate::rate_limit_service::RateLimitService;
+use crate::{module, output, policy, render};
 
 /// Run real Envoy with the module in the foreground, until SIGINT or SIGTERM.
 #[derive(Debug, Args)]
@@ -47,7 +52,7 @@ pub(super) struct RunEnvoy {
     /// Worker threads
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
     workers: u32,
-    /// Two gateways and a rate-limit service between them, to see them share the policy's limits: a line each, and what the service is asked
+    /// Two gateways and a rate-limit service (Limitador's engine, built the first time) between them, to see them share the policy's limits
     #[arg(long, requires = "policy", conflicts_with_all = ["port", "admin_port"])]
     global: bool,
     /// An Envoy of your own, instead of the one from PyPI
@@ -57,10 +62,12 @@ pub(super) struct RunEnvoy {
 
 impl RunEnvoy {
     pub(super) fn run(self) -> Result<Outcome> {
+        let mut limits = None;
         let configuration = match &self.policy {
             None => policy::OBSERVE_ONLY.to_owned(),
             Some(path) => match policy::read(path) {
                 Ok(loaded) => {
+                    limits = self.global.then(|| Shared::start(&loaded.policy)).transpose()?;
                     if loaded.policy.listener.verifies_clients {
                         complain(
                             "no TLS here: no client has a certificate, whatever the policy says of them; `render` writes a listener that asks for one",
@@ -81,6 +88,9 @@ impl RunEnvoy {
         let echo = Echo::start().context(|| "can't start the echo")?;
         let upstream = self.upstream.clone().or_else(|| Some((echo.address().ip().to_string(), echo.address().port())));
         let plugin = Plugin::Wasm { module, configuration };
+        let mut clusters = self.clusters;
+        let own: Vec<Cluster> = limits.iter().flat_map(|shared| shared.clusters.clone()).collect();
+        clusters.extend(own.into_iter().filter(|own| clusters.iter().all(|told| told.name != own.name)).collect::<Vec<_>>());
         let options = Options {
             binary,
             plugin,
@@ -90,14 +100,23 @@ impl RunEnvoy {
             workers: self.workers,
             max_headers: None,
             cpu: None,
-            clusters: self.clusters,
+            clusters,
             certificates: None,
         };
         let mut envoy = Envoy::start(&options)?;
         output::print(&format!("ready listener=http://{} admin=http://{}\n", envoy.listener(), envoy.admin()))?;
+        let second = limits.as_ref().map(|_| Envoy::start(&options)).transpose()?;
+        if let Some((second, shared)) = second.as_ref().zip(limits.as_ref()) {
+            output::print(&format!("ready listener=http://{} admin=http://{}\n", second.listener(), second.admin()))?;
+            output::print(&format!("ready rate-limit-service=grpc://{}\n", shared.service.address()))?;
+        }
         let mut shown = envoy.log_length();
+        let mut shown_of_second = second.as_ref().map_or(0, Envoy::log_length);
         loop {
             shown = show_warnings(&envoy, shown);
+            if let Some(second) = &second {
+                shown_of_second = show_warnings(second, shown_of_second);
+            }
             match ending.recv_timeout(Duration::from_millis(200)) {
                 Ok(()) => return Ok(Outcome::Clean),
                 // A signal to the whole foreground group may end Envoy a moment before it reaches us.
@@ -107,6 +126,32 @@ impl RunEnvoy {
                 Err(_) => {}
             }
         }
+    }
+}
+
+/// A rate-limit service with a policy's limits, for two gateways.
+struct Shared {
+    service: RateLimitService,
+    /// The policy's names for it.
+    clusters: Vec<Cluster>,
+    /// Holds its limits.
+    _folder: TempDir,
+}
+
+impl Shared {
+    fn start(policy: &Policy) -> Result<Self> {
+        let folder = tempfile::tempdir().context(|| "can't create a directory")?;
+        let limits = folder.path().join("limits.yaml");
+        fs::write(&limits, render::limitador::limits(policy)?).context(|| "can't write the service's limits")?;
+        let service = RateLimitService::start(&limits, &["--rate-limit-headers", "draft03"])?;
+        let address = service.address().to_string();
+        let names = policy.quota.quotas.iter().filter_map(|quota| match &quota.enforcement {
+            Enforcement::Global(global) => Some(global.cluster.as_str()),
+            Enforcement::Local(_) => None,
+        });
+        let mut clusters: Vec<Cluster> = names.filter_map(|name| Cluster::at(name, &address).ok()).collect();
+        clusters.dedup();
+        Ok(Self { service, clusters, _folder: folder })
     }
 }
 

@@ -46,6 +46,13 @@ const fn lints_of_face(name: &'static str, arguments: &'static [&'static str]) -
 }
 
 const STEPS: &[Step] = &[
+    // First: the tests in Envoy run what this builds.
+    Step {
+        name: "the rate-limit service of the tests",
+        arguments: &["test", "--release", "--package", "tracegate-limitador", "--features", "service"],
+        environment: &[],
+        needs: None,
+    },
     Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
     Step {
         name: "schemas: the policy's, Kubernetes', bill of materials",
@@ -117,6 +124,8 @@ const IN_ENVOY: Step = Step {
         "keys",
         "--test",
         "listener",
+        "--test",
+        "quotas",
         "--test",
         "tokens",
         "--test",
