@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tracegate::config::Loaded;
 use tracegate::identity::Algorithm;
 use tracegate_harness::host::{
-    self, Callout, Cluster, ExchangeId, Finished, HeaderMap, Message, Metering, Module, Options, Proxy, Reply, Request, World,
+    self, Callout, Cluster, ExchangeId, Finished, GrpcCall, HeaderMap, Message, Metering, Module, Options, Proxy, Reply, Request, World,
 };
 use tracegate_harness::issuer::Issuer;
 use tracegate_harness::{keys, module};
@@ -38,6 +38,11 @@ impl World for Around {
         let path = String::from_utf8_lossy(callout.request.head.first(b":path").expect("a call has a path")).into_owned();
         let document = self.0.get(&(callout.cluster.clone(), path.clone())).unwrap_or_else(|| panic!("{} has no {path}", callout.cluster));
         Reply::now(Message::response(200, [("content-type", "application/json")], document.to_string().as_bytes()))
+    }
+
+    /// A rate-limit service that has enough of everything: `overall_code: OK`.
+    fn grpc(&mut self, _: &Callout, _: &GrpcCall) -> Reply {
+        Reply::now(Message::grpc(&[8, 1]))
     }
 }
 
