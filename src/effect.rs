@@ -24,6 +24,8 @@ pub struct RateLimitCall {
     pub cluster: String,
     /// The request's message, in protobuf.
     pub message: Vec<u8>,
+    /// The exchange that asks waits for the answer: with its stream the answer may be lost.
+    pub awaited: bool,
     /// How long the host should wait, in nanoseconds.
     pub timeout: u64,
 }

@@ -174,7 +174,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
             }
         }
         (decision, _) => {
-            ledger.forget(&policy.quota, id, inputs);
+            ledger.dismiss(&policy.quota, id, inputs);
             decision
         }
     };

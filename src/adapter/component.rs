@@ -178,7 +178,7 @@ fn woken(crate::Woken { effects, wake, notes }: crate::Woken, policy: &Policy) -
 fn call(effect: Effect) -> wit::Call {
     match effect {
         Effect::Fetch(fetch) => wit::Call::Fetch(self::fetch(fetch)),
-        Effect::CheckRateLimit(RateLimitCall { call, cluster, message, timeout }) => {
+        Effect::CheckRateLimit(RateLimitCall { call, cluster, message, timeout, .. }) => {
             wit::Call::CheckRateLimit(wit::RateLimitCall { call: call.serial, cluster, message, timeout })
         }
     }

@@ -45,6 +45,13 @@ impl Breaker {
         true
     }
 
+    /// A call's answer is lost, by no fault of the service's: another may try at once.
+    pub(super) const fn lost(&mut self) {
+        if self.failures >= self.threshold {
+            self.retry_at = 0;
+        }
+    }
+
     pub(super) const fn succeeded(&mut self) -> Option<Change> {
         let was_down = self.failures >= self.threshold;
         self.failures = 0;
@@ -78,7 +85,9 @@ mod tests {
         assert!(!breaker.lets(106), "and no other");
         assert_eq!(breaker.failed(110), None, "it was down before");
         assert!(!breaker.lets(209));
-        assert!(breaker.lets(210));
+        breaker.lost();
+        assert!(breaker.lets(209) && !breaker.lets(209), "in the place of one that was lost");
+        assert!(!breaker.lets(210) && breaker.lets(309));
         assert_eq!(breaker.succeeded(), Some(Change::Up));
         assert!(breaker.lets(211) && breaker.lets(212));
     }

@@ -93,14 +93,14 @@ fn rate_limit(standings: &[Standing<'_>], fields: &mut Vec<Field>) {
                 list.push_str(", ");
             }
         }
-        let _ = write!(policies, "\"{name}\";q={}", standing.limit);
+        let _ = write!(policies, "\"{name}\";q={}", standing.limit.min(MAX_INTEGER));
         if standing.quota.limit.unit == QuotaUnit::Bytes {
             policies.push_str(";qu=\"content-bytes\"");
         }
         if let Some(window) = standing.quota.limit.window.length_at(standing.now).and_then(seconds) {
             let _ = write!(policies, ";w={}", window.max(1));
         }
-        let _ = write!(limits, "\"{name}\";r={}", standing.reading.remaining);
+        let _ = write!(limits, "\"{name}\";r={}", standing.reading.remaining.min(MAX_INTEGER));
         if let Some(reset) = standing.reset() {
             let _ = write!(limits, ";t={reset}");
         }
@@ -110,6 +110,9 @@ fn rate_limit(standings: &[Standing<'_>], fields: &mut Vec<Field>) {
         fields.push((Cow::Borrowed("ratelimit"), limits));
     }
 }
+
+/// The largest integer of a structured field (RFC 9651 section 3.3.1).
+const MAX_INTEGER: u64 = 999_999_999_999_999;
 
 /// The older headers, of one limit: the one that refuses, else the one of which the least is left.
 fn x_rate_limit(refusing: Option<&Standing<'_>>, standings: &[Standing<'_>], epoch: bool, fields: &mut Vec<Field>) {

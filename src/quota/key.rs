@@ -20,7 +20,16 @@ pub(super) struct Keyed<'a, 'f, 'i> {
 
 /// A request's key: its parts' values, in the policy's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key(Vec<Vec<u8>>);
+pub(super) struct Key(Vec<Part>);
+
+/// What a part of a key comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// One value.
+    One(Vec<u8>),
+    /// Several, each after its length: no single value is taken for them.
+    Several(Vec<u8>),
+}
 
 impl Key {
     /// The key of a request; `None` where one of its parts can't be told.
@@ -31,7 +40,9 @@ impl Key {
     /// The values, each after its length: no two keys are alike, wherever values are cut.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for value in &self.0 {
+        for part in &self.0 {
+            let (kind, value) = part.tagged();
+            bytes.push(kind);
             put(&mut bytes, value);
         }
         bytes
@@ -41,13 +52,26 @@ impl Key {
     ///
     /// What callers send may be a secret, and goes as a digest; so does what is too long or no text.
     pub(super) fn entries(&self, parts: &[KeyPart], descriptor: &mut Descriptor) {
-        for (part, value) in parts.iter().zip(&self.0) {
-            let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= MAX_PLAIN && !text.contains(char::is_control));
+        for (part, found) in parts.iter().zip(&self.0) {
+            let (_, value) = found.tagged();
+            let text = std::str::from_utf8(value)
+                .ok()
+                .filter(|_| matches!(found, Part::One(_)))
+                .filter(|text| text.len() <= MAX_PLAIN && !text.contains(char::is_control));
             let shown = match (part, text) {
-                (KeyPart::Header(_) | KeyPart::Query(_) | KeyPart::Caller, _) | (_, None) => digest(value),
+                (KeyPart::Header(_) | KeyPart::Query(_) | KeyPart::Caller, _) | (_, None) => digest(found),
                 (_, Some(text)) => text.to_owned(),
             };
             descriptor.entries.push((entry_name(part), shown));
+        }
+    }
+}
+
+impl Part {
+    const fn tagged(&self) -> (u8, &[u8]) {
+        match self {
+            Self::One(value) => (1, value.as_slice()),
+            Self::Several(values) => (2, values.as_slice()),
         }
     }
 }
@@ -77,8 +101,9 @@ pub fn entry_name(part: &KeyPart) -> String {
 const MAX_PLAIN: usize = 256;
 
 /// What stands for a value that may be a secret, or is none of a service's kind.
-fn digest(value: &[u8]) -> String {
-    let digest = Sha256::new().chain_update("tracegate quota key\n").chain_update(value).finalize();
+fn digest(part: &Part) -> String {
+    let (kind, value) = part.tagged();
+    let digest = Sha256::new().chain_update("tracegate quota key\n").chain_update([kind]).chain_update(value).finalize();
     hex(digest.get(..16).unwrap_or_default())
 }
 
@@ -90,9 +115,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>) -> Option<Vec<u8>> {
+fn value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>) -> Option<Part> {
     let caller: &Caller = keyed.facts.caller();
-    match part {
+    let one = match part {
         KeyPart::Subscription => caller.identities().find_map(subscription).map(|(id, _)| id.as_bytes().to_vec()),
         KeyPart::Product => {
             caller.identities().find_map(subscription).and_then(|(_, product)| product).map(|product| product.as_bytes().to_vec())
@@ -106,18 +131,19 @@ fn value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>) -> Option<Vec<u8>> {
         KeyPart::Claim { provider, path } => {
             let asked = caller.identities().filter(|identity| provider.is_none_or(|provider| identity.provider == provider));
             let texts = asked.filter_map(Identity::claims).find_map(|claims| claims.texts(path))?;
-            join(texts.iter().map(|text| text.as_bytes()))
+            return join(texts.iter().map(|text| text.as_bytes()));
         }
         KeyPart::Source { ipv4_prefix, ipv6_prefix } => Some(network(keyed.facts.source()?, *ipv4_prefix, *ipv6_prefix).into_bytes()),
-        KeyPart::Header(name) => join(keyed.facts.header(name)),
+        KeyPart::Header(name) => return join(keyed.facts.header(name)),
         KeyPart::Query(name) => {
             let values: Vec<_> = keyed.facts.parameters(name).collect();
-            join(values.iter().map(AsRef::as_ref))
+            return join(values.iter().map(AsRef::as_ref));
         }
         KeyPart::Route => Some(keyed.route.as_bytes().to_vec()),
         KeyPart::Method => Some(keyed.facts.method().to_vec()),
         KeyPart::Literal(text) => Some(text.as_bytes().to_vec()),
-    }
+    };
+    one.map(Part::One)
 }
 
 /// The caller's subscription and its product.
@@ -128,13 +154,13 @@ pub(super) fn subscription(identity: &Identity) -> Option<(&str, Option<&str>)> 
     }
 }
 
-/// One value as it is; of several, each after its length; `None` for none, and for one that is empty.
-fn join<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Vec<u8>> {
+/// `None` for no value, and for one that is empty.
+fn join<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Part> {
     let first = values.next()?;
-    let Some(second) = values.next() else { return (!first.is_empty()).then(|| first.to_vec()) };
+    let Some(second) = values.next() else { return (!first.is_empty()).then(|| Part::One(first.to_vec())) };
     let mut bytes = Vec::new();
     [first, second].into_iter().chain(values).for_each(|value| put(&mut bytes, value));
-    Some(bytes)
+    Some(Part::Several(bytes))
 }
 
 fn put(bytes: &mut Vec<u8>, value: &[u8]) {

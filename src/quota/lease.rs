@@ -125,17 +125,27 @@ impl Lease {
         let now = unsigned(now);
         let mut lease = Self::at(words, now, period, terms);
         let needed = cost.max(1);
+        // What is owed is paid first.
+        let due = needed.saturating_add(lease.owed);
         let outcome = if lease.tokens >= needed {
             lease.tokens = lease.tokens.saturating_sub(cost);
             lease.spent = lease.spent.saturating_add(cost);
             Outcome::Spent
-        } else if lease.remaining < needed && lease.asking_until <= now {
+        } else if lease.remaining < due && lease.asking_until <= now {
             Outcome::Exhausted
         } else {
             Outcome::Wait
         };
         let runs_low = lease.tokens <= lease.slice / 2;
-        let asks = may_ask && lease.asking_until <= now && lease.remaining > 0 && outcome != Outcome::Exhausted;
+        // What is used up may have been raised since: one asks again, once in a lease.
+        let used_up = outcome == Outcome::Exhausted;
+        if used_up && may_ask && lease.owed == 0 && now.saturating_sub(lease.asked_at) >= terms.duration {
+            lease.remaining = lease.remaining.max(1);
+            let ask = lease.ask(now, 1, terms.patience(), &Terms { max_slice: 1, ..*terms });
+            lease.remaining = 0;
+            return (lease, Spending { outcome, ask: Some(ask) });
+        }
+        let asks = may_ask && lease.asking_until <= now && lease.remaining > 0 && !used_up;
         let patience = if outcome == Outcome::Wait { terms.timeout } else { terms.patience() };
         let ask = (runs_low && asks).then(|| lease.ask(now, needed, patience, terms));
         (lease, Spending { outcome, ask })
@@ -175,7 +185,9 @@ impl Lease {
         lease.tokens = lease.tokens.saturating_add(asked.slice.saturating_sub(paid));
         lease.expires_at = now.saturating_add(terms.duration).min(unsigned(period.end));
         lease.asking_until = 0;
-        let bound = if lease.remaining == u64::MAX { u64::MAX } else { lease.remaining.saturating_sub(asked.slice) };
+        // More than was thought to be left: the limit has been raised.
+        let raised = lease.remaining < asked.slice;
+        let bound = if lease.remaining == u64::MAX || raised { u64::MAX } else { lease.remaining.saturating_sub(asked.slice) };
         lease.remaining = remaining.unwrap_or(bound);
         Some(lease)
     }

@@ -124,8 +124,10 @@ struct Waiting {
     next: usize,
     /// Until when, on the monotonic clock.
     deadline: Option<u64>,
-    /// What it waits for is an answer of its own, or somebody's slice.
+    /// What it waits for is an answer of its own.
     call: Option<CallId>,
+    /// Or a slice for this key of this quota, whoever asks for it.
+    slice: Option<(usize, Digest)>,
     answer: Option<Answered>,
 }
 
@@ -167,6 +169,7 @@ enum Outcome {
     },
     Wait {
         call: Option<CallId>,
+        slice: Option<(usize, Digest)>,
         deadline: u64,
     },
 }
@@ -178,11 +181,16 @@ struct Case<'p> {
     limit: u64,
     cost: u64,
     key: Option<Key>,
-    digest: Digest,
+    /// `None` where the host has no store or no randomness: it can't be counted here.
+    digest: Option<Digest>,
+    /// It costs nothing.
+    free: bool,
 }
 
 /// How many exchanges may wait at once: each holds a request open.
 const MAX_WAITING: usize = 1000;
+/// How many calls may be under way at once.
+const MAX_ASKED: usize = 2000;
 
 impl Ledger {
     pub(crate) fn new(policy: &QuotaPolicy) -> Self {
@@ -208,14 +216,20 @@ impl Ledger {
         let (policy, limits) = (asking.policy, asking.limits);
         while let Some(&index) = limits.get(waiting.next) {
             let Some(quota) = policy.quotas.get(index) else { break };
+            let mut free = false;
             let outcome = match self.case(index, quota, asking, inputs) {
-                Ok(case) => self.take(&case, asking.id, &mut waiting, &mut call, inputs, counts, &mut effects),
+                Ok(case) => {
+                    free = case.free;
+                    self.take(&case, asking.id, &mut waiting, &mut call, inputs, counts, &mut effects)
+                }
                 Err(outcome) => outcome,
             };
             match outcome {
                 Outcome::Taken(taken) => {
                     counts.count_quota(index, QuotaFate::Admitted);
-                    waiting.taken.push(taken);
+                    // What costs nothing now costs nothing later.
+                    let place = taken.place.filter(|_| !free);
+                    waiting.taken.push(Taken { place, ..taken });
                 }
                 Outcome::Skipped => counts.count_quota(index, QuotaFate::Skipped),
                 Outcome::Refused { reason, .. } if quota.shadow => {
@@ -228,11 +242,11 @@ impl Ledger {
                     self.give_back(policy, &waiting.taken, inputs);
                     return Admission::Refused { refusal, effects };
                 }
-                Outcome::Wait { call, deadline } => {
+                Outcome::Wait { call, slice, deadline } => {
                     if waiting.deadline.is_none() {
                         counts.count_quota(index, QuotaFate::Waited);
                     }
-                    (waiting.call, waiting.deadline) = (call, Some(deadline));
+                    (waiting.call, waiting.slice, waiting.deadline) = (call, slice, Some(deadline));
                     self.waiting.insert(asking.id, waiting);
                     return Admission::Wait(effects);
                 }
@@ -261,18 +275,24 @@ impl Ledger {
         if self.seed.is_none() {
             self.seed = Seed::share(inputs.store, inputs.entropy);
         }
-        let digest = match (&key, self.seed) {
-            (Some(key), Some(seed)) => seed.digest(&key.to_bytes()),
-            // Without a store there is no place for it anyway.
-            (None, _) | (_, None) => Digest::SHARED,
-        };
         let costs = quota.cost.when.as_ref().is_none_or(|when| when.known(asking.facts) != Some(false));
         let cost = match quota.limit.unit {
             QuotaUnit::Requests => quota.cost.amount,
             QuotaUnit::Bytes => quota.cost.reserve,
         };
         let limit = own_limit(quota, asking.facts).unwrap_or(quota.limit.amount).max(1);
-        Ok(Case { index, quota, limit, cost: if costs { cost } else { 0 }, key, digest })
+        let digest = self.seed.map(|seed| match &key {
+            None => Digest::KEYLESS,
+            Some(key) => {
+                let mut bytes = key.to_bytes();
+                // Of a rate of the caller's own, what another rate has left says nothing; nor does it of slices.
+                if quota.limit_from.is_some() && quota.limit.window.is_rate() || matches!(quota.enforcement, Enforcement::Global(_)) {
+                    bytes.extend_from_slice(&limit.to_le_bytes());
+                }
+                seed.digest(&bytes)
+            }
+        });
+        Ok(Case { index, quota, limit, cost: if costs { cost } else { 0 }, key, digest, free: !costs })
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of a ledger and of the world")]
@@ -291,7 +311,7 @@ impl Ledger {
             Enforcement::Local(local) => return counter.take(case, local.on_full, case.limit, inputs, counts),
             Enforcement::Global(global) => global,
         };
-        let room = self.waiting.len() < MAX_WAITING;
+        let room = self.waiting.len() < MAX_WAITING && self.asked.len() < MAX_ASKED;
         let Some(service) = self.services.get_mut(&global.cluster) else { return Outcome::Skipped };
         let asked = match global.mode {
             GlobalMode::Exact => service.exact(case, global, id, waiting, room, call, inputs),
@@ -350,17 +370,25 @@ impl Ledger {
         self.give_back(policy, &charges.taken, inputs);
     }
 
-    /// An exchange waits no more: what it was charged is given back, and what it asked for is lost. That is no fault of the service's.
+    /// An exchange is over: what it was charged while it waited is given back, and what it asked for is lost. That is no fault of the service's.
     pub(crate) fn forget(&mut self, policy: &QuotaPolicy, id: ExchangeId, inputs: &mut Inputs<'_>) {
+        self.dismiss(policy, id, inputs);
         let lost = self.asked.extract_if(.., |_, asked| asked.by == Some(id));
         for (_, asked) in lost {
             let quota = policy.quotas.get(asked.quota).zip(self.counters.get(asked.quota));
-            if let (Some((quota, counter)), Purpose::Slice(digest, slice)) = (quota, asked.purpose)
-                && let Enforcement::Global(global) = &quota.enforcement
-            {
+            let Some((quota, counter)) = quota else { continue };
+            let Enforcement::Global(global) = &quota.enforcement else { continue };
+            if let Some(service) = self.services.get_mut(&global.cluster) {
+                service.breaker.lost();
+            }
+            if let Purpose::Slice(digest, slice) = asked.purpose {
                 counter.answer(quota, global, digest, slice, Answered::Failed, None, inputs);
             }
         }
+    }
+
+    /// An exchange waits no more: what it was charged is given back.
+    pub(crate) fn dismiss(&mut self, policy: &QuotaPolicy, id: ExchangeId, inputs: &mut Inputs<'_>) {
         if let Some(waiting) = self.waiting.remove(&id) {
             self.give_back(policy, &waiting.taken, inputs);
         }
@@ -386,10 +414,18 @@ impl Ledger {
         for call in late {
             self.reply(policy, call, Err(CallFailed::TimedOut), inputs, counts, woken);
         }
-        let due =
-            self.waiting.iter().filter(|(_, waiting)| waiting.call.is_none() || waiting.deadline.is_none_or(|deadline| deadline <= now));
-        for (id, _) in due {
-            if !woken.wake.contains(id) {
+        // Another VM may have got a slice: each key is looked at once.
+        let mut looked = BTreeMap::new();
+        for (id, waiting) in &self.waiting {
+            let late = waiting.deadline.is_none_or(|deadline| deadline <= now);
+            let turned = late
+                || waiting.slice.is_some_and(|(quota, digest)| {
+                    *looked.entry((quota, digest)).or_insert_with(|| {
+                        let counter = policy.quotas.get(quota).zip(self.counters.get(quota));
+                        counter.is_none_or(|(quota, counter)| counter.has_turned(quota, digest, inputs))
+                    })
+                });
+            if turned {
                 woken.wake.push(*id);
             }
         }
@@ -448,8 +484,8 @@ impl Ledger {
                 if matches!(answered, Answered::Within { .. }) {
                     counts.count_quota(asked.quota, QuotaFate::Leased);
                 }
-                // Which key each waits for isn't kept: those of others wait on.
-                woken.wake.extend(self.waiting.iter().filter(|(_, waiting)| waiting.call.is_none()).map(|(id, _)| *id));
+                let waits = |(_, waiting): &(&ExchangeId, &Waiting)| waiting.slice == Some((asked.quota, digest));
+                woken.wake.extend(self.waiting.iter().filter(waits).map(|(id, _)| *id));
             }
         }
         true

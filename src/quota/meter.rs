@@ -52,7 +52,7 @@ pub(super) struct Reading {
     pub(super) retry: Option<u64>,
     /// In how many nanoseconds all of it is free again; `u64::MAX` for never.
     pub(super) reset: u64,
-    /// Which window the cost was taken in, for [`Meter::give`].
+    /// When it was taken, for [`Meter::give`]: the window's start; of a rate, when what was taken has run out.
     pub(super) stamp: u64,
 }
 
@@ -103,13 +103,15 @@ impl Meter<'_> {
         }
     }
 
-    /// Gives back what was taken in the window that `stamp` names; `None` where that is over.
-    pub(super) fn give(&self, words: Option<Words>, stamp: u64, cost: u64) -> Option<Words> {
+    /// Gives back what was taken when `stamp` says; `None` where that has run out since.
+    pub(super) fn give(&self, words: Option<Words>, stamp: u64, cost: u64, now: i64) -> Option<Words> {
         let [first, second, third] = words?;
         match self.window {
             Window::Rate { window, .. } => {
-                let arrival = join(first, second);
-                Some(split(arrival.saturating_sub(cell(*window, self.limit).saturating_mul(u128::from(cost)))))
+                // What has flowed back by itself isn't given back once more.
+                let left = join(stamp, 0).saturating_sub(fixed(now));
+                let taken = cell(*window, self.limit).saturating_mul(u128::from(cost)).min(left);
+                (taken > 0).then(|| split(join(first, second).saturating_sub(taken)))
             }
             Window::Sliding { window } => {
                 if stamp == first {
@@ -132,14 +134,16 @@ impl Meter<'_> {
         let free = |arrival: u128| whole.saturating_sub(arrival.saturating_sub(now));
         let needed = cell.saturating_mul(u128::from(cost.max(1)));
         if free(arrival) < needed {
-            let retry = whole_nanoseconds(needed.saturating_sub(free(arrival)));
+            // More than there ever is at once never comes.
+            let retry = if needed > whole { u64::MAX } else { whole_nanoseconds(needed.saturating_sub(free(arrival))) };
             // A time that only a clock which has jumped back can have set would else stay where it is until that time has come.
             let nearer = words.filter(|[high, low, _]| arrival < join(*high, *low)).map(|_| split(arrival));
             return (nearer, Reading { remaining: cells(free(arrival), cell), retry: Some(retry), reset: retry, stamp: 0 });
         }
         let next = arrival.saturating_add(cell.saturating_mul(u128::from(cost)));
         let reset = whole_nanoseconds(next.saturating_sub(now));
-        (Some(split(next)), Reading { remaining: cells(free(next), cell), retry: None, reset, stamp: 0 })
+        let [stamp, ..] = split(next);
+        (Some(split(next)), Reading { remaining: cells(free(next), cell), retry: None, reset, stamp })
     }
 
     fn take_sliding(&self, words: Option<Words>, now: i64, cost: u64, window: u64) -> (Option<Words>, Reading) {
@@ -181,8 +185,11 @@ impl Meter<'_> {
         let (start, used) = counted(words, now, period);
         let left = self.limit.saturating_sub(used);
         let stamp = unsigned(start);
-        let reset = if period.end == i64::MAX { u64::MAX } else { period.end.abs_diff(now) };
+        // Where another worker counts in the next period already, that one's end counts.
+        let ahead = start.abs_diff(period.start);
+        let reset = if period.end == i64::MAX { u64::MAX } else { period.end.abs_diff(now).saturating_add(ahead) };
         if left < cost.max(1) {
+            let reset = if cost.max(1) > self.limit { u64::MAX } else { reset };
             return (changed(words, [stamp, used, 0]), Reading { remaining: left, retry: Some(reset), reset, stamp });
         }
         let remaining = left.saturating_sub(cost);

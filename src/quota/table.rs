@@ -22,8 +22,10 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
-    /// What those share that have no key, or found no room. Not in a slot with any key's.
-    pub(super) const SHARED: Self = Self { place: u64::MAX, tag: 0 };
+    /// What those share that have no key. Not in a slot with any key's, as the other isn't.
+    pub(super) const KEYLESS: Self = Self { place: u64::MAX, tag: 0 };
+    /// What those share that found no room.
+    pub(super) const OVERFLOW: Self = Self { place: u64::MAX, tag: 1 };
 }
 
 /// What keys are hashed with: the same in all VMs of a process, unknown outside.
@@ -58,7 +60,7 @@ impl Seed {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(bytes);
         let hash = hasher.finish128();
-        // The shared bucket's place is nobody's.
+        // The shared buckets' place is nobody's.
         Digest { place: hash.h1 & (u64::MAX >> 1), tag: hash.h2 }
     }
 }
@@ -97,7 +99,7 @@ impl<const N: usize> Table<N> {
     fn name(&self, digest: Digest) -> String {
         let mut name = String::with_capacity(self.prefix.len().saturating_add(8));
         name.push_str(&self.prefix);
-        if digest == Digest::SHARED {
+        if digest.place == u64::MAX {
             name.push_str("shared");
         } else {
             let _ = write!(name, "{:x}", digest.place.checked_rem(self.slots).unwrap_or(0));

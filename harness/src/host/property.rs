@@ -159,7 +159,10 @@ impl<'a> View<'a> {
                 let whole = self.exchange.facts.request_size.filter(|_| self.is_logging());
                 Some(Value::size(whole.or(told).unwrap_or(request.received)))
             }
-            b"total_size" => Some(Value::size(request.received + bytes(head))),
+            b"total_size" => {
+                let whole = self.exchange.facts.request_size.filter(|_| self.is_logging());
+                Some(Value::size(whole.unwrap_or(request.received) + bytes(head)))
+            }
             _ => None,
         }
     }

@@ -193,7 +193,10 @@ pub(super) fn facts(recorded: &Recorded) -> Facts {
         sha256: certificate.sha256.clone(),
         ..Tls::default()
     });
-    let Sizes { request: request_size, response: response_size } = recorded.sizes;
+    let Sizes { request, response: response_size } = recorded.sizes;
+    // Recordings hold no bodies: where they don't say how long one was, the request does.
+    let told = recorded.request.headers.first(b"content-length").and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+    let request_size = request.or(told);
     Facts { source: SocketAddr::new(address, 1), tls, request_size, response_size, ..Facts::default() }
 }
 

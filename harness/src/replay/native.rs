@@ -80,8 +80,6 @@ impl<'a> Presented<'a> {
     /// `head` is the request's, and the issuer publishes meanwhile what is `published`.
     pub(super) fn new(recorded: &Recorded, head: &'a HeaderMap, published: Option<&'a Published>) -> Self {
         let facts = edge::facts(recorded);
-        // As hosts tell it, the request says itself how long it is; the backend's answer is carried without its body.
-        let length = head.first(b"content-length").and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
         Self {
             lines: lines(head),
             source: facts.source.to_string(),
@@ -89,7 +87,7 @@ impl<'a> Presented<'a> {
             now: edge::clock(recorded),
             published,
             status: recorded.response.status.to_string(),
-            totals: Totals { request_bytes: facts.request_size.or(length).unwrap_or(0), response_bytes: facts.response_size.unwrap_or(0) },
+            totals: Totals { request_bytes: facts.request_size.unwrap_or(0), response_bytes: facts.response_size.unwrap_or(0) },
         }
     }
 

@@ -51,7 +51,9 @@ pub(super) fn totals() -> Totals {
         let bytes = host::property(path).ok()?;
         u64::try_from(i64::from_le_bytes(bytes.try_into().ok()?)).ok()
     };
-    Totals { request_bytes: size("request\0size").unwrap_or(0), response_bytes: size("response\0size").unwrap_or(0) }
+    // A request's size is what the client says it is; what came of it, head and all, is at least what came of its body.
+    let came = size("request\0total_size").unwrap_or(u64::MAX);
+    Totals { request_bytes: size("request\0size").unwrap_or(0).min(came), response_bytes: size("response\0size").unwrap_or(0) }
 }
 
 /// The host's shared data.

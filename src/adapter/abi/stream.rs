@@ -123,9 +123,9 @@ impl HttpContext for Stream {
 impl Drop for Stream {
     /// A client that has gone waits no more, and what its stream asked for is lost.
     fn drop(&mut self) {
-        if let Some(world) = self.world.as_ref().filter(|_| self.has_waited)
-            && let Some(mut exchange) = self.exchange.take().or_else(|| world.take_back(self.id))
-        {
+        let Some(world) = self.world.as_ref().filter(|_| self.has_waited) else { return };
+        world.end(self.id);
+        if let Some(mut exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) {
             let _ = world.step(&mut exchange, Event::Closed(Totals::default()));
         }
     }

@@ -30,8 +30,8 @@ pub(super) struct World {
     pub(super) gateway: RefCell<Gateway>,
     /// Exchanges that wait or have waited; their streams take them back.
     paused: RefCell<BTreeMap<ExchangeId, Exchange>>,
-    /// Calls by the host's token, and the longest body of use.
-    calls: RefCell<BTreeMap<Token, (CallId, usize)>>,
+    /// Calls by the host's token.
+    calls: RefCell<BTreeMap<Token, Pending>>,
     /// What goes out from the root context, on the next tick: the SDK gives a call's answer to the context that made it, and a stream may be over by
     /// then.
     deferred: RefCell<Vec<Effect>>,
@@ -43,6 +43,16 @@ pub(super) struct World {
 }
 
 pub(super) type SharedWorld = Rc<World>;
+
+/// A call under way.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    call: CallId,
+    /// The longest body of use.
+    longest: usize,
+    /// The stream that it goes down with.
+    stream: Option<ExchangeId>,
+}
 
 /// The host's name for a call. Each kind counts for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,14 +89,24 @@ impl World {
         if effects.is_empty() {
             return Some(verdict);
         }
-        if verdict == Verdict::Wait {
-            let refused = effects.iter().filter_map(|effect| self.send(effect).err());
-            self.refused.borrow_mut().extend(refused);
-        } else {
-            self.deferred.borrow_mut().extend(effects);
-            self.pace();
+        for effect in effects {
+            if matches!(&effect, Effect::CheckRateLimit(asked) if asked.awaited) {
+                if let Err(call) = self.send(&effect, Some(exchange.id())) {
+                    self.refused.borrow_mut().push(call);
+                }
+            } else {
+                self.deferred.borrow_mut().push(effect);
+            }
         }
+        self.pace();
         Some(verdict)
+    }
+
+    /// A stream is over, and with it its calls.
+    pub(super) fn end(&self, id: ExchangeId) {
+        if let Ok(mut calls) = self.calls.try_borrow_mut() {
+            calls.retain(|_, pending| pending.stream != Some(id));
+        }
     }
 
     /// Keeps an exchange that waits, and has the next tick come soon.
@@ -125,7 +145,7 @@ impl World {
 
     /// A call has an answer.
     pub(super) fn reply(&self, token: u32, lines: usize, size: usize) {
-        let Some((call, longest)) = self.calls.borrow_mut().remove(&Token::Http(token)) else { return };
+        let Some(Pending { call, longest, .. }) = self.calls.borrow_mut().remove(&Token::Http(token)) else { return };
         let map = host::header_map(MapType::HttpCallResponseHeaders).unwrap_or_default();
         let headers = pairs::read(&map).unwrap_or_default();
         let body = host::call_response_body(size.min(longest.saturating_add(1))).unwrap_or_default();
@@ -137,7 +157,7 @@ impl World {
 
     /// A gRPC call is over: with a message, or with a status other than OK.
     pub(super) fn grpc_reply(&self, token: u32, status: u32, size: usize) {
-        let Some((call, longest)) = self.calls.borrow_mut().remove(&Token::Grpc(token)) else { return };
+        let Some(Pending { call, longest, .. }) = self.calls.borrow_mut().remove(&Token::Grpc(token)) else { return };
         let body = host::grpc_message(size.min(longest.saturating_add(1))).unwrap_or_default();
         let answer = if status == 0 { Ok(Reply { headers: Headers::default(), body: &body }) } else { Err(CallFailed::Status(status)) };
         self.answer(call, answer);
@@ -168,7 +188,7 @@ impl World {
     /// Carries out what the core asks for. What the host refuses at once is answered like what fails later.
     fn perform(&self, effects: Vec<Effect>) {
         for effect in effects {
-            if let Err(call) = self.send(&effect) {
+            if let Err(call) = self.send(&effect, None) {
                 // A failed call asks for no other at once, so this ends.
                 self.answer(call, Err(CallFailed::Refused));
             }
@@ -180,12 +200,12 @@ impl World {
     /// # Errors
     ///
     /// The call, where the host refuses it at once.
-    fn send(&self, effect: &Effect) -> Result<(), CallId> {
+    fn send(&self, effect: &Effect, stream: Option<ExchangeId>) -> Result<(), CallId> {
         let (call, token, longest) = match effect {
             Effect::Fetch(fetch) => (fetch.call, send_fetch(fetch).map(Token::Http), fetch.max_body),
             Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked).map(Token::Grpc), MAX_RATE_LIMIT_ANSWER),
         };
-        self.calls.borrow_mut().insert(token.ok_or(call)?, (call, longest));
+        self.calls.borrow_mut().insert(token.ok_or(call)?, Pending { call, longest, stream });
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::quota::breaker::Breaker;
 use crate::quota::calendar::Period;
 use crate::quota::key::entry_name;
 use crate::quota::lease;
-use crate::quota::limit::{Global, LimitFrom, Window};
+use crate::quota::limit::{Global, LimitFrom, QuotaUnit, Window};
 use crate::quota::meter::Reading;
 use crate::quota::rls::{self, Answer, Descriptor};
 use crate::quota::table::Unplaced;
@@ -60,7 +60,7 @@ impl Service {
         if let (Some(call), Some(deadline)) = (waiting.call, waiting.deadline) {
             // Woken for something else, or given up.
             let waits = monotonic < deadline;
-            return Consulted::of(waits.then_some(Outcome::Wait { call: Some(call), deadline }));
+            return Consulted::of(waits.then_some(Outcome::Wait { call: Some(call), slice: None, deadline }));
         }
         let cost = u32::try_from(case.cost).unwrap_or(u32::MAX);
         if cost == 0 {
@@ -68,15 +68,15 @@ impl Service {
             return Consulted::of(Some(Outcome::Skipped));
         }
         let patient = !case.quota.shadow;
-        if (patient && !room) || !self.breaker.lets(monotonic) {
+        if !room || !self.breaker.lets(monotonic) {
             return Consulted::of(None);
         }
         let call = call();
-        let deadline = monotonic.saturating_add(global.timeout);
+        let deadline = own_deadline(monotonic, global.timeout);
         let message = rls::encode_request(&global.domain, &[descriptor(case, period)], cost);
-        let outcome = if patient { Outcome::Wait { call: Some(call), deadline } } else { Outcome::Skipped };
+        let outcome = if patient { Outcome::Wait { call: Some(call), slice: None, deadline } } else { Outcome::Skipped };
         let asked = Asked { quota: case.index, purpose: Purpose::One, by: patient.then_some(id), deadline };
-        Consulted { outcome: Some(outcome), ask: Some((request(call, global, message, global.timeout), asked)) }
+        Consulted { outcome: Some(outcome), ask: Some((request(call, global, message, patient, global.timeout), asked)) }
     }
 
     /// Spends of a slice, and asks for the next.
@@ -95,12 +95,17 @@ impl Service {
     ) -> Consulted {
         let (now, monotonic) = (inputs.now, inputs.monotonic);
         let (Some(terms), Some(period)) = (terms(global), case.quota.limit.window.period_at(now)) else { return Consulted::of(None) };
+        let Some(digest) = case.digest else { return Consulted::of(None) };
         let may_ask = self.breaker.would_let(monotonic);
         let (spending, lease) = match counter.spend(case, period, &terms, may_ask, inputs) {
             Ok(spent) => spent,
             Err(unplaced) => {
                 if unplaced == Unplaced::Full {
                     counts.count_quota(case.index, QuotaFate::Full);
+                    // A key without a place for slices is asked about each time.
+                    if case.quota.limit.unit == QuotaUnit::Requests {
+                        return self.exact(case, global, id, waiting, room, call, inputs);
+                    }
                 }
                 return Consulted::of(None);
             }
@@ -108,11 +113,11 @@ impl Service {
         let ask = spending.ask.map(|slice| {
             let _ = self.breaker.lets(monotonic);
             let message = rls::encode_request(&global.domain, &[descriptor(case, period)], u32::try_from(slice).unwrap_or(u32::MAX));
-            let purpose = Purpose::Slice(case.digest, lease::Asked { slice, start: lease.start });
+            let purpose = Purpose::Slice(digest, lease::Asked { slice, start: lease.start });
             let by = (spending.outcome == lease::Outcome::Wait && !case.quota.shadow).then_some(id);
-            let patience = if by.is_some() { global.timeout } else { terms.patience() };
-            let asked = Asked { quota: case.index, purpose, by, deadline: monotonic.saturating_add(patience) };
-            (request(call(), global, message, patience), asked)
+            let (awaited, patience) = if by.is_some() { (true, global.timeout) } else { (false, terms.patience()) };
+            let asked = Asked { quota: case.index, purpose, by, deadline: own_deadline(monotonic, patience) };
+            (request(call(), global, message, awaited, patience), asked)
         });
         let remaining = if lease.remaining == u64::MAX { None } else { Some(lease.remaining.saturating_add(lease.tokens)) };
         let outcome = match spending.outcome {
@@ -121,7 +126,7 @@ impl Service {
                 Some(Outcome::Taken(Taken {
                     quota: case.index,
                     limit: case.limit,
-                    place: Some((Bank::Lease, case.digest)),
+                    place: Some((Bank::Lease, digest)),
                     cost: case.cost,
                     stamp: lease.start,
                     reading,
@@ -131,19 +136,25 @@ impl Service {
             lease::Outcome::Exhausted => Some(above(case, period, now)),
             lease::Outcome::Wait if case.quota.shadow => Some(Outcome::Skipped),
             lease::Outcome::Wait => {
-                let deadline = waiting.deadline.unwrap_or(monotonic.saturating_add(global.timeout));
+                let deadline = waiting.deadline.unwrap_or(own_deadline(monotonic, global.timeout));
                 // Nobody asks, since the service is down; or the time is over.
                 let asked = ask.is_some() || lease.is_asked(now);
-                (monotonic < deadline && asked && room).then_some(Outcome::Wait { call: None, deadline })
+                (monotonic < deadline && asked && room).then_some(Outcome::Wait { call: None, slice: Some((case.index, digest)), deadline })
             }
         };
         Consulted { outcome, ask }
     }
 }
 
+/// Until when an answer is waited for. The host's own time-out comes first: it counts from when a call goes out, which may be a tick later.
+const fn own_deadline(now: u64, timeout: u64) -> u64 {
+    const TICK: u64 = 10_000_000;
+    now.saturating_add(timeout).saturating_add(TICK)
+}
+
 /// A call to a service, as an effect.
-fn request(call: CallId, global: &Global, message: Vec<u8>, timeout: u64) -> RateLimitCall {
-    RateLimitCall { call, cluster: global.cluster.clone(), message, timeout }
+fn request(call: CallId, global: &Global, message: Vec<u8>, awaited: bool, timeout: u64) -> RateLimitCall {
+    RateLimitCall { call, cluster: global.cluster.clone(), message, awaited, timeout }
 }
 
 /// What a service's answer comes to; `None` where there was none.
@@ -195,8 +206,8 @@ fn descriptor(case: &Case<'_>, period: Period) -> Descriptor {
     descriptor
 }
 
-/// What stands for the values of a key that can't be told: an entry has one.
-const ABSENT: &str = "absent";
+/// What stands for the values of a key that can't be told: an entry has one, and no value goes out as it is with a control character in it.
+const ABSENT: &str = "\u{7f}absent";
 
 fn label(window: &Window, period: Period) -> Option<String> {
     match window {

@@ -10,7 +10,7 @@ use crate::decision::Reason;
 use crate::inputs::Inputs;
 use crate::metrics::{Counts, QuotaFate};
 use crate::quota::calendar::Period;
-use crate::quota::key::{entry_name, hex};
+use crate::quota::key::hex;
 use crate::quota::lease::{self, Lease, Spending, Terms};
 use crate::quota::limit::{Enforcement, Global, GlobalMode, OnFull, Quota, Window};
 use crate::quota::meter::{Meter, Moment, Reading};
@@ -40,14 +40,15 @@ impl Counter {
     pub(super) fn take(&self, case: &Case<'_>, on_full: OnFull, limit: u64, inputs: &mut Inputs<'_>, counts: &mut Counts) -> Outcome {
         let meter = Meter { window: &case.quota.limit.window, limit };
         let moment = Moment::of(meter.window, inputs.now);
-        let mut count = |digest: Digest| {
+        let mut count = |digest: Option<Digest>| {
+            let digest = digest.ok_or(Unplaced::Unavailable)?;
             let live = |words: &_| Meter::is_live(meter.window, words, moment);
             self.meters.update(digest, inputs.store, live, |own| meter.take(own, moment, case.cost)).map(|reading| (digest, reading))
         };
         let counted = match (count(case.digest), on_full) {
             (Err(Unplaced::Full), OnFull::SharedBucket) => {
                 counts.count_quota(case.index, QuotaFate::Full);
-                count(Digest::SHARED)
+                count(Some(Digest::OVERFLOW))
             }
             (counted, _) => counted,
         };
@@ -88,12 +89,24 @@ impl Counter {
         let Some(leases) = &self.leases else { return Err(Unplaced::Unavailable) };
         let now = inputs.now;
         let live = |words: &lease::Words| Lease::is_live(words, period);
-        leases.update(case.digest, inputs.store, live, |own| {
+        leases.update(case.digest.ok_or(Unplaced::Unavailable)?, inputs.store, live, |own| {
             let (lease, spending) = Lease::spend(own, now, case.cost, may_ask, period, terms);
             // Where nothing changes nothing is written: neither for who waits, nor for who is refused.
             let same = own == Some(lease.to_words());
             ((!same).then(|| lease.to_words()), (spending, lease))
         })
+    }
+
+    /// Whether who waits for a slice should look again: there is one, or nobody asks for one.
+    pub(super) fn has_turned(&self, quota: &Quota, digest: Digest, inputs: &mut Inputs<'_>) -> bool {
+        let (Some(leases), Some(period)) = (&self.leases, quota.limit.window.period_at(inputs.now)) else { return true };
+        let live = |words: &lease::Words| Lease::is_live(words, period);
+        let now = inputs.now;
+        let look = leases.update(digest, inputs.store, live, |own| {
+            let lease = own.map(Lease::from_words);
+            (None, lease.is_none_or(|lease| lease.tokens > 0 || !lease.is_asked(now)))
+        });
+        look.unwrap_or(true)
     }
 
     /// Takes a service's answer about a slice.
@@ -132,7 +145,7 @@ impl Counter {
             (bank, digest),
             quota,
             inputs,
-            |own, _| meter.give(own, taken.stamp, taken.cost),
+            |own, moment| meter.give(own, taken.stamp, taken.cost, moment.now),
             |own| Lease::give(own, taken.stamp, taken.cost),
         );
     }
@@ -180,7 +193,7 @@ pub(super) const fn terms(global: &Global) -> Option<Terms> {
 
 /// Names a quota's counters: a new limit keeps them, a new window, key or size starts afresh.
 fn id(quota: &Quota, kind: &str, slots: u32) -> String {
-    let mut text = format!("{kind}\n{}\n{slots}\n", quota.name);
+    let mut text = format!("{kind}\n{}\n{slots}\n{:?}\n", quota.name, quota.limit.unit);
     let _ = match &quota.limit.window {
         Window::Rate { window, .. } => write!(text, "rate {window}"),
         Window::Sliding { window } => write!(text, "sliding {window}"),
@@ -188,7 +201,7 @@ fn id(quota: &Quota, kind: &str, slots: u32) -> String {
         Window::Calendar(calendar) => write!(text, "calendar {:?} {} {:?}", calendar.unit, calendar.zone.name(), calendar.anchor),
     };
     for part in &quota.key {
-        let _ = write!(text, "\n{}", entry_name(part));
+        let _ = write!(text, "\n{part:?}");
     }
     let digest = Sha256::digest(text.as_bytes());
     hex(digest.get(..8).unwrap_or_default())

@@ -61,8 +61,9 @@ impl Service {
         if self.down {
             return None;
         }
-        // The hits stand last, in field 3.
-        let at = message.iter().rposition(|byte| *byte == 0x18).unwrap();
+        // The hits stand last, in field 3: a byte, and a number to the end, whose bytes but the last have their first bit set.
+        let is_number = |bytes: &[u8]| bytes.split_last().is_some_and(|(last, rest)| *last < 0x80 && rest.iter().all(|byte| *byte >= 0x80));
+        let at = (0..message.len()).rfind(|at| message[*at] == 0x18 && is_number(&message[at + 1..])).unwrap();
         let (key, hits) = message.split_at(at);
         let hits = hits[1..].iter().rev().fold(0_u64, |sum, byte| (sum << 7) | u64::from(byte & 0x7f));
         let counter = self.counters.entry(key.to_vec()).or_default();

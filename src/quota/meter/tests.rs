@@ -129,7 +129,7 @@ fn what_is_given_back_can_be_taken_again() {
             last = take(&meter, &mut words, START).stamp;
         }
         assert!(take(&meter, &mut words, START).retry.is_some());
-        words = meter.give(words, last, 2);
+        words = meter.give(words, last, 2, START);
         assert_eq!(burst(&meter, &mut words, START, 10), 2, "{window:?}");
     }
 }
@@ -142,7 +142,31 @@ fn what_was_taken_in_a_window_that_is_over_is_not_given_back_in_another() {
     let stamp = take(&meter, &mut words, START).stamp;
     let later = START + 60_000_000_000;
     assert_eq!(burst(&meter, &mut words, later, 10), 5);
-    assert_eq!(meter.give(words, stamp, 1), None);
+    assert_eq!(meter.give(words, stamp, 1, later), None);
+}
+
+#[test]
+fn what_has_flowed_back_by_itself_is_not_given_back_again() {
+    // Ten a second: what was taken a second ago is free again.
+    let window = rate(1, Some(10));
+    let meter = Meter { window: &window, limit: 10 };
+    let mut words = None;
+    let stamps: Vec<u64> = (0..10).map(|_| take(&meter, &mut words, START).stamp).collect();
+    let later = START + 1_000_000_000;
+    assert_eq!(burst(&meter, &mut words, later, 20), 10);
+    for stamp in stamps {
+        words = meter.give(words, stamp, 1, later).or(words);
+    }
+    assert_eq!(burst(&meter, &mut words, later, 20), 0);
+}
+
+#[test]
+fn who_asks_for_more_than_there_ever_is_is_never_told_to_come_back() {
+    for window in windows() {
+        let meter = Meter { window: &window, limit: 3 };
+        let (_, reading) = meter.take(None, Moment::of(&window, START), 6);
+        assert_eq!(reading.retry, Some(u64::MAX), "{window:?}");
+    }
 }
 
 #[test]
@@ -171,7 +195,7 @@ proptest! {
             let (_, reading) = meter.take(words, Moment::of(meter.window, now), cost);
             prop_assert!(reading.remaining <= limit);
             prop_assert_ne!(reading.retry, Some(0));
-            let _ = (meter.charge(words, Moment::of(meter.window, now), cost), meter.give(words, stamp, cost));
+            let _ = (meter.charge(words, Moment::of(meter.window, now), cost), meter.give(words, stamp, cost, now));
             let _ = words.is_some_and(|words| Meter::is_live(&window, &words, Moment::of(&window, now)));
         }
     }

@@ -90,3 +90,15 @@ fn who_is_refused_by_one_limit_is_charged_by_none() {
     let asked = [GET, GET, GET, GET, BOB, CAROL, BOB];
     assert_eq!(asked.map(|lines| status(&world.request((0, 0), lines).1.unwrap())), [200, 403, 403, 403, 200, 200, 403]);
 }
+
+#[test]
+fn bytes_that_a_condition_excepts_cost_nothing_later_either() {
+    let quota = r#"{"limit": {"fixed_window": {"bytes": 1000, "window": "30m"}}, "key": ["route"], "cost": {"when": {"method": ["POST"]}},
+        "enforcement": {"local": {}}}"#;
+    let mut world = World::new(quota, 1, 1);
+    for _ in 0..3 {
+        let (id, verdict) = world.request((0, 0), GET);
+        assert_eq!(status(&verdict.unwrap()), 200);
+        end(&mut world, id, "200", Totals { request_bytes: 5000, response_bytes: 5000 });
+    }
+}

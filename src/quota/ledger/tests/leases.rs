@@ -155,3 +155,50 @@ fn bytes_are_spent_of_slices_when_they_are_known() {
     }
     assert!((9..=11).contains(&admitted), "{admitted} times 1000 bytes of 10,000");
 }
+
+#[test]
+fn who_has_spent_more_than_is_left_is_refused_and_the_service_left_alone() {
+    for choice in ["\"refuse\"", "\"admit\""] {
+        let quota = lease(1000, "10s", 1).replace("\"requests\": 1", "\"bytes\": 10000").replace("\"refuse\"}", &format!("{choice}}}"));
+        let quota = quota.replace("\"on_unavailable\": \"refuse\"", &format!("\"on_unavailable\": {choice}"));
+        let mut world = World::new(&quota, 1, 1);
+        world.service.limit = 10_000;
+        let (id, _) = world.request((0, 0), GET);
+        world.pass(5 * MILLISECOND);
+        let (mut exchange, _) = world.open.remove(&(0, 0, id)).unwrap();
+        let _ = world.on((0, 0), |gateway, inputs| {
+            exchange.step(gateway, Event::Closed(Totals { request_bytes: 0, response_bytes: 50_000_000 }), inputs)
+        });
+        let before = world.service.asked;
+        for _ in 0..20 {
+            let verdict = world.decide((0, 0), GET);
+            assert_eq!(status(&verdict), 403, "{choice}");
+        }
+        assert!(world.service.asked <= before + 2, "{} questions", world.service.asked - before);
+    }
+}
+
+#[test]
+fn a_limit_that_has_been_raised_is_found_out_within_a_lease() {
+    let mut world = World::new(&lease(100, "1s", 100), 1, 1);
+    world.service.limit = 10;
+    let (admitted, ..) = load(&mut world, 50, 1);
+    assert_eq!(admitted, 10);
+    world.service.limit = 100;
+    let (more, ..) = load(&mut world, 50, 5);
+    assert_eq!(admitted + more, 100);
+}
+
+#[test]
+fn a_key_without_a_place_is_asked_about_each_time() {
+    let quota = lease(100, "10s", 3).replace("\"on_unavailable\"", "\"slots\": 1, \"on_unavailable\"");
+    let mut world = World::new(&quota, 1, 1);
+    world.service.limit = 3;
+    for key in 0..8 {
+        let key: &'static str = Box::leak(format!("k{key}").into_boxed_str());
+        let lines: &'static [(&str, &str)] = Box::leak(Box::new([(":method", "GET"), (":path", "/"), ("x-key", key)]));
+        assert_eq!(status(&world.decide((0, 0), lines)), 200);
+    }
+    let found: Vec<u16> = (0..5).map(|_| status(&world.decide((0, 0), GET))).collect();
+    assert_eq!(found, [200, 200, 200, 403, 403]);
+}
