@@ -123,6 +123,7 @@ fn is_beyond_a_schema(finding: &Finding) -> bool {
                 "a name in `quotas`",
                 "a name in `identity.providers` of one with tokens",
                 "a part above 0 and up to 1, in thousandths, such as 0.5",
+                "a name of at most 125 bytes",
             ]
             .contains(&expected.as_ref())
                 || expected.starts_with("a duration ")

@@ -306,6 +306,7 @@ fn what_a_service_counts_it_can_count() {
     let at = "quotas.q.enforcement.global";
     for (more, expected) in [
         (json!({"cluster": ""}), "cluster: expected text of at least one character, found \"\""),
+        (json!({"cluster": "c".repeat(126)}), &format!("cluster: expected a name of at most 125 bytes, found \"{}\"…", "c".repeat(40))),
         (json!({"domain": 1}), "domain: expected text, found 1"),
         (json!({"timeout": "0ms"}), "timeout: expected a duration from 1ms to 10s, found \"0ms\""),
         (json!({"timeout": "11s"}), "timeout: expected a duration from 1ms to 10s, found \"11s\""),
