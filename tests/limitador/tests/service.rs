@@ -52,7 +52,11 @@ fn command(limits: &str, arguments: &[&str]) -> (Command, TempDir) {
 }
 
 fn start(arguments: &[&str]) -> Running {
-    let (mut command, folder) = command(LIMITS, arguments);
+    start_with(LIMITS, arguments)
+}
+
+fn start_with(limits: &str, arguments: &[&str]) -> Running {
+    let (mut command, folder) = command(limits, arguments);
     let mut process = command.arg("--until-eof").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (input, output) = (process.stdin.take(), BufReader::new(process.stdout.take().unwrap()));
     let mut running = Running { process, input, output, port: 0, _folder: folder };
@@ -148,6 +152,30 @@ async fn it_answers_as_limitador_does() {
     assert_eq!(read(&service.ask(elsewhere).await.unwrap()), nothing, "another namespace has no limits");
     let nowhere = RateLimitRequest { domain: String::new(), ..request("trial", "ann", 1) };
     assert_eq!(read(&service.ask(nowhere).await.unwrap()), Answer::default(), "no namespace, no answer");
+}
+
+/// The example that ships, as `tracegate render --for limitador` writes it.
+#[tokio::test]
+async fn it_counts_what_is_rendered_window_by_window() {
+    let service = start_with(include_str!("../../../envoy-config/limitador.yaml"), &[]);
+    let ask = |quota: &str, subscription: &str, window: &str, hits_addend| {
+        let entries = [("quota", quota), ("subscription", subscription), ("window", window)];
+        let entries = entries.map(|(key, value)| Entry { key: key.to_owned(), value: value.to_owned() }).to_vec();
+        let descriptors = vec![RateLimitDescriptor { entries, ..RateLimitDescriptor::default() }];
+        service.ask(RateLimitRequest { domain: "shop".to_owned(), descriptors, hits_addend })
+    };
+    for (quota, subscription, window, hits, expected) in [
+        ("monthly", "contoso", "2026-10-31T23:00:00Z", 49_999, Code::Ok),
+        ("monthly", "contoso", "2026-10-31T23:00:00Z", 2, Code::OverLimit),
+        ("monthly", "contoso", "2026-10-31T23:00:00Z", 1, Code::Ok),
+        ("monthly", "contoso", "2026-10-31T23:00:00Z", 1, Code::OverLimit),
+        ("monthly", "fabrikam", "2026-10-31T23:00:00Z", 1, Code::Ok),
+        ("monthly", "contoso", "2026-11-30T23:00:00Z", 50_000, Code::Ok),
+        ("another", "contoso", "2026-10-31T23:00:00Z", 50_001, Code::Ok),
+    ] {
+        let answer = ask(quota, subscription, window, hits).await.unwrap();
+        assert_eq!(answer.overall_code(), expected, "{hits} of {quota} for {subscription} in {window}");
+    }
 }
 
 #[tokio::test]

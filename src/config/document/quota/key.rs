@@ -101,7 +101,7 @@ impl KeyPart {
 impl Decode for KeyPart {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         if let Value::String(_) = place.value() {
-            let words: [(&str, fn() -> Self); 6] = [
+            let words: [(&str, Make); 6] = [
                 ("subscription", || Self::Subscription),
                 ("product", || Self::Product),
                 ("caller", || Self::Caller),
@@ -137,3 +137,6 @@ impl Decode for KeyPart {
         }
     }
 }
+
+/// Makes a part that is told by a word.
+type Make = fn() -> KeyPart;
