@@ -38,7 +38,7 @@ use crate::route::HostMatch;
 
 pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
-pub(super) use enforcement::{Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};
+pub(super) use enforcement::{Breaker, Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};
 pub(super) use entra::{Cloud, Entra, Workload};
 pub(super) use forward::CallerFact;
 pub(super) use identity::{Identity, Provider};
@@ -303,6 +303,15 @@ impl Document {
             quota.check_against(self, &place, findings);
             if !self.routes.iter().any(|route| route.quotas.contains(name)) {
                 place.warn("no route is limited by it", findings);
+            }
+        }
+        let mut breakers: BTreeMap<&str, (&str, &Breaker)> = BTreeMap::new();
+        for (name, quota) in &self.quotas {
+            let Enforcement::Global(global) = &quota.enforcement else { continue };
+            let (first, breaker) = *breakers.entry(&global.cluster).or_insert((name, &global.breaker));
+            if !breaker.is_like(&global.breaker) {
+                let text = format!("expected the breaker of {first:?}, whose cluster it shares: a service is up or down for both");
+                root.descend(&["quotas", name, "enforcement", "global", "breaker"]).report::<()>(Problem::Invalid(text), findings);
             }
         }
         for (index, route) in self.routes.iter().enumerate() {

@@ -181,8 +181,15 @@ pub(super) fn cluster(cluster: &Cluster, trusted_ca: &str) -> Map {
         .with("connect_timeout", "1s")
         .maybe("dns_lookup_family", by_name.then_some("V4_PREFERRED"))
         .with("load_assignment", Map::new().with("cluster_name", name.as_str()).with("endpoints", endpoints))
+        .maybe("circuit_breakers", http2.then(breakers))
         .maybe("typed_extension_protocol_options", http2.then(http2_alone))
         .maybe("transport_socket", tls.then(|| upstream_tls(certified, by_name, trusted_ca)))
+}
+
+/// The module bounds what it asks, and refuses nobody's question for another's: Envoy's own bound, of 1024 requests, would.
+fn breakers() -> Map {
+    let thresholds = Map::new().with("max_requests", 65_536_u32).with("max_pending_requests", 65_536_u32);
+    Map::new().with("thresholds", [thresholds])
 }
 
 /// What gRPC needs.

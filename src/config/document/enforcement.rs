@@ -72,10 +72,11 @@ pub(in crate::config) struct Global {
     pub(in crate::config) mode: GlobalMode,
     /// Required: what becomes of requests while it doesn't answer.
     pub(in crate::config) on_unavailable: OnServiceUnavailable,
-    /// When it counts as down.
+    /// When it counts as down: the same for all quotas of one cluster.
     #[cfg_attr(feature = "schema", schemars(default = "Breaker::by_default"))]
     pub(in crate::config) breaker: Breaker,
-    /// How many slots of 8 keys this gateway keeps of slices, and of keys that it counts while the service is down. Default: 4096.
+    /// How many slots of 8 keys this gateway keeps of slices (a full one takes about 800 bytes), and as many of keys that it counts while the service
+    /// is down. Default: 4096.
     #[cfg_attr(feature = "schema", schemars(default = "default_slots", range(min = 1, max = MAX_SLOTS)))]
     pub(in crate::config) slots: u32,
 }
@@ -223,6 +224,11 @@ impl Decode for OnServiceUnavailable {
 }
 
 impl Breaker {
+    /// Whether it opens and closes alike.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.failures == other.failures && self.retry_after.value == other.retry_after.value
+    }
+
     fn by_default() -> Option<Self> {
         Some(Self { failures: DEFAULT_FAILURES, retry_after: Leaf::of(DEFAULT_PAUSE)? })
     }
@@ -276,7 +282,7 @@ const DEFAULT_TIMEOUT: &str = "20ms";
 const DEFAULT_SLOTS: u32 = 4096;
 const DEFAULT_FAILURES: u32 = 5;
 const DEFAULT_PAUSE: &str = "5s";
-/// Some 400 MB of full slots.
+/// Some 400 MB of full slots, or 1.2 GB of slices.
 const MAX_SLOTS: u64 = 1 << 20;
 const MAX_SLICE: u64 = 1_000_000_000;
 const MAX_FAILURES: u64 = 1_000_000;
