@@ -72,6 +72,17 @@ fn two_machines_with_slices_never_admit_more_and_next_to_nobody_waits() {
 }
 
 #[test]
+fn a_key_is_as_long_as_a_header_may_be() {
+    let policy = policy(&global(2, &json!({})));
+    let service = service(&policy, &[]);
+    let Some(edges) = both(&policy, &service) else { return };
+    let listeners = edges.each_ref().map(Envoy::listener);
+    let (long, other) = ("x".repeat(50_000), format!("{}y", "x".repeat(49_999)));
+    assert_eq!(storm(&listeners, 2, 3, &long), outcomes([("200", 2), ("403 QuotaExceeded", 4)]));
+    assert_eq!(storm(&listeners, 2, 1, &other), outcomes([("200", 2)]), "its last byte counts");
+}
+
+#[test]
 fn what_a_machine_keeps_is_all_that_is_stranded() {
     let policy = policy(&global(100, &json!({"mode": {"lease": {"max_slice": 20, "duration": "10s"}}})));
     let service = service(&policy, &[]);

@@ -67,6 +67,38 @@ fn a_problem_names_what_it_violates() {
 }
 
 #[test]
+fn the_gateways_route_may_have_a_limit_of_its_own() {
+    let quota = limit(5, &json!({"limit_from": {"route_metadata": {"at_most": 3}}}));
+    let Some(edge) = Edge::start_changed(&policy(&quota).to_string(), &[], |tree| {
+        let routes = tracegate_tests::manager(tree)["route_config"]["virtual_hosts"][0]["routes"].as_array_mut().unwrap();
+        let with = |prefix: &str, limit: serde_json::Value| {
+            json!({
+                "match": {"prefix": prefix}, "direct_response": {"status": 200},
+                "metadata": {"filter_metadata": {"tracegate": {"q": limit}}},
+            })
+        };
+        for (place, route) in [with("/number", json!(2)), with("/text", json!("1")), with("/high", json!(1000)), with("/no", json!("many"))]
+            .into_iter()
+            .enumerate()
+        {
+            routes.insert(place, route);
+        }
+    }) else {
+        return;
+    };
+    // Each with a key of its own: what one route counts the others count too.
+    for (path, expected) in [("/number", 2), ("/text", 1), ("/high", 3), ("/no", 5), ("/other", 5)] {
+        let mut connection = edge.connect();
+        let admitted = (0..8).filter(|_| {
+            connection.send(&get(path, &[("x-key", path.as_bytes())])).expect("Envoy takes a request");
+            connection.read_response().expect("Envoy answers").status == 200
+        });
+        assert_eq!(admitted.count(), expected, "{path}");
+    }
+    edge.assert_alive();
+}
+
+#[test]
 fn a_response_that_costs_nothing_gives_back_what_was_taken() {
     let quota = limit(3, &json!({"cost": {"response": {"status": ["2xx"]}}}));
     let mut policy = policy(&quota);

@@ -23,6 +23,11 @@ const START: i64 = 1_790_000_000_000_000_000;
 const MILLISECOND: i64 = 1_000_000;
 const SECOND: i64 = 1000 * MILLISECOND;
 
+/// A machine and one of its VMs.
+type Place = (usize, usize);
+/// A request's header lines.
+type Lines = &'static [(&'static str, &'static str)];
+
 /// A machine: VMs that share a store.
 struct Machine {
     vms: Vec<Gateway>,
@@ -35,8 +40,8 @@ struct World {
     service: Service,
     now: i64,
     /// Calls under way: when their answer comes, whose they are, and what it is.
-    calls: Vec<(i64, (usize, usize), CallId, Option<Vec<u8>>)>,
-    open: BTreeMap<(usize, usize, u32), (Exchange, &'static [(&'static str, &'static str)])>,
+    calls: Vec<(i64, Place, CallId, Option<Vec<u8>>)>,
+    open: BTreeMap<(usize, usize, u32), (Exchange, Lines)>,
     next: u32,
     /// What exchanges that waited came to, by id.
     decided: BTreeMap<u32, Verdict>,
