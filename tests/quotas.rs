@@ -8,6 +8,8 @@ mod across;
 mod flood;
 #[path = "quotas/outages.rs"]
 mod outages;
+#[path = "quotas/redis.rs"]
+mod redis;
 #[path = "quotas/responses.rs"]
 mod responses;
 #[path = "quotas/update.rs"]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::error::{Context, Error, Result};
-use crate::workspace;
+use crate::{tools, workspace};
 
 /// A running service. It ends with its owner.
 #[derive(Debug)]
@@ -24,8 +24,21 @@ impl RateLimitService {
     ///
     /// When it can't be built or refuses the limits, with its words on standard error.
     pub fn start(limits: &Path, arguments: &[&str]) -> Result<Self> {
-        let program = build()?;
-        let mut command = Command::new(&program);
+        Self::run(&build("service")?, limits, arguments)
+    }
+
+    /// Starts one that counts in Redis, at a URL such as `redis://127.0.0.1:6379`. To build it takes clang and some ten minutes.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_on_redis(limits: &Path, url: &str) -> Result<Self> {
+        tools::program("clang", "clang libclang-dev")?;
+        Self::run(&build("redis")?, limits, &["--redis", url])
+    }
+
+    fn run(program: &Path, limits: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(program);
         command.arg("--limits").arg(limits).args(["--listen", "127.0.0.1:0", "--until-eof"]).args(arguments);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = child.context(|| format!("can't run {}", program.display()))?;
@@ -68,10 +81,10 @@ impl Drop for RateLimitService {
 /// # Errors
 ///
 /// When cargo fails.
-pub fn build() -> Result<PathBuf> {
+fn build(feature: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--locked", "--package", "tracegate-limitador", "--features", "service"]);
+    command.args(["build", "--release", "--locked", "--package", "tracegate-limitador", "--features", feature]);
     let status = command.current_dir(workspace::root()).stdout(std::io::stderr()).status().context(|| "can't run cargo")?;
     if !status.success() {
         return Err(Error::new("the rate-limit service doesn't build"));

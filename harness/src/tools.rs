@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha512};
 use crate::error::{Context, Error, Result};
 use crate::workspace;
 
-/// Finds a program, or installs the package of Debian's that holds it.
+/// Finds a program, or installs the package of Debian's that holds it, and others that it takes, parted by spaces.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub fn program(name: &str, package: &str) -> Result<PathBuf> {
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
-    let install = ["install", "--yes", "--no-install-recommends", package];
+    let install: Vec<&str> = ["install", "--yes", "--no-install-recommends"].into_iter().chain(package.split(' ')).collect();
     // Lists that are there may be old.
     let installed = apt(&install) || (apt(&["update"]) && apt(&install));
     find(name).filter(|_| installed).ok_or_else(|| missing(" and apt-get can't install it here"))

@@ -24,14 +24,16 @@ pub(super) struct Lease {
     pub(super) remaining: u64,
     /// When it was last asked.
     asked_at: u64,
-    /// How much has been spent since.
+    /// How much has lately been spent: what was in half a lease counts half in the next.
     spent: u64,
+    /// Since when.
+    since: u64,
     /// How much was spent that nobody has asked for yet: its cost was known after the fact.
     owed: u64,
 }
 
 /// A lease as the table holds it.
-pub(super) type Words = [u64; 9];
+pub(super) type Words = [u64; 10];
 
 /// How slices are taken.
 #[derive(Clone, Copy, Debug)]
@@ -71,25 +73,34 @@ pub(super) enum Outcome {
     Wait,
 }
 
-/// How much faster than before a slice may grow.
-const GROWTH: u64 = 16;
 /// The most that a service's protocol can be asked for at once.
 const MAX_ASK: u64 = 4_294_967_295;
 
 impl Lease {
     const fn fresh(period: Period, now: u64) -> Self {
         let start = unsigned(period.start);
-        Self { tokens: 0, start, expires_at: 0, asking_until: 0, slice: 1, remaining: u64::MAX, asked_at: now, spent: 0, owed: 0 }
+        Self {
+            tokens: 0,
+            start,
+            expires_at: 0,
+            asking_until: 0,
+            slice: 1,
+            remaining: u64::MAX,
+            asked_at: now,
+            spent: 0,
+            since: now,
+            owed: 0,
+        }
     }
 
     pub(super) const fn from_words(words: Words) -> Self {
-        let [tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, owed] = words;
-        Self { tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, owed }
+        let [tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, since, owed] = words;
+        Self { tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, since, owed }
     }
 
     pub(super) const fn to_words(self) -> Words {
-        let Self { tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, owed } = self;
-        [tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, owed]
+        let Self { tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, since, owed } = self;
+        [tokens, start, expires_at, asking_until, slice, remaining, asked_at, spent, since, owed]
     }
 
     /// Whether it still counts: its window isn't over.
@@ -112,6 +123,11 @@ impl Lease {
             lease.asking_until = 0;
         }
         lease.asked_at = lease.asked_at.min(now);
+        lease.since = lease.since.min(now);
+        let half = (terms.duration / 2).max(1);
+        let passed = now.saturating_sub(lease.since).checked_div(half).unwrap_or(0);
+        lease.spent = u32::try_from(passed).ok().and_then(|passed| lease.spent.checked_shr(passed)).unwrap_or(0);
+        lease.since = lease.since.saturating_add(passed.saturating_mul(half));
         lease
     }
 
@@ -136,7 +152,9 @@ impl Lease {
         } else {
             Outcome::Wait
         };
-        let runs_low = lease.tokens <= lease.slice / 2;
+        // Ahead of need only for who has come back within half a lease: for others most of a slice would be lost.
+        let comes_back = outcome != Outcome::Spent || lease.spent > needed;
+        let runs_low = lease.tokens <= lease.slice / 2 && comes_back;
         // What is used up may have been raised since: one asks again, once in a lease.
         let used_up = outcome == Outcome::Exhausted;
         if used_up && may_ask && lease.owed == 0 && now.saturating_sub(lease.asked_at) >= terms.duration {
@@ -153,16 +171,11 @@ impl Lease {
 
     /// How much to ask for, and that somebody asks.
     fn ask(&mut self, now: u64, needed: u64, patience: u64, terms: &Terms) -> u64 {
-        let elapsed = now.saturating_sub(self.asked_at).max(1);
-        let half = u128::from(terms.duration / 2);
-        let pace = u128::from(self.spent).saturating_mul(half).checked_div(u128::from(elapsed)).unwrap_or(0);
-        let pace = u64::try_from(pace).unwrap_or(u64::MAX).min(self.slice.saturating_mul(GROWTH));
         // What is missing comes first; a slice of a limit that has been found to be nearly used up is small.
         let missing = needed.saturating_sub(self.tokens).saturating_add(self.owed);
-        self.slice = pace.clamp(1, terms.max_slice.max(1)).max(missing).min(self.remaining).min(MAX_ASK);
+        self.slice = self.spent.clamp(1, terms.max_slice.max(1)).max(missing).min(self.remaining).min(MAX_ASK);
         self.asking_until = now.saturating_add(patience);
         self.asked_at = now;
-        self.spent = 0;
         self.slice
     }
 

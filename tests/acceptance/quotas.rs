@@ -50,7 +50,7 @@ pub(super) fn extend(policy: &mut Value) {
             "limit_from": {"products": {"gold": 100_000, "tin": 10_000}},
             "key": ["subscription"],
             "key_absent": "refuse",
-            "enforcement": {"global": {"cluster": "limits", "domain": "shop", "mode": "exact", "on_unavailable": "refuse"}},
+            "enforcement": {"global": {"cluster": "counts", "domain": "shop", "mode": "exact", "on_unavailable": "refuse"}},
         },
     });
     policy["routes"][0]["quotas"] = json!(["rate", "monthly"]);

@@ -2,6 +2,7 @@
 //! Two machines, one limit: two real Envoys with a real service between them.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,12 +15,18 @@ use super::{limit, metric, outcomes, policy, start, storm};
 /// A service with the limits of a policy, as `render --for limitador` has them.
 pub(crate) fn service(policy: &Value, arguments: &[&str]) -> RateLimitService {
     let folder = TempDir::new().unwrap();
-    let (source, limits) = (folder.path().join("policy.json"), folder.path().join("limits.yaml"));
+    let limits = limits(policy, folder.path());
+    RateLimitService::start(&limits, arguments).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A service's file of limits.
+pub(crate) fn limits(policy: &Value, folder: &Path) -> PathBuf {
+    let (source, limits) = (folder.join("policy.json"), folder.join("limits.yaml"));
     fs::write(&source, policy.to_string()).unwrap();
     let rendered = tracegate_tests::run(["render", "--for", "limitador"].map(std::ffi::OsStr::new).into_iter().chain([source.as_os_str()]));
     assert!(rendered.status.success(), "{}", tracegate_tests::stderr(&rendered));
     fs::write(&limits, &rendered.stdout).unwrap();
-    RateLimitService::start(&limits, arguments).unwrap_or_else(|error| panic!("{error}"))
+    limits
 }
 
 /// A limit that the service counts.

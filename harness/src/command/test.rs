@@ -98,12 +98,43 @@ const STEPS: &[Step] = &[
 ];
 
 /// What takes long, or programs of others.
-const LONG: Step = Step {
-    name: "two clones give one digest, a registry keeps images",
-    arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "package", "--", "--ignored", "--nocapture"],
-    environment: &[],
-    needs: None,
-};
+const LONG: [Step; 4] = [
+    Step {
+        name: "two clones give one digest, a registry keeps images",
+        arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "package", "--", "--ignored", "--nocapture"],
+        environment: &[],
+        needs: None,
+    },
+    Step {
+        name: "ten million keys",
+        arguments: &["test", "--release", "--package", "tracegate", "--lib", "ten_million", "--", "--ignored", "--nocapture"],
+        environment: &[],
+        needs: None,
+    },
+    Step {
+        name: "a million keys in Envoy, limits in Redis",
+        arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "quotas", "--", "--ignored", "--nocapture"],
+        environment: &[],
+        needs: None,
+    },
+    Step {
+        name: "lints of the rate-limit service",
+        arguments: &[
+            "clippy",
+            "--release",
+            "--package",
+            "tracegate-limitador",
+            "--all-targets",
+            "--features",
+            "service",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+        environment: &[],
+        needs: CLIPPY,
+    },
+];
 
 /// The tests in Envoy alone.
 const IN_ENVOY: Step = Step {
@@ -167,11 +198,11 @@ impl Test {
             let ended = Self::run_step(&IN_ENVOY, strict, Some(version))?;
             results.push(("tests in an older Envoy", begun.elapsed(), ended));
         }
-        if self.all {
-            eprintln!("\n== {}", LONG.name);
+        for step in LONG.iter().filter(|_| self.all) {
+            eprintln!("\n== {}", step.name);
             let begun = Instant::now();
-            let ended = Self::run_step(&LONG, strict, None)?;
-            results.push((LONG.name, begun.elapsed(), ended));
+            let ended = Self::run_step(step, strict, None)?;
+            results.push((step.name, begun.elapsed(), ended));
         }
         let mut shown = "\n".to_owned();
         let mut outcome = Outcome::Clean;

@@ -21,7 +21,7 @@ use crate::quota::table::{Digest, Table, Unplaced};
 pub(super) struct Counter {
     meters: Table<3>,
     /// Of a limit whose service is asked for slices.
-    leases: Option<Table<9>>,
+    leases: Option<Table<10>>,
 }
 
 impl Counter {

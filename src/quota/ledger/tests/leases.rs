@@ -202,3 +202,30 @@ fn a_key_without_a_place_is_asked_about_each_time() {
     let found: Vec<u16> = (0..5).map(|_| status(&world.decide((0, 0), GET))).collect();
     assert_eq!(found, [200, 200, 200, 403, 403]);
 }
+
+#[test]
+fn who_comes_seldom_loses_nothing() {
+    let mut world = World::new(&lease(50, "1s", 200), 1, 1);
+    world.service.limit = 200;
+    for _ in 0..20 {
+        assert_eq!(status(&world.decide((0, 0), GET)), 200);
+        world.pass(2200 * MILLISECOND);
+    }
+    assert_eq!(world.service.counters.values().sum::<u64>(), 20, "one for each request");
+}
+
+#[test]
+fn what_is_asked_ahead_is_at_most_what_was_spent() {
+    // Three in a row, then a pause that outlasts the lease.
+    let mut world = World::new(&lease(50, "1s", 1000), 1, 1);
+    world.service.limit = 1000;
+    for _ in 0..10 {
+        for _ in 0..3 {
+            assert_eq!(status(&world.decide((0, 0), GET)), 200);
+            world.pass(20 * MILLISECOND);
+        }
+        world.pass(1500 * MILLISECOND);
+    }
+    let taken: u64 = world.service.counters.values().sum();
+    assert!(taken <= 90, "{taken} for 30 requests");
+}
