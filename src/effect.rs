@@ -114,12 +114,14 @@ pub enum NoteOf {
 }
 
 impl NoteOf {
-    /// The policy's name for it.
+    /// In words, by the policy's names.
     #[must_use]
-    pub fn name(self, policy: &Policy) -> Option<String> {
+    pub fn words(self, policy: &Policy) -> String {
         match self {
-            Self::Keys(place) => policy.identity.providers.get(place).map(|provider| provider.name.clone()),
-            Self::Service(place) => policy.quota.quotas.get(place).map(|quota| quota.name.clone()),
+            Self::Keys(place) => format!("keys of {}", policy.identity.providers.get(place).map_or("", |provider| &provider.name)),
+            Self::Service(place) => {
+                format!("rate-limit service of quota {}", policy.quota.quotas.get(place).map_or("", |quota| &quota.name))
+            }
         }
     }
 }

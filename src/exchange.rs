@@ -156,8 +156,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
     let decision = match (decision, route) {
         (Decision::Admitted { shadow }, Some(route)) if !route.quotas.is_empty() => {
             // The peer is borrowed for the facts, and the rest of the world for counting.
-            let asked = &mut Remembered::new(&mut *inputs.peer);
-            let facts = &mut Facts::new(headers, policy.listener.trusted_hops, asked, &caller);
+            let facts = &mut Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, &caller);
             let asking = &mut Asking { id, policy: &policy.quota, limits: &route.quotas, route: &route.name, facts };
             let (entropy, store, signatures) = (&mut *inputs.entropy, &mut *inputs.store, &mut *inputs.signatures);
             let counting = &mut Inputs { now, monotonic, entropy, peer: &mut UnknownPeer, store, signatures };

@@ -85,15 +85,10 @@ impl Gateway {
         Parts { policy, settler, ring, ledger, counts, replacement, calls: Calls { gateway: *id, serial: calls } }
     }
 
-    /// An exchange waits no more.
-    pub(crate) fn forget(&mut self, id: ExchangeId, inputs: &mut Inputs<'_>) {
+    /// An exchange waits no more: it is over, or its host knows it no more.
+    pub fn forget(&mut self, id: ExchangeId, inputs: &mut Inputs<'_>) {
         self.ring.forget(id);
         self.ledger.forget(&self.policy.quota, id, inputs);
-    }
-
-    /// An exchange that waited can't be woken: its host knows it no more.
-    pub fn abandon(&mut self, id: ExchangeId, inputs: &mut Inputs<'_>) {
-        self.forget(id, inputs);
     }
 
     /// Opens an exchange. `id` is unique in the VM.

@@ -75,6 +75,7 @@ pub mod matcher;
 pub mod metrics;
 pub mod network;
 pub mod path;
+mod protobuf;
 mod query;
 pub mod quota;
 mod reader;

@@ -161,13 +161,7 @@ fn findings(findings: &Findings) -> Vec<wit::Finding> {
 }
 
 fn woken(crate::Woken { effects, wake, notes }: crate::Woken, policy: &Policy) -> wit::Woken {
-    let note = |(about, note): (NoteOf, String)| {
-        let what = match about {
-            NoteOf::Keys(_) => "keys of",
-            NoteOf::Service(_) => "rate-limit service of quota",
-        };
-        format!("{what} {}: {note}", about.name(policy).unwrap_or_default())
-    };
+    let note = |(about, note): (NoteOf, String)| format!("{}: {note}", about.words(policy));
     wit::Woken {
         calls: effects.into_iter().map(call).collect(),
         wake: wake.into_iter().map(|ExchangeId(id)| id).collect(),

@@ -16,6 +16,7 @@ mod keys;
 mod listener;
 mod matcher;
 mod quota;
+mod responses;
 mod rule;
 mod sampling;
 mod secret;
@@ -50,6 +51,7 @@ pub(super) use quota::{
     Amount, Calendar, ClaimLimit, FixedWindow, KeyAbsent, KeyClaim, KeyPart, Limit, LimitFrom, Prefixes, Quota, Rate, Response, RouteLimit,
     SlidingWindow, Status,
 };
+pub(super) use responses::{Errors, RateLimitHeaders, Responses};
 pub(super) use rule::{Mode, Rule};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
@@ -91,57 +93,6 @@ pub(super) struct Document {
     pub(super) routes: Vec<Route>,
     /// Required: what becomes of a request that no route matches.
     pub(super) default: DefaultAction,
-}
-
-/// How refusals are written.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
-pub(super) struct Responses {
-    /// Default: `apim`.
-    pub(super) errors: Errors,
-    /// What tells callers of their limits, in every response that one applies to. Default: `[ratelimit]`.
-    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
-    pub(super) rate_limit_headers: Vec<RateLimitHeaders>,
-}
-
-impl Default for Responses {
-    fn default() -> Self {
-        Self { errors: Errors::default(), rate_limit_headers: vec![RateLimitHeaders::RateLimit] }
-    }
-}
-
-/// Headers that tell of limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) enum RateLimitHeaders {
-    /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10).
-    #[serde(rename = "ratelimit")]
-    RateLimit,
-    /// `X-RateLimit-Limit`, `-Remaining` and `-Reset` of the nearest limit; the reset in seconds from now.
-    #[serde(rename = "x_ratelimit")]
-    XRateLimit,
-    /// The same, the reset in seconds since 1970.
-    #[serde(rename = "x_ratelimit_epoch")]
-    XRateLimitEpoch,
-}
-
-impl Decode for RateLimitHeaders {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let words = [("ratelimit", Self::RateLimit), ("x_ratelimit", Self::XRateLimit), ("x_ratelimit_epoch", Self::XRateLimitEpoch)];
-        place.word(&words, findings)
-    }
-}
-
-/// A form of errors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Errors {
-    /// API Management's envelope: `{ "statusCode": 401, "message": "…" }`.
-    #[default]
-    Apim,
-    /// Problem details (RFC 9457).
-    ProblemJson,
 }
 
 /// OpenTelemetry resource attributes of this edge.
@@ -410,21 +361,6 @@ impl Decode for Service {
         let attributes = fields.maybe("attributes", findings, |place, findings| place.map(findings));
         fields.finish(findings);
         Some(Self { name: name?, namespace: namespace?, attributes: attributes?.unwrap_or_default() })
-    }
-}
-
-impl Decode for Responses {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let words = [("apim", Errors::Apim), ("problem_json", Errors::ProblemJson)];
-        let errors = fields.maybe("errors", findings, |place, findings| place.word(&words, findings));
-        let headers = fields.maybe("rate_limit_headers", findings, |place, findings| {
-            let items = place.list(findings)?;
-            place.each_once(items, findings)
-        });
-        fields.finish(findings);
-        let default = Self::default();
-        Some(Self { errors: errors?.unwrap_or_default(), rate_limit_headers: headers?.unwrap_or(default.rate_limit_headers) })
     }
 }
 

@@ -6,6 +6,7 @@
 //! lease, and for no more than the service last said to be left: some services count what they refuse.
 
 use super::calendar::Period;
+use super::meter::unsigned;
 
 /// What is kept of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +223,7 @@ impl Lease {
         let fewer = asked.slice.saturating_sub(1);
         lease.asking_until = 0;
         lease.remaining = remaining.map_or(fewer, |remaining| remaining.min(fewer));
-        // The next try asks for a part of it.
+        // The next try begins small.
         lease.slice = (asked.slice / 4).max(1);
         lease.spent = 0;
         Some(lease)
@@ -266,8 +267,4 @@ pub(super) struct Asked {
     pub(super) slice: u64,
     /// In which window, by its start.
     pub(super) start: u64,
-}
-
-const fn unsigned(time: i64) -> u64 {
-    if time < 0 { 0 } else { time.cast_unsigned() }
 }

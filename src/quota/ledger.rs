@@ -2,22 +2,29 @@
 //! What a gateway keeps of its limits: which exchange was charged what, which ones wait, and what services were asked.
 
 mod ask;
+mod charges;
 mod count;
+mod own_limit;
+mod refusal;
 
 use std::collections::BTreeMap;
 
 use self::ask::Service;
+pub(crate) use self::charges::Charges;
+use self::charges::{Bank, Taken};
 use self::count::Counter;
+use self::own_limit::own_limit;
+use self::refusal::{exceeded, refusal, standings};
 use super::breaker::Change;
-use super::fields::{self, Field, Standing};
-use super::key::{Key, Keyed, subscription};
-use super::limit::{Enforcement, GlobalMode, KeyAbsent, LimitFrom, OnServiceUnavailable, Quota, QuotaUnit};
-use super::meter::Reading;
+use super::fields;
+use super::key::{Key, Keyed};
+use super::lease;
+use super::limit::{Enforcement, GlobalMode, KeyAbsent, OnFull, OnServiceUnavailable, Quota, QuotaUnit};
 use super::rls::{self, Code};
 use super::table::{Digest, Seed};
 use super::{QuotaPolicy, Totals};
 use crate::condition::Facts;
-use crate::decision::{Exceeded, Reason, Refusal};
+use crate::decision::{Reason, Refusal};
 use crate::effect::{CallId, Effect, ExchangeId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::Inputs;
@@ -63,57 +70,6 @@ pub(crate) enum Admission {
     Wait(Vec<Effect>),
 }
 
-/// What an exchange was charged, and what its response tells of it.
-#[derive(Debug, Default)]
-pub(crate) struct Charges {
-    taken: Vec<Taken>,
-    pub(crate) fields: Vec<Field>,
-}
-
-impl Charges {
-    /// Whether the response's status decides about any of it.
-    pub(crate) fn reads_status(&self, policy: &QuotaPolicy) -> bool {
-        self.quotas(policy).any(|quota| quota.cost.response.is_some())
-    }
-
-    /// Whether the number of bytes does.
-    pub(crate) fn reads_bytes(&self, policy: &QuotaPolicy) -> bool {
-        self.quotas(policy).any(|quota| quota.limit.unit == QuotaUnit::Bytes)
-    }
-
-    fn quotas<'p>(&self, policy: &'p QuotaPolicy) -> impl Iterator<Item = &'p Quota> {
-        self.taken.iter().filter_map(|taken| policy.quotas.get(taken.quota))
-    }
-}
-
-/// What was taken from one limit.
-#[derive(Clone, Copy, Debug)]
-struct Taken {
-    /// The quota, by its place in the policy.
-    quota: usize,
-    /// The caller's limit.
-    limit: u64,
-    /// Where it is counted; `None` where a service does, or nobody.
-    place: Option<(Bank, Digest)>,
-    /// How much.
-    cost: u64,
-    /// In which window.
-    stamp: u64,
-    /// How the limit stands; `None` where only a service knows.
-    reading: Option<Reading>,
-    /// When it was taken, in wall-clock nanoseconds.
-    now: i64,
-}
-
-/// Which of a quota's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bank {
-    /// The limit's own, or its share of a limit whose service is down.
-    Meter,
-    /// Slices of a service's.
-    Lease,
-}
-
 /// An exchange that waits for a service.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -150,12 +106,13 @@ struct Asked {
     deadline: u64,
 }
 
+/// What an answer is for.
 #[derive(Clone, Copy, Debug)]
 enum Purpose {
     /// One request, which waits for it unless the limit is in `mode: shadow`.
     One,
     /// A slice for this key.
-    Slice(Digest, super::lease::Asked),
+    Slice(Digest, lease::Asked),
 }
 
 /// What one limit comes to.
@@ -306,13 +263,15 @@ impl Ledger {
         counts: &mut Counts,
         effects: &mut Vec<Effect>,
     ) -> Outcome {
-        let Some(counter) = self.counters.get(case.index) else { return Outcome::Skipped };
+        // The ledger was made for this policy: there is one.
+        let uncounted = Outcome::Refused { reason: Reason::QuotaUnavailable, taken: None };
+        let Some(counter) = self.counters.get(case.index) else { return uncounted };
         let global = match &case.quota.enforcement {
             Enforcement::Local(local) => return counter.take(case, local.on_full, case.limit, inputs, counts),
             Enforcement::Global(global) => global,
         };
         let room = self.waiting.len() < MAX_WAITING && self.asked.len() < MAX_ASKED;
-        let Some(service) = self.services.get_mut(&global.cluster) else { return Outcome::Skipped };
+        let Some(service) = self.services.get_mut(&global.cluster) else { return uncounted };
         let asked = match global.mode {
             GlobalMode::Exact => service.exact(case, global, id, waiting, room, call, inputs),
             GlobalMode::Lease { .. } => service.lease(case, global, id, counter, waiting, room, call, inputs, counts),
@@ -332,7 +291,7 @@ impl Ledger {
                     OnServiceUnavailable::Local { share } => {
                         let limit = u128::from(case.limit).saturating_mul(u128::from(share)) / 1000;
                         let limit = u64::try_from(limit).unwrap_or(u64::MAX).max(1);
-                        counter.take(case, super::limit::OnFull::SharedBucket, limit, inputs, counts)
+                        counter.take(case, OnFull::SharedBucket, limit, inputs, counts)
                     }
                 }
             }
@@ -490,63 +449,6 @@ impl Ledger {
         }
         true
     }
-}
-
-/// The caller's own limit, where it has one.
-fn own_limit(quota: &Quota, facts: &mut Facts<'_, '_>) -> Option<u64> {
-    match quota.limit_from.as_ref()? {
-        LimitFrom::Claim { provider, path, at_most } => {
-            let claims = facts.caller().of(*provider)??.claims()?;
-            number(claims.texts(path)?.first()?.as_bytes(), *at_most)
-        }
-        LimitFrom::Products(limits) => {
-            let product = facts.caller().identities().find_map(subscription)?.1?;
-            limits.iter().find(|(name, _)| name == product).map(|(_, limit)| *limit)
-        }
-        LimitFrom::RouteMetadata { at_most } => route_limit(&facts.route_metadata(&quota.name)?, *at_most),
-    }
-}
-
-fn number(digits: &[u8], at_most: u64) -> Option<u64> {
-    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-    text.parse::<u64>().ok().filter(|number| *number > 0).map(|number| number.min(at_most))
-}
-
-/// A number of a route's metadata: as text, or as a host hands over numbers, 8 bytes of floating point, whose fraction doesn't count.
-fn route_limit(bytes: &[u8], at_most: u64) -> Option<u64> {
-    if let Some(number) = number(bytes, at_most) {
-        return Some(number);
-    }
-    let bits = u64::from_le_bytes(bytes.try_into().ok()?);
-    let (sign, exponent) = (bits >> 63, (bits >> 52) & 0x7ff);
-    let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
-    // Whole numbers from 1 to 2^53: 52 bits of fraction, shifted by what the exponent says.
-    let shift = u32::try_from(1075_u64.checked_sub(exponent)?).ok()?;
-    mantissa.checked_shr(shift).filter(|number| sign == 0 && *number > 0).map(|number| number.min(at_most))
-}
-
-fn standings<'p>(policy: &'p QuotaPolicy, taken: &[Taken]) -> Vec<Standing<'p>> {
-    let standing = |taken: &Taken| {
-        let quota = policy.quotas.get(taken.quota).filter(|quota| !quota.shadow)?;
-        Some(Standing { quota, limit: taken.limit, reading: taken.reading?, now: taken.now })
-    };
-    taken.iter().filter_map(standing).collect()
-}
-
-/// How a request above a limit is refused.
-fn refusal(policy: &QuotaPolicy, quota: &Quota, reason: Reason, before: &[Taken], taken: Option<Taken>) -> Refusal {
-    let Some(taken) = taken else { return Refusal::of(reason) };
-    let mut all = standings(policy, before);
-    let refusing = all.len();
-    all.extend(standings(policy, std::slice::from_ref(&taken)));
-    let message = all.get(refusing).map(Standing::message).unwrap_or_default();
-    let fields = fields::fields(&policy.headers, &all, Some(refusing));
-    Refusal::of(reason).exceeding(Exceeded { quota: quota.name.clone(), message, fields })
-}
-
-/// What is above a limit of this kind.
-const fn exceeded(quota: &Quota) -> Reason {
-    if quota.limit.window.is_rate() { Reason::RateLimitExceeded } else { Reason::QuotaExceeded }
 }
 
 #[cfg(test)]

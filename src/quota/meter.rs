@@ -267,8 +267,8 @@ fn split(time: u128) -> Words {
 }
 
 /// Times before 1970 are 1970: no clock of a gateway's is right there.
-fn unsigned(time: i64) -> u64 {
-    u64::try_from(time).unwrap_or(0)
+pub(super) const fn unsigned(time: i64) -> u64 {
+    if time < 0 { 0 } else { time.cast_unsigned() }
 }
 
 fn signed(time: u64) -> i64 {

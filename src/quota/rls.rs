@@ -8,7 +8,8 @@ mod wire;
 
 use std::fmt;
 
-use wire::{Fields, put_bytes, put_number, put_text};
+use crate::protobuf::{put_bytes, put_number, put_text};
+use wire::Fields;
 
 /// What a service counts by: `envoy.extensions.common.ratelimit.v3.RateLimitDescriptor`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

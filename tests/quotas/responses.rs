@@ -2,7 +2,10 @@
 //! What callers read, and costs that turn out with the response.
 
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tracegate::identity::Algorithm;
 use tracegate_harness::http::{Connection, Response};
+use tracegate_harness::issuer::Issuer;
 use tracegate_tests::{Edge, get};
 
 use super::{limit, metric, policy, start};
@@ -67,6 +70,53 @@ fn a_problem_names_what_it_violates() {
 }
 
 #[test]
+fn a_claim_or_a_product_may_have_a_limit_of_its_own() {
+    let mut issuer = Issuer::new(9).unwrap();
+    let jwt = json!({
+        "issuer": "https://id.shop.example/", "audiences": ["orders-api"], "algorithms": ["ES256"], "keys": {"inline": issuer.key_set()},
+    });
+    let digest = |key: &str| hex::encode(Sha256::digest(key));
+    let subscriptions = ["gold", "tin"].map(|product| json!({"id": product, "product": product, "keys_sha256": [digest(product)]}));
+    let fixed = json!({"fixed_window": {"requests": 2, "window": "30m"}});
+    let by_claim = json!({"provider": "customers", "path": "calls", "at_most": 4});
+    let mut policy = policy(&json!({
+        "limit": fixed, "limit_from": {"claim": by_claim}, "key": ["caller"], "key_absent": "refuse", "enforcement": {"local": {}},
+    }));
+    policy["quotas"]["p"] = json!({
+        "limit": fixed, "limit_from": {"products": {"gold": 3}}, "key": ["subscription"], "key_absent": "refuse", "enforcement": {"local": {}},
+    });
+    policy["identity"] =
+        json!({"providers": {"customers": {"jwt": jwt}, "shops": {"subscription_keys": {"subscriptions": subscriptions}}}});
+    let who = |provider: &str| json!([{"name": "who", "require": {"caller": {"provider": provider}}}]);
+    policy["routes"] = json!([
+        {"name": "token", "match": {"path": {"prefix": "/token"}}, "rules": who("customers"), "quotas": ["q"]},
+        {"name": "key", "match": {"path": {"prefix": "/key"}}, "rules": who("shops"), "quotas": ["p"]},
+    ]);
+    let Some(envoy) = start(&policy, 2, None) else { return };
+    let mut connection = Connection::open(envoy.listener()).unwrap();
+    let mut admitted = |path: &str, name: &str, value: &str| {
+        let asked = (0..8).map(|_| {
+            connection.send(&get(path, &[(name, value.as_bytes())])).expect("Envoy takes a request");
+            connection.read_response().expect("Envoy answers").status
+        });
+        let statuses: Vec<u16> = asked.collect();
+        assert!(statuses.iter().all(|status| [200, 403].contains(status)), "{statuses:?}");
+        statuses.iter().filter(|status| **status == 200).count()
+    };
+    for (subject, calls, expected) in
+        [("a", json!(3), 3), ("b", json!("1"), 1), ("c", json!(1000), 4), ("d", json!("many"), 2), ("e", json!(0), 2), ("f", json!(-1), 2)]
+    {
+        let claims =
+            json!({"iss": "https://id.shop.example/", "aud": "orders-api", "sub": subject, "exp": 4_102_444_800_u64, "calls": calls});
+        let token = issuer.mint(Algorithm::Es256, &claims).unwrap();
+        assert_eq!(admitted("/token", "authorization", &format!("Bearer {token}")), expected, "{subject}");
+    }
+    for (product, expected) in [("gold", 3), ("tin", 2)] {
+        assert_eq!(admitted("/key", "ocp-apim-subscription-key", product), expected, "{product}");
+    }
+}
+
+#[test]
 fn the_gateways_route_may_have_a_limit_of_its_own() {
     let quota = limit(5, &json!({"limit_from": {"route_metadata": {"at_most": 3}}}));
     let Some(edge) = Edge::start_changed(&policy(&quota).to_string(), &[], |tree| {
@@ -102,7 +152,6 @@ fn the_gateways_route_may_have_a_limit_of_its_own() {
 fn a_response_that_costs_nothing_gives_back_what_was_taken() {
     let quota = limit(3, &json!({"cost": {"response": {"status": ["2xx"]}}}));
     let mut policy = policy(&quota);
-    // What no route matches is answered 404 by the gateway itself: it reaches no limit.
     policy["routes"][0]["match"] = json!({"path": {"prefix": "/orders"}});
     let Some(edge) = Edge::start_changed(&policy.to_string(), &[], |tree| {
         let routes = &mut tracegate_tests::manager(tree)["route_config"]["virtual_hosts"][0]["routes"];

@@ -3,6 +3,7 @@
 
 use super::host::{self, Failed};
 use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Inputs, Peer, PeerFact, Store, StoreError, Stored};
+use crate::protobuf::put_bytes;
 use crate::quota::Totals;
 
 /// Lends them: one clock read, and a call for each thing that is asked for. Shared data stand under `prefix`.
@@ -89,22 +90,10 @@ impl HostSignatures for VerifySignature {
         let mut argument =
             Vec::with_capacity(hash.len().saturating_add(key.len()).saturating_add(signature.len()).saturating_add(text.len()));
         for (number, field) in [(1_u8, hash.as_bytes()), (2, key), (3, signature), (4, text)] {
-            argument.push((number << 3) | LENGTH_DELIMITED);
-            put_varint(&mut argument, field.len());
-            argument.extend_from_slice(field);
+            put_bytes(&mut argument, number, field);
         }
         // 1: whether it is so, left out where it isn't; 2: why not. A wrong signature is an answer, not an error.
         let result = host::foreign_function("verify_signature", &argument).ok()?;
         Some(result.starts_with(&[1 << 3, 1]))
     }
-}
-
-const LENGTH_DELIMITED: u8 = 2;
-
-fn put_varint(bytes: &mut Vec<u8>, mut number: usize) {
-    while number > 0x7f {
-        bytes.push(u8::try_from(number & 0x7f).unwrap_or(0) | 0x80);
-        number >>= 7;
-    }
-    bytes.push(u8::try_from(number).unwrap_or(0));
 }

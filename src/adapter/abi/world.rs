@@ -14,7 +14,7 @@ use super::inputs::with_inputs;
 use crate::adapter::pairs;
 use crate::decision::Refusal;
 use crate::edits::{HeaderEdit, HeaderEdits};
-use crate::effect::{CallId, Effect, ExchangeId, Fetch, NoteOf, RateLimitCall, Step, Verdict, Woken};
+use crate::effect::{CallId, Effect, ExchangeId, Fetch, RateLimitCall, Step, Verdict, Woken};
 use crate::event::{CallFailed, Event, Reply};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
@@ -172,12 +172,8 @@ impl World {
 
     fn follow(&self, Woken { effects, wake, notes }: Woken) {
         for (about, note) in notes {
-            let name = self.gateway.try_borrow().ok().and_then(|gateway| about.name(gateway.policy())).unwrap_or_default();
-            let what = match about {
-                NoteOf::Keys(_) => "keys of",
-                NoteOf::Service(_) => "rate-limit service of quota",
-            };
-            host::log(LogLevel::Warn, &format!("tracegate: {what} {name}: {note}"));
+            let about = self.asks(|gateway| about.words(gateway.policy())).unwrap_or_default();
+            host::log(LogLevel::Warn, &format!("tracegate: {about}: {note}"));
         }
         self.perform(effects);
         for id in wake {
@@ -213,7 +209,7 @@ impl World {
     fn wake(&self, id: ExchangeId) {
         let exchange = self.take_back(id).filter(|_| host::set_effective_context(id.0).is_ok());
         let Some(mut exchange) = exchange else {
-            let _ = self.with_gateway(|gateway, inputs| gateway.abandon(id, inputs));
+            let _ = self.with_gateway(|gateway, inputs| gateway.forget(id, inputs));
             return;
         };
         let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();

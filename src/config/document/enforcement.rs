@@ -26,7 +26,7 @@ pub(in crate::config) enum Enforcement {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
 pub(in crate::config) struct Local {
-    /// How many slots there are, of 8 keys each. A full slot takes about 400 bytes of the gateway's memory. Default: 4096.
+    /// How many slots there are, of 8 keys each. A full slot takes some 280 bytes, beside what the gateway's map does. Default: 4096.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_SLOTS)))]
     pub(in crate::config) slots: u32,
     /// What becomes of a key whose slot is full of others, all of them live. Default: `shared_bucket`.
@@ -75,7 +75,7 @@ pub(in crate::config) struct Global {
     /// When it counts as down: the same for all quotas of one cluster.
     #[cfg_attr(feature = "schema", schemars(default = "Breaker::by_default"))]
     pub(in crate::config) breaker: Breaker,
-    /// How many slots of 8 keys this gateway keeps of slices (a full one takes about 800 bytes), and as many of keys that it counts while the service
+    /// How many slots of 8 keys this gateway keeps of slices (a full one takes some 730 bytes), and as many of keys that it counts while the service
     /// is down. Default: 4096.
     #[cfg_attr(feature = "schema", schemars(default = "default_slots", range(min = 1, max = MAX_SLOTS)))]
     pub(in crate::config) slots: u32,
@@ -282,7 +282,7 @@ const DEFAULT_TIMEOUT: &str = "20ms";
 const DEFAULT_SLOTS: u32 = 4096;
 const DEFAULT_FAILURES: u32 = 5;
 const DEFAULT_PAUSE: &str = "5s";
-/// Some 400 MB of full slots, or 1.2 GB of slices.
+/// Some 300 MB of full slots, or 1.1 GB of slices and shares.
 const MAX_SLOTS: u64 = 1 << 20;
 const MAX_SLICE: u64 = 1_000_000_000;
 const MAX_FAILURES: u64 = 1_000_000;

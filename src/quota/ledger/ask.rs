@@ -96,7 +96,8 @@ impl Service {
         let (now, monotonic) = (inputs.now, inputs.monotonic);
         let (Some(terms), Some(period)) = (terms(global), case.quota.limit.window.period_at(now)) else { return Consulted::of(None) };
         let Some(digest) = case.digest else { return Consulted::of(None) };
-        let may_ask = self.breaker.would_let(monotonic);
+        // Who has no room to wait asks nothing: the answer would be lost.
+        let may_ask = room && self.breaker.would_let(monotonic);
         let (spending, lease) = match counter.spend(case, period, &terms, may_ask, inputs) {
             Ok(spent) => spent,
             Err(unplaced) => {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::wire::{put_bytes, put_number, put_text};
 use super::*;
+use crate::protobuf::{put_bytes, put_number, put_text};
 
 fn descriptor(entries: &[(&str, &str)]) -> Descriptor {
     Descriptor { entries: entries.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect() }

@@ -132,7 +132,7 @@ fn a_limit_in_shadow_refuses_nobody_and_counts_whom_it_would_have() {
 }
 
 #[test]
-fn limits_come_from_a_claim_a_product_or_the_hosts_route() {
+fn a_number_of_the_hosts_route_is_read_as_hosts_write_it() {
     for (bytes, expected) in [
         (&b"7"[..], Some(7)),
         (b"500", Some(100)),
@@ -147,7 +147,7 @@ fn limits_come_from_a_claim_a_product_or_the_hosts_route() {
         (&f64::NAN.to_le_bytes(), None),
         (&f64::from(u32::MAX).to_le_bytes(), Some(100)),
     ] {
-        assert_eq!(route_limit(bytes, 100), expected, "{bytes:?}");
+        assert_eq!(own_limit::route_limit(bytes, 100), expected, "{bytes:?}");
     }
 }
 

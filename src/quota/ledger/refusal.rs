@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What callers are told of what they were charged, and how they are refused.
+
+use super::Taken;
+use crate::decision::{Exceeded, Reason, Refusal};
+use crate::quota::QuotaPolicy;
+use crate::quota::fields::{self, Standing};
+use crate::quota::limit::Quota;
+
+/// How enforced limits stand, as far as that is known.
+pub(super) fn standings<'p>(policy: &'p QuotaPolicy, taken: &[Taken]) -> Vec<Standing<'p>> {
+    let standing = |taken: &Taken| {
+        let quota = policy.quotas.get(taken.quota).filter(|quota| !quota.shadow)?;
+        Some(Standing { quota, limit: taken.limit, reading: taken.reading?, now: taken.now })
+    };
+    taken.iter().filter_map(standing).collect()
+}
+
+/// How a request above a limit is refused.
+pub(super) fn refusal(policy: &QuotaPolicy, quota: &Quota, reason: Reason, before: &[Taken], taken: Option<Taken>) -> Refusal {
+    let Some(taken) = taken else { return Refusal::of(reason) };
+    let mut all = standings(policy, before);
+    let refusing = all.len();
+    all.extend(standings(policy, std::slice::from_ref(&taken)));
+    let message = all.get(refusing).map(Standing::message).unwrap_or_default();
+    let fields = fields::fields(&policy.headers, &all, Some(refusing));
+    Refusal::of(reason).exceeding(Exceeded { quota: quota.name.clone(), message, fields })
+}
+
+/// What is above a limit of this kind.
+pub(super) const fn exceeded(quota: &Quota) -> Reason {
+    if quota.limit.window.is_rate() { Reason::RateLimitExceeded } else { Reason::QuotaExceeded }
+}
