@@ -133,6 +133,24 @@ impl<'n> Place<'n> {
         })
     }
 
+    /// One of these words, or a mapping with just one of the fields `names`.
+    pub(super) fn word_or_field<T: Copy>(
+        &self,
+        words: &[(&'static str, T)],
+        names: &[&'static str],
+        findings: &mut Findings,
+    ) -> Option<WordOrField<'n, T>> {
+        let found = match &self.node.value {
+            Value::Mapping(_) => return self.choice(names, findings).map(|(name, place)| WordOrField::Field(name, place)),
+            Value::String(text) => words.iter().find(|(word, _)| word == text),
+            _ => None,
+        };
+        found.map(|&(_, value)| WordOrField::Word(value)).or_else(|| {
+            let words = alternatives(words.iter().map(|&(word, _)| word));
+            self.expected(format!("{words}, or a mapping with {}", alternatives(names.iter().copied())), findings)
+        })
+    }
+
     /// One of these words.
     pub(super) fn word<T: Copy>(&self, words: &[(&'static str, T)], findings: &mut Findings) -> Option<T> {
         let found = match &self.node.value {
@@ -234,6 +252,13 @@ impl<'n> Place<'n> {
         let expected = format!("a mapping with {}", alternatives(names.iter().copied()));
         self.report(Problem::Expected { expected: expected.into(), found }, findings)
     }
+}
+
+/// What stands where a word may, or a mapping with one field.
+pub(super) enum WordOrField<'n, T> {
+    Word(T),
+    /// The field's name and its value.
+    Field(&'static str, Place<'n>),
 }
 
 /// A mapping's fields. `finish` reports those that nobody asked for.

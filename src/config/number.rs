@@ -69,7 +69,7 @@ pub(super) struct InvalidDuration;
 
 impl fmt::Display for InvalidDuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("expected a duration such as 30s or 1h30m")
+        formatter.write_str("expected a duration such as 30s or 1h30m: numbers of up to 5 digits, each with h, m, s or ms")
     }
 }
 

@@ -200,6 +200,21 @@ fn what_no_algorithm_explains_differs() {
     }
 }
 
+/// Two in ten seconds: both sides count a quota alike, so one refusal more is a finding; another one of two is not.
+#[test]
+fn of_a_quota_no_algorithm_explains_one_more() {
+    let limit = policy(&[("per-caller", fixed(2, "10s"))]);
+    let records = |thens: &[Then]| -> Vec<Value> { (0..).zip(thens).map(|(second, then)| at(second * 1000, 7, *then)).collect() };
+    for (what, thens, row) in [
+        ("one more now", &[Admitted, Admitted, Admitted, QUOTA][..], [4, 1, 2, 1, 0, 1]),
+        ("one more then", &[Admitted, QUOTA, QUOTA, QUOTA], [4, 3, 2, 2, 0, 1]),
+        ("another one", &[Admitted, QUOTA, Admitted], [3, 1, 1, 0, 2, 0]),
+    ] {
+        let (_, summary) = Run::of(&records(thens), &limit).json(&[]);
+        assert_eq!(windows(&summary, 0), [json!(["2026-11-22T09:00:00Z", row])], "{what}: {summary}");
+    }
+}
+
 /// A recorded refusal that the policy's limit doesn't come near: the log need not hold all that was counted.
 #[test]
 fn what_was_limited_then_alone_stays_undecidable_unless_it_is_explained() {
@@ -303,11 +318,15 @@ fn bytes_are_those_of_the_record() {
 fn a_limit_in_shadow_mode_is_told_like_any_other() {
     let mut limit = rate(3, "10s");
     limit["mode"] = json!("shadow");
-    let (exchanges, summary) = Run::of(&two_algorithms(), &policy(&[("per-caller", limit)])).json(&[]);
+    let run = Run::of(&two_algorithms(), &policy(&[("per-caller", limit)]));
+    let (exchanges, summary) = run.json(&[]);
     assert!(exchanges.iter().all(|line| line["decision"] == "admitted"), "{exchanges:?}");
     // What both limit is none of the differences. What this edge alone would limit it admits, as the record has it.
     let rows = [json!(["2026-11-22T09:00:00Z", [7, 4, 2, 2, 2, 0]]), json!(["2026-11-22T09:00:10Z", [2, 0, 1, 0, 0, 0]])];
     assert_eq!(windows(&summary, 0), rows, "{summary}");
+    assert_eq!(summary["limits"]["limits"][0]["mode"], "shadow");
+    let table = stdout(&run.with(&[]));
+    assert!(table.lines().any(|line| line.starts_with("per-caller (shadow)  all ")), "{table}");
 }
 
 /// What is recorded under other settings is decided natively, where limits count too.

@@ -109,7 +109,7 @@ fn write_sampling(out: &mut impl Write, sampling: &Sampling) -> fmt::Result {
 }
 
 fn write_limits(out: &mut impl Write, limits: &Limits) -> fmt::Result {
-    let rows = limits.rows(usize::MAX).into_iter().map(|row| (vec![row.limit.to_owned(), row.window], row.numbers.to_vec()));
+    let rows = limits.rows(usize::MAX).into_iter().map(|row| (vec![row.limit, row.window], row.numbers.to_vec()));
     write_grid(out, &limits.heading(), limits::HEADINGS, &rows.collect::<Vec<_>>(), limits::HEADINGS.len() - 1)?;
     limits.more(usize::MAX).map_or(Ok(()), |more| writeln!(out, "<p>{}</p>", escaped(&more)))
 }

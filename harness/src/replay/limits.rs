@@ -14,7 +14,8 @@
 //!   it need not have;
 //! - in the window the two limited about as many: they differ by no more than what both could have admitted, which is a whole burst and what comes
 //!   free meanwhile. No difference between algorithms can be larger than that; a smaller one need not be theirs, so where one side limits more in
-//!   window after window, look at the amounts.
+//!   window after window, look at the amounts. Quotas are counted alike on both sides, in windows that don't slide: there the two must have limited
+//!   just as many, though perhaps others of those that came at the same time.
 //!
 //! What isn't explained differs where this edge refuses what went through then: it has seen no request that API Management hadn't. The other way
 //! round nobody can tell, as a log need not hold every request that was counted.
@@ -25,7 +26,7 @@ mod windows;
 use serde::Serialize;
 use tracegate::Policy;
 use tracegate::config::Loaded;
-use tracegate::quota::{LimitFrom, Quota, QuotaUnit, Window};
+use tracegate::quota::{LimitFrom, Quota, Window};
 
 use super::limited::{Kind, is_excess};
 use super::{Agreement, Decided, Replayed, Undecidable, counted_by, edge};
@@ -67,10 +68,10 @@ struct Place {
     key: String,
 }
 
-/// What a row tells: a limit's name, a window's, and numbers in the order of [`HEADINGS`].
+/// What a row tells: a limit's name (and that it is in shadow mode), a window's, and numbers in the order of [`HEADINGS`].
 #[derive(Debug)]
-pub(super) struct Row<'a> {
-    pub(super) limit: &'a str,
+pub(super) struct Row {
+    pub(super) limit: String,
     pub(super) window: String,
     pub(super) numbers: [u64; 6],
 }
@@ -157,7 +158,7 @@ impl Limits {
     }
 
     /// The windows in which anything was limited, the first `most` of each limit, and after them all together.
-    pub(super) fn rows(&self, most: usize) -> Vec<Row<'_>> {
+    pub(super) fn rows(&self, most: usize) -> Vec<Row> {
         self.limits.iter().filter(|windows| windows.all.is_limited()).flat_map(|windows| windows.rows(most)).collect()
     }
 
@@ -193,10 +194,13 @@ fn difference(replayed: &Replayed, recorded_as: Option<Kind>) -> Option<Side> {
     }
 }
 
-/// By how many requests of one key two algorithms can differ in a window of this limit: a burst and what comes free meanwhile. `None` where
-/// the number of requests isn't what is counted.
+/// By how many requests of one key two algorithms can differ in a window of this limit: of a rate a burst and what comes free meanwhile, of a
+/// quota none. `None` where what is counted of a rate isn't each request.
 fn most(quota: &Quota) -> Option<u64> {
-    if quota.limit.unit == QuotaUnit::Bytes || quota.cost.when.is_some() || quota.cost.response.is_some() {
+    if !quota.limit.window.is_rate() {
+        return Some(0);
+    }
+    if quota.cost.when.is_some() || quota.cost.response.is_some() {
         return None;
     }
     let own = match &quota.limit_from {

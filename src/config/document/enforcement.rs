@@ -3,13 +3,12 @@
 
 use serde::Serialize;
 
-use super::super::decode::{Decode, Leaf, Place};
+use super::super::decode::{Decode, Leaf, Place, WordOrField};
 use super::super::finding::Findings;
 use super::super::number::{Duration, Thousandths};
 #[cfg(feature = "schema")]
 use super::super::schema;
 use super::jwt::duration;
-use crate::json::Value;
 
 /// Who counts.
 #[derive(Clone, Debug, Serialize)]
@@ -196,10 +195,9 @@ impl Decode for Global {
 
 impl Decode for GlobalMode {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        if let Value::String(_) = place.value() {
-            return place.word(&[("exact", ())], findings).map(|()| Self::Exact);
-        }
-        let (_, place) = place.choice(&["lease"], findings)?;
+        let WordOrField::Field(_, place) = place.word_or_field(&[("exact", ())], &["lease"], findings)? else {
+            return Some(Self::Exact);
+        };
         let mut fields = place.fields(findings)?;
         let max_slice = fields.required("max_slice", findings).and_then(|place| place.integer(1..=MAX_SLICE, findings));
         let lease = fields.maybe("duration", findings, |place, findings| duration(place, 100..=3_600_000, "from 100ms to 1h", findings));
@@ -211,11 +209,10 @@ impl Decode for GlobalMode {
 
 impl Decode for OnServiceUnavailable {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        if let Value::String(_) = place.value() {
-            let words = [("admit", false), ("refuse", true)];
-            return place.word(&words, findings).map(|refuses| if refuses { Self::Refuse } else { Self::Admit });
-        }
-        let (_, place) = place.choice(&["local"], findings)?;
+        let place = match place.word_or_field(&[("admit", false), ("refuse", true)], &["local"], findings)? {
+            WordOrField::Word(refuses) => return Some(if refuses { Self::Refuse } else { Self::Admit }),
+            WordOrField::Field(_, place) => place,
+        };
         let mut fields = place.fields(findings)?;
         let share = fields.required("share", findings).and_then(|place| Thousandths::decode(place, findings));
         fields.finish(findings);

@@ -22,7 +22,7 @@ use super::super::finding::{Findings, Problem};
 use super::super::schema;
 use super::Document;
 use super::condition::{Use, at_least_one};
-use super::enforcement::Enforcement;
+use super::enforcement::{Enforcement, GlobalMode, Lease};
 use super::identity::Provider;
 use super::rule::Mode;
 
@@ -191,6 +191,12 @@ impl Quota {
                 if let Some((index, name)) = twice {
                     let text = format!("expected a part under a name of its own beside `global`: to a rate-limit service two are `{name}`");
                     return place.descend(&["key"]).item(index).report(Problem::Invalid(text), findings);
+                }
+                if let GlobalMode::Lease(Lease { max_slice, .. }) = &global.mode
+                    && *max_slice >= self.least()
+                {
+                    let note = "one slice may be the whole limit, which leaves other gateways none until its window is over";
+                    place.descend(&["enforcement", "global", "mode", "lease", "max_slice"]).warn(note, findings);
                 }
                 Some(())
             }

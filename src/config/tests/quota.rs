@@ -73,7 +73,10 @@ fn what_is_no_limit_is_named() {
         (json!({"rate": {"requests": 1_u64 << 53, "window": "1m"}}), &format!("limit.rate.requests: {amount} 9007199254740992")),
         (json!({"rate": {"requests": 1, "window": "999ms"}}), "limit.rate.window: expected a duration from 1s to 24h, found \"999ms\""),
         (json!({"rate": {"requests": 1, "window": "25h"}}), "limit.rate.window: expected a duration from 1s to 24h, found \"25h\""),
-        (json!({"rate": {"requests": 1, "window": "minute"}}), "limit.rate.window: expected a duration such as 30s or 1h30m (\"minute\")"),
+        (
+            json!({"rate": {"requests": 1, "window": "minute"}}),
+            "limit.rate.window: expected a duration such as 30s or 1h30m: numbers of up to 5 digits, each with h, m, s or ms (\"minute\")",
+        ),
         (json!({"rate": {"requests": 1, "window": "1m", "burst": 0}}), &format!("limit.rate.burst: {amount} 0")),
         (
             json!({"rate": {"requests": 1, "window": "24h", "burst": 366}}),
@@ -151,14 +154,14 @@ fn limits_of_callers_own_are_where_one_can_look() {
 #[test]
 fn a_key_is_of_what_can_be_known() {
     let keyed = |key: Value| policy(|quota| (quota["key"], quota["key_absent"]) = (key, json!("skip")));
-    let words = "expected `subscription` or `product` or `caller` or `source` or `route` or `method`, found";
-    let parts = "expected a mapping with `claim` or `source` or `header` or `query` or `literal`, found";
+    let parts = "a mapping with `claim` or `source` or `header` or `query` or `literal`, found";
+    let words = format!("expected `subscription` or `product` or `caller` or `source` or `route` or `method`, or {parts}");
     for (key, expected) in [
         (json!([]), "key: expected a list of at least one, found an empty one".to_owned()),
         (json!("route"), "key: expected a list, found \"route\"".to_owned()),
         (json!(["address"]), format!("key[0]: {words} \"address\"")),
-        (json!(["route", {"cookie": "x"}]), format!("key[1]: {parts} `cookie`")),
-        (json!(["route", 7]), format!("key[1]: {parts} 7")),
+        (json!(["route", {"cookie": "x"}]), format!("key[1]: expected {parts} `cookie`")),
+        (json!(["route", 7]), format!("key[1]: {words} 7")),
         (json!([{"header": "x y"}]), "key[0].header: expected a name of letters, digits and !#$%&'*+-.^_`|~, found \"x y\"".to_owned()),
         (json!([{"query": ""}]), "key[0].query: expected text of at least one character, found \"\"".to_owned()),
         (json!([{"literal": ""}]), "key[0].literal: expected text of at least one character, found \"\"".to_owned()),
@@ -310,14 +313,14 @@ fn what_a_service_counts_it_can_count() {
         (json!({"domain": 1}), "domain: expected text, found 1"),
         (json!({"timeout": "0ms"}), "timeout: expected a duration from 1ms to 10s, found \"0ms\""),
         (json!({"timeout": "11s"}), "timeout: expected a duration from 1ms to 10s, found \"11s\""),
-        (json!({"mode": "fast"}), "mode: expected `exact`, found \"fast\""),
+        (json!({"mode": "fast"}), "mode: expected `exact`, or a mapping with `lease`, found \"fast\""),
         (json!({"mode": {"lease": {}}}), "mode.lease: expected a field `max_slice`, found none"),
         (json!({"mode": {"lease": {"max_slice": 0}}}), "mode.lease.max_slice: expected a whole number from 1 to 1000000000, found 0"),
         (
             json!({"mode": {"lease": {"max_slice": 1, "duration": "99ms"}}}),
             "mode.lease.duration: expected a duration from 100ms to 1h, found \"99ms\"",
         ),
-        (json!({"on_unavailable": "wait"}), "on_unavailable: expected `admit` or `refuse`, found \"wait\""),
+        (json!({"on_unavailable": "wait"}), "on_unavailable: expected `admit` or `refuse`, or a mapping with `local`, found \"wait\""),
         (json!({"on_unavailable": {"local": {}}}), "on_unavailable.local: expected a field `share`, found none"),
         (
             json!({"on_unavailable": {"local": {"share": 0}}}),
@@ -337,6 +340,10 @@ fn what_a_service_counts_it_can_count() {
     ] {
         assert_eq!(wrong(&served(more.clone())), [format!("{at}.{expected}")], "{more}");
     }
+    let slices = |max_slice: u64| warnings(&served(json!({"mode": {"lease": {"max_slice": max_slice}}})));
+    assert_eq!(slices(99), [""; 0]);
+    let whole = "one slice may be the whole limit, which leaves other gateways none until its window is over";
+    assert_eq!(slices(100), [format!("{at}.mode.lease.max_slice: {whole}")]);
     for field in ["cluster", "domain", "on_unavailable"] {
         let mut without = served(json!({}));
         without["quotas"]["q"]["enforcement"]["global"].as_object_mut().unwrap().remove(field);

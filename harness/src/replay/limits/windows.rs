@@ -13,6 +13,7 @@ use super::{MAX_WINDOWS, Row};
 #[derive(Debug)]
 pub(super) struct Windows {
     name: String,
+    mode: Mode,
     window: Window,
     /// By how many requests of a key two algorithms can differ in a window.
     most: Option<u64>,
@@ -23,6 +24,14 @@ pub(super) struct Windows {
     last: Option<Period>,
     /// Windows in which something was limited, and that aren't kept.
     left_out: u64,
+}
+
+/// Whether a limit refuses anybody.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Mode {
+    Enforce,
+    Shadow,
 }
 
 /// One window.
@@ -40,6 +49,7 @@ struct Counted {
 #[derive(Debug, Serialize)]
 pub(super) struct Shown<'a> {
     name: &'a str,
+    mode: Mode,
     #[serde(flatten)]
     all: Tally,
     windows: Vec<ShownWindow>,
@@ -58,6 +68,7 @@ impl Windows {
     pub(super) fn new(quota: &Quota, most: Option<u64>) -> Self {
         Self {
             name: quota.name.clone(),
+            mode: if quota.shadow { Mode::Shadow } else { Mode::Enforce },
             window: quota.limit.window,
             most,
             all: Tally::default(),
@@ -116,8 +127,12 @@ impl Windows {
     }
 
     /// The first `most` windows in which something was limited, and all together.
-    pub(super) fn rows(&self, most: usize) -> Vec<Row<'_>> {
-        let row = |window: String, tally: &Tally| Row { limit: &self.name, window, numbers: tally.numbers() };
+    pub(super) fn rows(&self, most: usize) -> Vec<Row> {
+        let limit = match self.mode {
+            Mode::Enforce => self.name.clone(),
+            Mode::Shadow => format!("{} (shadow)", self.name),
+        };
+        let row = |window: String, tally: &Tally| Row { limit: limit.clone(), window, numbers: tally.numbers() };
         let windows = self.limited().take(most).map(|(start, counted)| row(self.label(start), &counted.tally));
         windows.chain([row("all".to_owned(), &self.all)]).collect()
     }
@@ -130,7 +145,13 @@ impl Windows {
 
     pub(super) fn shown(&self) -> Shown<'_> {
         let window = |(start, counted): (i64, &Counted)| ShownWindow { start: self.label(start), tally: counted.tally };
-        Shown { name: &self.name, all: self.all, windows: self.limited().map(window).collect(), windows_left_out: self.left_out }
+        Shown {
+            name: &self.name,
+            mode: self.mode,
+            all: self.all,
+            windows: self.limited().map(window).collect(),
+            windows_left_out: self.left_out,
+        }
     }
 
     fn limited(&self) -> impl Iterator<Item = (i64, &Counted)> {

@@ -5,9 +5,8 @@ use serde::Serialize;
 
 use super::super::jwt::token;
 use crate::claim::ClaimPath;
-use crate::config::decode::{Decode, Leaf, Place};
+use crate::config::decode::{Decode, Leaf, Place, WordOrField};
 use crate::config::finding::Findings;
-use crate::json::Value;
 use crate::quota::{self, entry_name};
 
 /// A part of a key.
@@ -100,26 +99,24 @@ impl KeyPart {
 
 impl Decode for KeyPart {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        if let Value::String(_) = place.value() {
-            let words: [(&str, Make); 6] = [
-                ("subscription", || Self::Subscription),
-                ("product", || Self::Product),
-                ("caller", || Self::Caller),
-                ("source", || Self::Source(Prefixes::DEFAULT)),
-                ("route", || Self::Route),
-                ("method", || Self::Method),
-            ];
-            return place.word(&words, findings).map(|part| part());
-        }
-        match place.choice(&["claim", "source", "header", "query", "literal"], findings)? {
-            ("claim", place) => {
+        let words: [(&str, Make); 6] = [
+            ("subscription", || Self::Subscription),
+            ("product", || Self::Product),
+            ("caller", || Self::Caller),
+            ("source", || Self::Source(Prefixes::DEFAULT)),
+            ("route", || Self::Route),
+            ("method", || Self::Method),
+        ];
+        match place.word_or_field(&words, &["claim", "source", "header", "query", "literal"], findings)? {
+            WordOrField::Word(part) => Some(part()),
+            WordOrField::Field("claim", place) => {
                 let mut fields = place.fields(findings)?;
                 let provider = fields.maybe("provider", findings, |place, findings| place.name(findings));
                 let path = fields.required("path", findings).and_then(|place| Leaf::decode(place, findings));
                 fields.finish(findings);
                 Some(Self::Claim(KeyClaim { provider: provider?, path: path? }))
             }
-            ("source", place) => {
+            WordOrField::Field("source", place) => {
                 let mut fields = place.fields(findings)?;
                 let mut prefix = |name, longest: u8, default, findings: &mut Findings| {
                     let written =
@@ -131,9 +128,9 @@ impl Decode for KeyPart {
                 fields.finish(findings);
                 Some(Self::Source(Prefixes { ipv4_prefix: ipv4_prefix?, ipv6_prefix: ipv6_prefix? }))
             }
-            ("header", place) => token(&place, findings).map(Self::Header),
-            ("query", place) => place.name(findings).map(Self::Query),
-            (_, place) => place.name(findings).map(Self::Literal),
+            WordOrField::Field("header", place) => token(&place, findings).map(Self::Header),
+            WordOrField::Field("query", place) => place.name(findings).map(Self::Query),
+            WordOrField::Field(_, place) => place.name(findings).map(Self::Literal),
         }
     }
 }
