@@ -28,7 +28,8 @@ pub(in crate::config) struct Local {
     /// How many slots there are, of 8 keys each. A full slot takes some 280 bytes, beside what the gateway's map does. Default: 4096.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_SLOTS)))]
     pub(in crate::config) slots: u32,
-    /// What becomes of a key whose slot is full of others, all of them live. Default: `shared_bucket`.
+    /// What becomes of a key whose slot is full of others, all of them live; where the gateway's memory can't be had at all, `admit` admits and the others
+    /// refuse. Default: `shared_bucket`.
     pub(in crate::config) on_full: OnFull,
     /// Required to be `true` for limits of an hour and longer: they are forgotten when the gateway restarts. Default: `false`.
     pub(in crate::config) volatile: bool,
