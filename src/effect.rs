@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the core asks of the world and gets answered later, and what one step comes to.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::config::Policy;
 use crate::decision::Refusal;
 use crate::edits::HeaderEdits;
 use crate::identity::FetchUri;
+use crate::secret::SecretText;
 
 /// A request to the world. Its answer comes back to [`Gateway::reply`](crate::gateway::Gateway::reply), since it serves many exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +17,20 @@ pub enum Effect {
     Fetch(Fetch),
     /// Ask a rate-limit service: unary gRPC, `envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit`.
     CheckRateLimit(RateLimitCall),
+    /// Send spans to a collector: `POST` by HTTP.
+    Export(Export),
+}
+
+impl Effect {
+    /// The call's name in its answer.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        match self {
+            Self::Fetch(fetch) => fetch.call,
+            Self::CheckRateLimit(asked) => asked.call,
+            Self::Export(export) => export.call,
+        }
+    }
 }
 
 /// A question to a rate-limit service. Its answer is the response's message, as [`Reply::body`](crate::event::Reply::body).
@@ -43,6 +61,33 @@ pub struct Fetch {
     pub timeout: u64,
     /// The longest body of use, in bytes: of a longer one, one byte more is enough to hand over.
     pub max_body: usize,
+}
+
+/// Spans for a collector: OTLP over HTTP, in protobuf.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Export {
+    /// Names the call in its answer.
+    pub call: CallId,
+    /// The host's cluster that answers.
+    pub cluster: String,
+    /// Where it takes them.
+    pub uri: FetchUri,
+    /// Headers that it asks for: names in lower case and their values.
+    pub headers: Vec<(String, SecretText)>,
+    /// An `ExportTraceServiceRequest`.
+    pub body: Arc<[u8]>,
+    /// How long the host should wait, in nanoseconds.
+    pub timeout: u64,
+}
+
+impl fmt::Debug for Export {
+    /// Shows how long the body is.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { call, cluster, uri, headers, body, timeout } = self;
+        let mut shown = formatter.debug_struct("Export");
+        shown.field("call", call).field("cluster", cluster).field("uri", uri).field("headers", headers);
+        shown.field("body", &body.len()).field("timeout", timeout).finish()
+    }
 }
 
 /// Names one call of one gateway. Minted by the core; unique in a VM, where several gateways (an old and a new
@@ -111,6 +156,8 @@ pub enum NoteOf {
     Keys(usize),
     /// A quota's rate-limit service.
     Service(usize),
+    /// A collector of spans.
+    Collector(usize),
 }
 
 impl NoteOf {
@@ -121,6 +168,9 @@ impl NoteOf {
             Self::Keys(place) => format!("keys of {}", policy.identity.providers.get(place).map_or("", |provider| &provider.name)),
             Self::Service(place) => {
                 format!("rate-limit service of quota {}", policy.quota.quotas.get(place).map_or("", |quota| &quota.name))
+            }
+            Self::Collector(place) => {
+                format!("spans for {}", policy.export.traces.get(place).map_or("", |collector| &collector.name))
             }
         }
     }

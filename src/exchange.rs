@@ -13,6 +13,7 @@ use crate::identity::{self, Handover, Identified};
 use crate::inputs::{Inputs, Remembered, UnknownPeer};
 use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
+use crate::span::{Awaited, Draft, Observed, OptionalAttribute, Times, Wait};
 use crate::trace::{self, Circumstances, Outcome, TraceParent};
 
 /// One request on its way through the edge.
@@ -27,14 +28,16 @@ pub struct Exchange {
 enum State {
     /// The request's head has not been seen.
     Open,
-    /// The request waits for what the gateway fetches. Nothing of it is kept here: it is read again.
-    Waiting,
+    /// The request waits for what the gateway fetches. Of the request nothing is kept here: it is read again.
+    Waiting(Waiting),
     /// The request is decided; its response may come.
     Decided {
         /// What the response tells the caller of our trace, if it does.
         trace_response: Option<TraceParent>,
         /// What it was charged, and what its response tells of it.
         charges: Charges,
+        /// What is recorded of it, if anything is.
+        draft: Option<Box<Draft>>,
     },
     /// Nothing comes any more.
     Closed,
@@ -42,8 +45,8 @@ enum State {
 
 impl State {
     /// Decided, and nothing to tell the caller.
-    fn refused() -> Self {
-        Self::Decided { trace_response: None, charges: Charges::default() }
+    fn refused(draft: Option<Box<Draft>>) -> Self {
+        Self::Decided { trace_response: None, charges: Charges::default(), draft }
     }
 }
 
@@ -61,14 +64,22 @@ impl Exchange {
     /// Whether the response's head is to be read or edited: a host need not be asked for it otherwise.
     #[must_use]
     pub fn awaits_response(&self, gateway: &Gateway) -> bool {
-        let State::Decided { trace_response, charges } = &self.state else { return false };
-        trace_response.is_some() || !charges.fields.is_empty() || charges.reads_status(&gateway.policy().quota)
+        let State::Decided { trace_response, charges, .. } = &self.state else { return false };
+        trace_response.is_some() || !charges.fields.is_empty() || self.reads_response(gateway)
     }
 
-    /// Whether the response's head must be handed over to [`step`](Self::step), and not only edited: what the request costs depends on it.
+    /// Whether the response's `:status` must be handed over to [`step`](Self::step), and its head not only edited: what the request costs, or what is
+    /// recorded of it, depends on it.
     #[must_use]
     pub fn reads_response(&self, gateway: &Gateway) -> bool {
-        matches!(&self.state, State::Decided { charges, .. } if charges.reads_status(&gateway.policy().quota))
+        let State::Decided { charges, draft, .. } = &self.state else { return false };
+        draft.as_ref().is_some_and(|draft| draft.awaits_response()) || charges.reads_status(&gateway.policy().quota)
+    }
+
+    /// Whether [`Event::Closed`] is waited for: something is recorded of it, or it is charged then. Otherwise it may be left out.
+    #[must_use]
+    pub fn awaits_close(&self, gateway: &Gateway) -> bool {
+        matches!(&self.state, State::Decided { draft: Some(_), .. }) || self.reads_totals(gateway)
     }
 
     /// Whether [`Event::Closed`] must tell how many bytes there were: what the request costs depends on it.
@@ -80,20 +91,31 @@ impl Exchange {
     /// Takes what happened and says what to do. Events out of order, and answers that nothing waits for, change nothing.
     pub fn step(&mut self, gateway: &mut Gateway, event: Event<'_>, inputs: &mut Inputs<'_>) -> Step {
         match (&mut self.state, event) {
-            (State::Open, Event::Request(headers)) | (State::Waiting, Event::Wake(headers)) => {
-                let (step, state) = decide(self.id, gateway, headers, inputs);
+            (State::Open, Event::Request(headers)) => {
+                let times = Times { began_at: inputs.now, began: inputs.monotonic, waits: Vec::new(), decided: inputs.monotonic };
+                let (step, state) = decide(self.id, gateway, headers, times, inputs);
+                self.state = state;
+                step
+            }
+            (State::Waiting(waiting), Event::Wake(headers)) => {
+                let times = waiting.woken(inputs.monotonic);
+                let (step, state) = decide(self.id, gateway, headers, times, inputs);
                 self.state = state;
                 step
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
-            (State::Waiting | State::Decided { .. } | State::Closed, Event::Request(_)) => {
-                self.leave(gateway, State::refused(), inputs);
+            (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => {
+                self.leave(gateway, State::refused(None), inputs);
                 Step::of(Verdict::Refuse(unreadable(UnreadableHead).written_as(gateway.policy().errors)))
             }
-            (State::Decided { trace_response, charges }, Event::Response(headers)) => {
+            (State::Decided { trace_response, charges, draft }, Event::Response(headers)) => {
                 let Parts { policy, ledger, .. } = gateway.parts();
-                if let Some(status) = status(headers) {
+                let status = status(headers);
+                if let Some(status) = status {
                     ledger.respond(&policy.quota, charges, status, inputs);
+                }
+                if let Some(draft) = draft {
+                    draft.respond(status, inputs.monotonic);
                 }
                 Step::of(Verdict::Continue(response_edits(*trace_response, &charges.fields)))
             }
@@ -104,11 +126,13 @@ impl Exchange {
                 Step::of(Verdict::Continue(edits))
             }
             (_, Event::Closed(totals)) => {
-                if let State::Decided { charges, .. } = &self.state {
+                if let State::Decided { charges, draft, .. } = std::mem::replace(&mut self.state, State::Closed) {
                     let Parts { policy, ledger, .. } = gateway.parts();
-                    ledger.close(&policy.quota, charges, totals, inputs);
+                    ledger.close(&policy.quota, &charges, totals, inputs);
+                    if let Some(draft) = draft {
+                        gateway.record(*draft, inputs);
+                    }
                 }
-                self.state = State::Closed;
                 gateway.forget(self.id, inputs);
                 Step::of(Verdict::Wait)
             }
@@ -118,7 +142,7 @@ impl Exchange {
 
     /// Waits no more, and goes over to `next`.
     fn leave(&mut self, gateway: &mut Gateway, next: State, inputs: &mut Inputs<'_>) {
-        if matches!(std::mem::replace(&mut self.state, next), State::Waiting) {
+        if matches!(std::mem::replace(&mut self.state, next), State::Waiting(_)) {
             gateway.forget(self.id, inputs);
         }
     }
@@ -126,8 +150,8 @@ impl Exchange {
 
 /// The stages, in the order in which data flows. Limits are asked before the trace is settled: whether a request is refused says whether its trace is
 /// recorded.
-fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &mut Inputs<'_>) -> (Step, State) {
-    let Parts { policy, settler, ring, ledger, counts, replacement, mut calls } = gateway.parts();
+fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Times, inputs: &mut Inputs<'_>) -> (Step, State) {
+    let Parts { policy, settler, ring, ledger, counts, digest_key, replacement, mut calls } = gateway.parts();
     let peer = &mut Remembered::new(&mut *inputs.peer);
     let Inputs { now, monotonic, .. } = *inputs;
     let inputs =
@@ -140,7 +164,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
         Ok(head) => match route::find(head, &policy.routes) {
             Matched::Route(route) => match identity::decide(route, head, id, &policy.identity, ring, inputs, counts) {
                 Some(identified) => (identified, Some(route)),
-                None => return (Step::of(Verdict::Wait), State::Waiting),
+                None => return (Step::of(Verdict::Wait), State::Waiting(Waiting::of(Awaited::Keys, times, monotonic))),
             },
             Matched::Default(decision) => (unknown(decision), None),
             Matched::Ambiguous(refusal) => (unknown(Decision::Refused(refusal)), None),
@@ -169,7 +193,10 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
                     effects = asked;
                     Decision::Refused(refusal)
                 }
-                Admission::Wait(effects) => return (Step { verdict: Verdict::Wait, effects }, State::Waiting),
+                Admission::Wait(effects) => {
+                    let waiting = Waiting::of(Awaited::RateLimitService, times, monotonic);
+                    return (Step { verdict: Verdict::Wait, effects }, State::Waiting(waiting));
+                }
             }
         }
         (decision, _) => {
@@ -195,18 +222,75 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, inputs: &
     };
     counts.count_decision(&decision);
     counts.count_trace(&settled);
+    let records = !policy.export.traces.is_empty()
+        && (settled.sampling.sampled || policy.trace.sampling.is_some_and(|sampling| sampling.record_errors));
+    let server = if records && policy.export.spans.client { settler.mint_span(&mut *inputs.entropy) } else { None };
+    let draft = settled.sent.filter(|_| records).map(|sent| {
+        let asks_source = policy.export.spans.attributes.contains(&OptionalAttribute::ClientAddress);
+        let source =
+            if asks_source { Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, &caller).source() } else { None };
+        let observed = Observed {
+            head: head.as_ref().ok(),
+            route,
+            caller: &caller,
+            providers: &policy.identity.providers,
+            decision: &decision,
+            settled: &settled,
+            sent,
+            server,
+            remaining: &charges.remaining(&policy.quota),
+            would_refuse: &charges.would_refuse(&policy.quota),
+            source,
+            times: &times,
+        };
+        Box::new(Draft::new(&observed, &policy.export.spans, digest_key))
+    });
     match decision {
         Decision::Admitted { .. } => {
             if let Ok(head) = &head {
                 let handover = Handover { policy: &policy.identity, caller: &caller, passed: &passed, replacement };
                 handover.record(head, &mut *inputs.peer, &mut edits);
             }
-            let trace_response = settled.sent.filter(|_| settled.trace_response);
-            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges })
+            // The caller's call was answered by the server's span.
+            let answered = settled.sent.map(|sent| server.map_or(sent, |server| sent.sent_by(server)));
+            let trace_response = answered.filter(|_| settled.trace_response);
+            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges, draft })
         }
-        Decision::Refused(refusal) => (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused()),
+        Decision::Refused(refusal) => {
+            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused(draft))
+        }
     }
 }
+
+/// An exchange that waits.
+#[derive(Debug)]
+struct Waiting {
+    times: Times,
+    awaited: Awaited,
+    since: u64,
+}
+
+impl Waiting {
+    const fn of(awaited: Awaited, times: Times, since: u64) -> Self {
+        Self { times, awaited, since }
+    }
+
+    /// It waits no more, or for something else. It is told what was waited for first, as far as there is room.
+    fn woken(&mut self, monotonic: u64) -> Times {
+        let mut times = Times { decided: monotonic, ..self.times.clone() };
+        // The same wait may go on.
+        let same = |last: &&mut Wait| last.awaited == self.awaited && last.until == self.since;
+        if let Some(last) = times.waits.last_mut().filter(same) {
+            last.until = monotonic;
+        } else if times.waits.len() < MAX_WAITS {
+            times.waits.push(Wait { awaited: self.awaited, since: self.since, until: monotonic });
+        }
+        times
+    }
+}
+
+/// How many waits of an exchange are told.
+const MAX_WAITS: usize = 8;
 
 /// A response's status; `None` where it has none that is one number.
 fn status(headers: Headers<'_>) -> Option<u16> {

@@ -2,14 +2,16 @@
 //! One configuration at work. A VM may hold several gateways at once, the old configuration's and the new one's.
 
 use crate::config::Policy;
-use crate::effect::{CallId, ExchangeId, GatewayId, Woken};
+use crate::effect::{CallId, Effect, ExchangeId, GatewayId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::exchange::Exchange;
+use crate::export::{Exporter, Fate, Source, Tell};
 use crate::identity::{KeyRing, Replacement};
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
 use crate::quota::Ledger;
-use crate::secret::{SecretText, SecretUnavailable, Secrets};
+use crate::secret::{SecretKey, SecretText, SecretUnavailable, Secrets};
+use crate::span::{DigestKey, Draft};
 use crate::trace::{HopKeys, Settler};
 
 /// What the exchanges of one configuration share.
@@ -20,7 +22,13 @@ pub struct Gateway {
     settler: Settler,
     ring: KeyRing,
     ledger: Ledger,
+    /// In the collectors' order.
+    exporters: Vec<Exporter>,
+    /// How many spans of each the host was last told to be queued.
+    queued: Vec<u32>,
     counts: Counts,
+    /// What digests in spans are made with.
+    digest_key: Option<DigestKey>,
     /// What goes on in the place of tokens.
     replacement: Option<SecretText>,
     /// How many calls it has asked for.
@@ -34,6 +42,7 @@ pub(crate) struct Parts<'g> {
     pub(crate) ring: &'g mut KeyRing,
     pub(crate) ledger: &'g mut Ledger,
     pub(crate) counts: &'g mut Counts,
+    pub(crate) digest_key: Option<&'g DigestKey>,
     pub(crate) replacement: Option<&'g [u8]>,
     pub(crate) calls: Calls<'g>,
 }
@@ -43,7 +52,10 @@ impl Gateway {
     #[must_use]
     pub fn new(id: GatewayId, policy: Policy) -> Self {
         let (ring, ledger, counts) = (KeyRing::new(&policy.identity.providers), Ledger::new(&policy.quota), Counts::new(&policy));
-        Self { id, policy, settler: Settler::new(), ring, ledger, counts, replacement: None, calls: 0 }
+        let exporters: Vec<Exporter> = policy.export.traces.iter().map(|collector| Exporter::new(collector.batch)).collect();
+        let queued = vec![0; exporters.len()];
+        let (digest_key, replacement) = (None, None);
+        Self { id, policy, settler: Settler::new(), ring, ledger, exporters, queued, counts, digest_key, replacement, calls: 0 }
     }
 
     /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
@@ -56,7 +68,13 @@ impl Gateway {
             self.settler.provide(HopKeys::fetch(hop, secrets)?);
         }
         if let Some(Replacement { scheme, secret }) = &self.policy.identity.forward.replacement {
-            self.replacement = Some(SecretText::fetch(scheme, secret, secrets)?);
+            self.replacement = Some(SecretText::fetch(Some(scheme), secret, secrets)?);
+        }
+        if let Some(reference) = &self.policy.export.spans.digest_key {
+            self.digest_key = DigestKey::new(&SecretKey::fetch(reference, secrets)?);
+        }
+        for (exporter, collector) in self.exporters.iter_mut().zip(&self.policy.export.traces) {
+            exporter.provide(collector, secrets)?;
         }
         self.ring.provide(&self.policy.identity.providers, secrets)
     }
@@ -80,9 +98,10 @@ impl Gateway {
 
     /// What the stages of an exchange work with.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
-        let Self { id, policy, settler, ring, ledger, counts, replacement, calls } = self;
-        let replacement = replacement.as_ref().map(SecretText::as_bytes);
-        Parts { policy, settler, ring, ledger, counts, replacement, calls: Calls { gateway: *id, serial: calls } }
+        let Self { id, policy, settler, ring, ledger, counts, digest_key, replacement, calls, .. } = self;
+        let replacement = replacement.as_ref().map(|replacement| replacement.as_str().as_bytes());
+        let digest_key = digest_key.as_ref();
+        Parts { policy, settler, ring, ledger, counts, digest_key, replacement, calls: Calls { gateway: *id, serial: calls } }
     }
 
     /// An exchange waits no more: it is over, or its host knows it no more.
@@ -97,28 +116,75 @@ impl Gateway {
         Exchange::new(id)
     }
 
-    /// Whether the next [`tick`](Self::tick) should come within some 10 ms: an exchange waits, or a fetch is under way. Otherwise a second is
-    /// soon enough.
+    /// Whether the next [`tick`](Self::tick) should come within some 10 ms: an exchange waits, a fetch is under way, or a batch of spans is full.
+    /// Otherwise a second is soon enough.
     #[must_use]
     pub fn is_urgent(&self, monotonic: u64) -> bool {
-        self.ring.is_urgent(monotonic) || self.ledger.is_urgent()
+        self.ring.is_urgent(monotonic) || self.ledger.is_urgent() || self.exporters.iter().any(|exporter| exporter.is_urgent(monotonic))
+    }
+
+    /// Whether a batch of spans waits to leave, be it now or after a pause.
+    #[must_use]
+    pub fn has_batch(&self) -> bool {
+        self.exporters.iter().any(Exporter::has_batch)
     }
 
     /// The host's clock has ticked.
     pub fn tick(&mut self, inputs: &mut Inputs<'_>) -> Woken {
-        let Self { id, policy, ring, ledger, counts, calls, .. } = self;
+        let Self { id, policy, ring, ledger, exporters, counts, calls, .. } = self;
         let mut calls = Calls { gateway: *id, serial: calls };
         let mut woken = ring.tick(|| calls.next(), inputs, counts);
         ledger.tick(&policy.quota, inputs, counts, &mut woken);
+        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
+        for (place, (exporter, collector)) in exporters.iter_mut().zip(&policy.export.traces).enumerate() {
+            let tell = &mut Telling { place, counts: &mut *counts, notes: &mut woken.notes };
+            let exports = exporter.tick(collector, source, &mut || calls.next(), inputs, tell);
+            woken.effects.extend(exports.into_iter().map(Effect::Export));
+        }
         woken
+    }
+
+    /// The gateway ends: what to ask of the world before it does. Call [`ended`](Self::ended) once that is asked.
+    pub fn end(&mut self, inputs: &mut Inputs<'_>) -> Vec<Effect> {
+        let Self { id, policy, exporters, calls, .. } = self;
+        let mut calls = Calls { gateway: *id, serial: calls };
+        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
+        let exporters = exporters.iter_mut().zip(&policy.export.traces);
+        let exports = exporters.flat_map(|(exporter, collector)| exporter.end(collector, source, &mut || calls.next(), inputs));
+        exports.map(Effect::Export).collect()
+    }
+
+    /// No answer is heard any more.
+    pub fn ended(&mut self) {
+        let mut notes = Vec::new();
+        for (place, exporter) in self.exporters.iter_mut().enumerate() {
+            exporter.ended(&mut Telling { place, counts: &mut self.counts, notes: &mut notes });
+        }
+    }
+
+    /// Takes the spans of an exchange that is over.
+    pub(crate) fn record(&mut self, draft: Draft, inputs: &mut Inputs<'_>) {
+        let Self { policy, exporters, counts, .. } = self;
+        let errors = policy.trace.sampling.is_some_and(|sampling| sampling.record_errors);
+        let Some(finished) = draft.finish(errors, inputs.monotonic) else { return };
+        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
+        let mut notes = Vec::new();
+        for (place, exporter) in exporters.iter_mut().enumerate() {
+            exporter.record(&finished, source, inputs, &mut Telling { place, counts: &mut *counts, notes: &mut notes });
+        }
     }
 
     /// A call has an answer, or failed. An answer that nothing waits for changes nothing.
     pub fn reply(&mut self, call: CallId, answer: Result<Reply<'_>, CallFailed>, inputs: &mut Inputs<'_>) -> Woken {
-        let Self { id, policy, ring, ledger, counts, calls, .. } = self;
+        let Self { id, policy, ring, ledger, exporters, counts, calls, .. } = self;
         let mut woken = Woken::default();
         if ledger.reply(&policy.quota, call, answer, inputs, counts, &mut woken) {
             return woken;
+        }
+        for (place, exporter) in exporters.iter_mut().enumerate() {
+            if exporter.reply(call, answer, inputs, &mut Telling { place, counts: &mut *counts, notes: &mut woken.notes }) {
+                return woken;
+            }
         }
         let mut calls = Calls { gateway: *id, serial: calls };
         ring.reply(call, answer, || calls.next(), inputs, counts)
@@ -130,9 +196,43 @@ impl Gateway {
         Counts::names(&self.policy)
     }
 
+    /// The names of the gauges that tell how much waits.
+    #[must_use]
+    pub fn gauge_names(&self) -> Vec<String> {
+        self.policy.export.traces.iter().map(|collector| format!("tracegate.spans.queued.{}", collector.name)).collect()
+    }
+
+    /// By how much each of them has changed since the last time: the gateway's VMs share them.
+    pub fn drain_gauges(&mut self) -> Vec<i64> {
+        let Self { exporters, queued, .. } = self;
+        let change = |(exporter, before): (&Exporter, &mut u32)| {
+            let now = exporter.queued();
+            i64::from(now).saturating_sub(std::mem::replace(before, now).into())
+        };
+        exporters.iter().zip(queued).map(change).collect()
+    }
+
     /// What has been counted since the last time, by index in [`counter_names`](Self::counter_names), zeros left out.
     pub fn drain_counts(&mut self) -> impl Iterator<Item = (usize, u64)> + use<> {
         self.counts.drain()
+    }
+}
+
+/// Counts and notes what an exporter tells.
+struct Telling<'g> {
+    /// Its collector's place in the policy.
+    place: usize,
+    counts: &'g mut Counts,
+    notes: &'g mut Vec<(NoteOf, String)>,
+}
+
+impl Tell for Telling<'_> {
+    fn count(&mut self, fate: Fate, spans: u64) {
+        self.counts.count_spans(self.place, fate, spans);
+    }
+
+    fn note(&mut self, note: String) {
+        self.notes.push((NoteOf::Collector(self.place), note));
     }
 }
 

@@ -10,8 +10,8 @@
 //!   face      adapter/abi.rs   adapter/component.rs   adapter/browser.rs      thin: types and calls only
 //!                                     │ Event + Inputs      ▲ Step { verdict, effects }
 //!   one request                 Exchange::step ─────────────┘
-//!                               trace::read → route → identity → quota → trace::settle → edits
-//!   one configuration           Gateway: Policy, KeyRing, Ledger, entropy in blocks, counts
+//!                               trace::read → route → identity → quota → trace::settle → edits → span
+//!   one configuration           Gateway: Policy, KeyRing, Ledger, Exporters, entropy in blocks, counts
 //! ```
 //!
 //! The modules, in the order in which data flows: a stage never imports a later one.
@@ -26,6 +26,8 @@
 //! | [`identity`] | stage: who calls: tokens, keys of subscriptions, certificates, and what the upstream learns of the caller |
 //! | [`quota`] | stage: how much of it, counted here or by a rate-limit service |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
+//! | [`span`] | stage: what is recorded of it, metadata only |
+//! | [`export`] | what leaves for collectors, and what becomes of it |
 //! | [`metrics`] | what is counted |
 //! | [`exchange`], [`gateway`] | one request; one configuration |
 //!
@@ -60,12 +62,14 @@ pub mod caller;
 pub mod claim;
 pub mod condition;
 pub mod config;
+mod date;
 pub mod decision;
 pub mod edits;
 pub mod effect;
 mod entropy;
 pub mod event;
 pub mod exchange;
+pub mod export;
 pub mod gateway;
 pub mod head;
 pub mod identity;
@@ -81,12 +85,13 @@ pub mod quota;
 mod reader;
 pub mod route;
 pub mod secret;
+pub mod span;
 pub mod trace;
 
 pub use config::Policy;
 pub use decision::{Reason, Refusal};
 pub use edits::{HeaderEdit, HeaderEdits};
-pub use effect::{CallId, Effect, ExchangeId, Fetch, GatewayId, NoteOf, RateLimitCall, Step, Verdict, Woken};
+pub use effect::{CallId, Effect, ExchangeId, Export, Fetch, GatewayId, NoteOf, RateLimitCall, Step, Verdict, Woken};
 pub use event::{CallFailed, Event, Reply};
 pub use exchange::Exchange;
 pub use gateway::Gateway;

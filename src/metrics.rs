@@ -6,6 +6,7 @@
 
 use crate::config::Policy;
 use crate::decision::{Decision, Reason};
+use crate::export::Fate;
 use crate::trace::{DecidedBy, Outcome, RestartCause, Settled};
 
 /// Something that every gateway counts.
@@ -197,7 +198,8 @@ impl DecidedBy {
 }
 
 /// What has been counted since the last [`drain`](Counts::drain): every [`Counter`], then for each trust rule what became of its
-/// principal's traces, then for each provider what became of fetches of its keys, then for each quota what became of requests.
+/// principal's traces, then for each provider what became of fetches of its keys, then for each quota what became of requests, then for each
+/// collector what became of spans.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts {
     counts: Vec<u64>,
@@ -205,6 +207,8 @@ pub(crate) struct Counts {
     keys: usize,
     /// Where the quotas' begin.
     quotas: usize,
+    /// Where the collectors' begin.
+    spans: usize,
     /// Whether the policy says anything about recording: what is always so needs no count.
     samples: bool,
 }
@@ -214,11 +218,13 @@ impl Counts {
         let principals = policy.trace.trust.rules().len().saturating_mul(FATES.len());
         let keys = Counter::COUNT.saturating_add(principals);
         let quotas = keys.saturating_add(policy.identity.providers.len().saturating_mul(KEY_FATES.len()));
-        let count = quotas.saturating_add(policy.quota.quotas.len().saturating_mul(QUOTA_FATES.len()));
-        Self { counts: vec![0; count], keys, quotas, samples: policy.trace.sampling.is_some() }
+        let spans = quotas.saturating_add(policy.quota.quotas.len().saturating_mul(QUOTA_FATES.len()));
+        let count = spans.saturating_add(policy.export.traces.len().saturating_mul(Fate::ALL.len()));
+        Self { counts: vec![0; count], keys, quotas, spans, samples: policy.trace.sampling.is_some() }
     }
 
-    /// The metrics' names, by index. Policies have at most 64 trust rules, 16 providers and 64 quotas, whose names hold no dots.
+    /// The metrics' names, by index. Policies have at most 64 trust rules, 16 providers, 64 quotas and 4 collectors, whose names hold
+    /// no dots.
     pub(crate) fn names(policy: &Policy) -> Vec<String> {
         let rules = policy.trace.trust.rules().iter();
         let principals = rules.flat_map(|rule| FATES.map(|fate| format!("tracegate.principals.{fate}.{}", rule.name)));
@@ -226,7 +232,9 @@ impl Counts {
         let keys = providers.flat_map(|provider| KEY_FATES.map(|fate| format!("tracegate.keys.{fate}.{}", provider.name)));
         let quotas = policy.quota.quotas.iter();
         let quotas = quotas.flat_map(|quota| QUOTA_FATES.map(|fate| format!("tracegate.quotas.{fate}.{}", quota.name)));
-        Counter::all().map(Counter::name).chain(principals).chain(keys).chain(quotas).collect()
+        let collectors = policy.export.traces.iter();
+        let spans = collectors.flat_map(|collector| Fate::ALL.map(|fate| format!("tracegate.spans.{}.{}", fate.as_str(), collector.name)));
+        Counter::all().map(Counter::name).chain(principals).chain(keys).chain(quotas).chain(spans).collect()
     }
 
     pub(crate) fn count_decision(&mut self, decision: &Decision) {
@@ -291,13 +299,22 @@ impl Counts {
         self.add_at(self.quotas.saturating_add(quota.saturating_mul(QUOTA_FATES.len())).saturating_add(fate));
     }
 
+    pub(crate) fn count_spans(&mut self, collector: usize, fate: Fate, spans: u64) {
+        let fate = Fate::ALL.iter().position(|other| *other == fate).unwrap_or(0);
+        self.add_many(self.spans.saturating_add(collector.saturating_mul(Fate::ALL.len())).saturating_add(fate), spans);
+    }
+
     pub(crate) fn add(&mut self, counter: Counter) {
         self.add_at(counter.index());
     }
 
     fn add_at(&mut self, index: usize) {
+        self.add_many(index, 1);
+    }
+
+    fn add_many(&mut self, index: usize, by: u64) {
         if let Some(count) = self.counts.get_mut(index) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(by);
         }
     }
 

@@ -186,6 +186,23 @@ impl PathMatch {
         Ok(Self::Template(segments))
     }
 
+    /// As the conventions want routes: a path, a template, or what a prefix stands for, `/admin/*`.
+    #[must_use]
+    pub fn template_text(&self) -> String {
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match self {
+            Self::Exact(path) => lossy(path),
+            Self::Prefix(prefix) => format!("{}/*", lossy(prefix)),
+            Self::Template(segments) => {
+                let segment = |segment: &Segment| match segment {
+                    Segment::Literal(text) => format!("/{}", lossy(text)),
+                    Segment::Parameter(name) => format!("/{{{name}}}"),
+                };
+                segments.iter().map(segment).collect()
+            }
+        }
+    }
+
     /// Whether `path` matches.
     #[must_use]
     pub fn matches(&self, path: &NormalPath<'_>) -> bool {

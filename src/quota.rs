@@ -18,7 +18,6 @@
 
 mod breaker;
 pub mod calendar;
-mod date;
 mod fields;
 mod key;
 mod lease;

@@ -12,6 +12,7 @@ use crate::condition::Condition;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::head::RequestHead;
 use crate::path::{NormalPath, PathMatch};
+use crate::span::PathAttribute;
 use crate::trace::Threshold;
 
 /// The policy's routes, first match wins, and what becomes of a request that none matches.
@@ -52,6 +53,10 @@ pub struct Route {
     pub quotas: Vec<usize>,
     /// From which randomness on its traces are recorded, where it has a say of its own.
     pub root: Option<Threshold>,
+    /// Its path in words, for `http.route`; `None` where every path matches.
+    pub template: Option<String>,
+    /// Parameters of its path that spans tell.
+    pub attributes: Vec<PathAttribute>,
 }
 
 /// One requirement of a route.
@@ -176,6 +181,8 @@ mod tests {
             rules: vec![],
             quotas: vec![],
             root: None,
+            template: None,
+            attributes: vec![],
         };
         RouteTable::new(
             vec![route("admin", &[], "/admin"), route("trial", &["GET"], "/trial"), route("late", &[], "/admin/open")],

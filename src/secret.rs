@@ -58,25 +58,31 @@ impl fmt::Debug for SecretKey {
 }
 
 /// A credential that stands in a header: printable ASCII.
-pub(crate) struct SecretText(String);
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
 
 impl SecretText {
-    /// Fetches one, and puts `scheme` before it.
+    /// Fetches one, and puts `scheme` before it where there is one.
     ///
     /// # Errors
     ///
     /// [`SecretUnavailable`] where the host has none, or what it has can't stand in a header.
-    pub(crate) fn fetch(scheme: &str, reference: &SecretReference, secrets: &mut dyn Secrets) -> Result<Self, SecretUnavailable> {
+    pub(crate) fn fetch(scheme: Option<&str>, reference: &SecretReference, secrets: &mut dyn Secrets) -> Result<Self, SecretUnavailable> {
         let unavailable = |found| SecretUnavailable { reference: reference.clone(), expected: "printable ASCII", found };
         let text = secrets.environment(&reference.variable).ok_or(unavailable("no such variable"))?;
         let text = text.trim_ascii();
         let sound = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if sound { Ok(Self(format!("{scheme} {text}"))) } else { Err(unavailable("something else")) }
+        match scheme {
+            _ if !sound => Err(unavailable("something else")),
+            Some(scheme) => Ok(Self(format!("{scheme} {text}"))),
+            None => Ok(Self(text.to_owned())),
+        }
     }
 
     /// The header's value.
-    pub(crate) const fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    #[must_use]
+    pub const fn as_str(&self) -> &str {
+        self.0.as_str()
     }
 }
 

@@ -23,6 +23,7 @@
 pub mod bench;
 pub mod carrier;
 pub mod cluster;
+pub mod collector;
 pub mod command;
 pub mod echo;
 pub mod envoy;

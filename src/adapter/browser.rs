@@ -85,11 +85,7 @@ impl Edge {
 impl Edge {
     /// A page calls no services.
     fn refuse(&mut self, effect: &Effect, inputs: &mut Inputs<'_>) {
-        let call = match effect {
-            Effect::Fetch(fetch) => fetch.call,
-            Effect::CheckRateLimit(asked) => asked.call,
-        };
-        let _ = self.gateway.reply(call, Err(CallFailed::Refused), inputs);
+        let _ = self.gateway.reply(effect.call(), Err(CallFailed::Refused), inputs);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::head::{self, Headers};
 use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Peer, PeerFact, Store, StoreError, Stored};
 use crate::quota::Totals;
 use crate::secret::SecretUnavailable;
-use crate::{CallId, Effect, ExchangeId, Fetch, GatewayId, Inputs, NoteOf, Policy, RateLimitCall};
+use crate::{CallId, Effect, ExchangeId, Export, Fetch, GatewayId, Inputs, NoteOf, Policy, RateLimitCall};
 use bindings::exports::tracegate::policy::policy as wit;
 use bindings::tracegate::policy::{clocks, peer, random, secrets, signatures, store};
 
@@ -73,6 +73,15 @@ impl wit::GuestGateway for Gateway {
         self::woken(woken, gateway.policy())
     }
 
+    fn end(&self) -> Vec<wit::Call> {
+        let mut gateway = self.0.borrow_mut();
+        with_inputs(|inputs| gateway.end(inputs)).into_iter().map(call).collect()
+    }
+
+    fn ended(&self) {
+        self.0.borrow_mut().ended();
+    }
+
     fn is_urgent(&self) -> bool {
         self.0.borrow().is_urgent(clocks::monotonic())
     }
@@ -111,6 +120,10 @@ impl wit::GuestExchange for Exchange {
 
     fn awaits_response(&self) -> bool {
         self.exchange.borrow().awaits_response(&self.gateway.borrow())
+    }
+
+    fn awaits_close(&self) -> bool {
+        self.exchange.borrow().awaits_close(&self.gateway.borrow())
     }
 
     fn reads_totals(&self) -> bool {
@@ -174,6 +187,21 @@ fn call(effect: Effect) -> wit::Call {
         Effect::Fetch(fetch) => wit::Call::Fetch(self::fetch(fetch)),
         Effect::CheckRateLimit(RateLimitCall { call, cluster, message, timeout, .. }) => {
             wit::Call::CheckRateLimit(wit::RateLimitCall { call: call.serial, cluster, message, timeout })
+        }
+        Effect::Export(Export { call, cluster, uri, headers, body, timeout }) => {
+            let crate::identity::FetchUri { scheme, authority, path } = uri;
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.as_str().to_owned())).collect();
+            let call = call.serial;
+            wit::Call::Export(wit::ExportCall {
+                call,
+                cluster,
+                scheme: scheme.to_owned(),
+                authority,
+                path,
+                headers,
+                body: body.to_vec(),
+                timeout,
+            })
         }
     }
 }

@@ -2,6 +2,7 @@
 //! From the document as written to the policy as run.
 
 mod callers;
+mod export;
 mod identity;
 mod quota;
 
@@ -15,6 +16,7 @@ use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
 use crate::condition::Condition;
 use crate::decision::ErrorFormat;
+use crate::export::ExportPolicy;
 use crate::identity::{ForwardedClientCert, IdentityPolicy, Keys, Location, Provider};
 use crate::path::PathMatch;
 use crate::quota::{Enforcement, Quota, QuotaPolicy};
@@ -42,6 +44,8 @@ pub struct Policy {
     pub quota: QuotaPolicy,
     /// What to do with which request.
     pub routes: RouteTable,
+    /// What leaves for collectors.
+    pub export: ExportPolicy,
     /// Names this policy and no other.
     pub fingerprint: Fingerprint,
 }
@@ -58,7 +62,9 @@ impl Policy {
             Keys::Inline(_) | Keys::Published(_) => &[],
         });
         let replacement = self.identity.forward.replacement.iter().map(|replacement| &replacement.secret);
-        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference)).chain(replacement);
+        let export = self.export.traces.iter().flat_map(|collector| &collector.headers).map(|(_, reference)| reference);
+        let export = export.chain(&self.export.spans.digest_key);
+        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference)).chain(replacement).chain(export);
         let mut variables: Vec<&str> = references.map(|reference| reference.variable.as_str()).collect();
         variables.sort_unstable();
         variables.dedup();
@@ -105,6 +111,9 @@ impl Policy {
             if let Enforcement::Global(global) = &quota.enforcement {
                 calls.push(Call { cluster: &global.cluster, serves: Serves::Grpc });
             }
+        }
+        for collector in &self.export.traces {
+            calls.push(Call { cluster: &collector.cluster, serves: Serves::Http(collector.uri.scheme, &collector.uri.authority) });
         }
         calls.sort_unstable();
         calls.dedup();
@@ -192,7 +201,7 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default } = document;
+    let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default, export } = document;
     let callers = Callers::of(&identity);
     let realm = realm(&service.name);
     let quota = quota::policy(quotas, responses.rate_limit_headers, &callers);
@@ -208,6 +217,7 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
             document::Errors::ProblemJson => ErrorFormat::ProblemJson,
         },
         trace: self::trace(trace, &secrets, &callers),
+        export: self::export::policy(export, &secrets, &callers),
         identity: IdentityPolicy {
             forwarded_client_cert: match listener.forwarded_client_cert {
                 document::ForwardedClientCert::Remove => ForwardedClientCert::Remove,
@@ -298,13 +308,20 @@ fn trust_rule(rule: document::TrustRule, callers: &Callers) -> TrustRule {
     }
 }
 
-fn route(document::Route { name, matches, rules, quotas, sampling }: document::Route, callers: &Callers, known: &[Quota]) -> Route {
+fn route(
+    document::Route { name, matches, rules, quotas, sampling, attributes }: document::Route,
+    callers: &Callers,
+    known: &[Quota],
+) -> Route {
+    let path = matches.path.map(self::path);
     Route {
+        template: path.as_ref().map(PathMatch::template_text),
+        attributes: export::path_attributes(attributes),
         name,
         root: sampling.map(|sampling| sampling.root.probability.threshold),
         hosts: matches.hosts.into_iter().map(host).collect(),
         methods: matches.methods,
-        path: matches.path.map(path),
+        path,
         rules: rules.into_iter().map(|rule| self::rule(rule, callers)).collect(),
         quotas: quota::places(&quotas, known),
     }

@@ -9,6 +9,7 @@ mod certificate;
 mod condition;
 mod enforcement;
 mod entra;
+mod export;
 mod forward;
 mod identity;
 mod jwt;
@@ -41,6 +42,7 @@ pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
 pub(super) use enforcement::{Breaker, Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};
 pub(super) use entra::{Cloud, Entra, Workload};
+pub(super) use export::{Batch, Collector, Export, Lightstep, Otlp, PathTold, RouteAttributes, SpanAttribute, UrlPath};
 pub(super) use forward::CallerFact;
 pub(super) use identity::{Identity, Provider};
 pub(super) use jwt::{Jwt, Scheme, TokenPlace};
@@ -56,6 +58,8 @@ pub(super) use rule::{Mode, Rule};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
 pub(super) use subscription::{State, SubscriptionKeys};
+#[cfg(feature = "schema")]
+pub(super) use trace::SecretName;
 pub(super) use trace::{Format, HopKey, Trace};
 pub(super) use trust::{Sampled, Treatment, TrustRule};
 
@@ -93,6 +97,9 @@ pub(super) struct Document {
     pub(super) routes: Vec<Route>,
     /// Required: what becomes of a request that no route matches.
     pub(super) default: DefaultAction,
+    /// What leaves for collectors; nothing by default.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(super) export: Export,
 }
 
 /// OpenTelemetry resource attributes of this edge.
@@ -132,6 +139,9 @@ pub(super) struct Route {
     #[cfg_attr(feature = "schema", schemars(with = "RouteSampling", default))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sampling: Option<RouteSampling>,
+    /// What spans tell of its requests beside what always is; nothing by default.
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub(super) attributes: RouteAttributes,
 }
 
 /// All that is given must match; nothing given matches everything.
@@ -218,6 +228,7 @@ impl Decode for Document {
         let quotas = fields.maybe("quotas", findings, quotas);
         let routes = fields.maybe("routes", findings, routes);
         let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
+        let export = fields.maybe("export", findings, Export::decode);
         fields.finish(findings);
         let document = Self {
             schema: schema?,
@@ -230,6 +241,7 @@ impl Decode for Document {
             quotas: quotas?.unwrap_or_default(),
             routes: routes?.unwrap_or_default(),
             default: default?,
+            export: export?.unwrap_or_default(),
         };
         if let Some(place) = trace_place {
             document.trace.check_against(&document, &place, findings);
@@ -237,6 +249,11 @@ impl Decode for Document {
         document.check_conditions(&root, findings);
         document.check_quotas(&root, findings);
         document.identity.check_against(&document, &root, findings);
+        document.export.check_against(&document, &root.descend(&["export"]), findings);
+        for (index, route) in document.routes.iter().enumerate() {
+            let place = root.descend(&["routes"]).item(index);
+            route.attributes.check_against(route.matches.path.as_ref(), &document.export.spans, &place, findings);
+        }
         let sampled = document.routes.iter().position(|route| route.sampling.is_some());
         if let Some(index) = sampled.filter(|_| document.trace.sampling.is_none()) {
             let at = root.descend(&["routes"]).item(index).descend(&["sampling"]);
@@ -372,6 +389,7 @@ impl Decode for Route {
         let rules = fields.maybe("rules", findings, rule::rules);
         let quotas = fields.maybe("quotas", findings, route_quotas);
         let sampling = fields.maybe("sampling", findings, RouteSampling::decode);
+        let attributes = fields.maybe("attributes", findings, RouteAttributes::decode);
         fields.finish(findings);
         Some(Self {
             name: name?,
@@ -379,6 +397,7 @@ impl Decode for Route {
             rules: rules?.unwrap_or_default(),
             quotas: quotas?.unwrap_or_default(),
             sampling: sampling?,
+            attributes: attributes?.unwrap_or_default(),
         })
     }
 }

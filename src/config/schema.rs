@@ -10,7 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema as schema};
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::document::{DEFAULT_STATUS, Document, Provider, Quota};
+use super::document::{Collector, DEFAULT_STATUS, Document, Provider, Quota};
 use crate::identity::Algorithm;
 use crate::route::HOST_MAX_LENGTH;
 use crate::trace::MEMBER_KEY_MAX_LENGTH;
@@ -61,6 +61,20 @@ pub(super) fn quotas(generator: &mut SchemaGenerator) -> Schema {
     let quota = generator.subschema_for::<Quota>();
     schema!({
         "type": "object", "maxProperties": 64, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": quota
+    })
+}
+
+pub(super) fn collectors(generator: &mut SchemaGenerator) -> Schema {
+    let collector = generator.subschema_for::<Collector>();
+    schema!({
+        "type": "object", "maxProperties": 4, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": collector
+    })
+}
+
+pub(super) fn secret_headers(generator: &mut SchemaGenerator) -> Schema {
+    let secret = generator.subschema_for::<super::document::SecretName>();
+    schema!({
+        "type": "object", "propertyNames": {"pattern": "^[a-z0-9!#$%&'*+.^_`|~-]{1,128}$"}, "additionalProperties": secret
     })
 }
 
@@ -149,8 +163,10 @@ pub(super) fn uri(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "string", "pattern": r"^https?://[A-Za-z0-9._:\[\]-]+([/?][!-~]*)?$", "maxLength": 2048})
 }
 
+pub(super) const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+
 pub(super) fn token(_: &mut SchemaGenerator) -> Schema {
-    schema!({"type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"})
+    schema!({"type": "string", "pattern": TOKEN})
 }
 
 pub(super) fn header_name(_: &mut SchemaGenerator) -> Schema {

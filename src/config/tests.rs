@@ -32,7 +32,8 @@ fn the_least_policy_has_every_default_filled_in() {
         r#""listener":{"trusted_hops":0,"client_certificates":"unverified","forwarded_client_cert":"remove"},"#,
         r#""responses":{"errors":"apim","rate_limit_headers":["ratelimit"]},"secrets":{},"#,
         r#""trace":{"propagation":{"extract":["tracecontext"],"inject":["tracecontext"],"baggage":{}},"tracestate":{"max_length":16447}},"#,
-        r#""identity":{"providers":{},"claim_to_headers":[],"caller_to_headers":[],"forward_token":false},"quotas":{},"routes":[],"default":{"action":"admit"}}"#
+        r#""identity":{"providers":{},"claim_to_headers":[],"caller_to_headers":[],"forward_token":false},"quotas":{},"routes":[],"default":{"action":"admit"},"#,
+        r#""export":{"traces":{},"spans":{"client":false,"url_path":"full","attributes":["server.address"],"claims":[]}}}"#
     );
     assert_eq!(loaded.canonical, expected);
     assert_eq!(Policy::from_json(expected.as_bytes()).unwrap().canonical, expected);
@@ -49,7 +50,7 @@ fn the_fingerprint_is_of_the_meaning_not_of_the_spelling() {
     assert_eq!(fingerprint(r#" {"default":{"action":"admit"}, "routes": [], "service":{"name":"\u0065dge"},"schema":1}"#), least);
     assert_ne!(fingerprint(&LEAST.replace("edge", "egde")), least);
     // The digest of the canonical text above, as `sha256sum` prints it.
-    assert_eq!(least.to_string(), "b52fd4d655c58127");
+    assert_eq!(least.to_string(), "2c7400ace8f1f488");
     assert_eq!(format!("{:012x}", least.gauge()), least.to_string()[..12]);
 }
 
@@ -110,7 +111,7 @@ fn all_errors_come_in_one_run_with_their_places() {
 8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
-11:3: limits: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `quotas`, `routes`, `default`, found an unknown field"#;
+11:3: limits: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `quotas`, `routes`, `default`, `export`, found an unknown field"#;
     assert_eq!(findings(text).join("\n"), expected);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Periods of a quota: by the calendar of a time zone, or of a fixed length.
 
-use super::date::{DAY, Date, days, month_length};
 use super::zone::Zone;
+use crate::date::{DAY, Date, days, month_length};
 
 /// Seconds in an hour.
 const HOUR: i64 = 3600;

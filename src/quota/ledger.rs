@@ -76,6 +76,8 @@ struct Waiting {
     /// What it was charged before.
     taken: Vec<Taken>,
     shadow: Option<Reason>,
+    /// Limits in `mode: shadow` that would have refused it.
+    would_refuse: Vec<usize>,
     /// The limit that it waits for, by its place in the route's list.
     next: usize,
     /// Until when, on the monotonic clock.
@@ -192,6 +194,7 @@ impl Ledger {
                 Outcome::Refused { reason, .. } if quota.shadow => {
                     counts.count_quota(index, QuotaFate::WouldRefuse);
                     waiting.shadow = waiting.shadow.or(Some(reason));
+                    waiting.would_refuse.push(index);
                 }
                 Outcome::Refused { reason, taken } => {
                     counts.count_quota(index, QuotaFate::Refused);
@@ -208,10 +211,12 @@ impl Ledger {
                     return Admission::Wait(effects);
                 }
             }
-            waiting = Waiting { taken: waiting.taken, shadow: waiting.shadow, next: waiting.next.saturating_add(1), ..Waiting::default() };
+            let Waiting { taken, shadow, would_refuse, next, .. } = waiting;
+            waiting = Waiting { taken, shadow, would_refuse, next: next.saturating_add(1), ..Waiting::default() };
         }
         let fields = fields::fields(&policy.headers, &standings(policy, &waiting.taken), None);
-        Admission::Admitted { charges: Charges { taken: waiting.taken, fields }, shadow: waiting.shadow, effects }
+        let Waiting { taken, shadow, would_refuse, .. } = waiting;
+        Admission::Admitted { charges: Charges { taken, fields, would_refuse }, shadow, effects }
     }
 
     /// Who is counted, how much it may have, and what the request costs.

@@ -4,12 +4,8 @@
 //!
 //! [Limitador](https://github.com/Kuadrant/limitador) and [Envoy's reference implementation](https://github.com/envoyproxy/ratelimit) answer it.
 
-mod wire;
-
-use std::fmt;
-
-use crate::protobuf::{put_bytes, put_number, put_text};
-use wire::Fields;
+pub use crate::protobuf::MalformedMessage;
+use crate::protobuf::{Fields, put_bytes, put_number, put_text};
 
 /// What a service counts by: `envoy.extensions.common.ratelimit.v3.RateLimitDescriptor`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,8 +86,8 @@ impl Code {
 ///
 /// # Errors
 ///
-/// [`MalformedAnswer`] for what is no message, or has a field that we know in another type. Groups are refused.
-pub fn decode_response(bytes: &[u8]) -> Result<Answer, MalformedAnswer> {
+/// [`MalformedMessage`] for what is no message, or has a field that we know in another type. Groups are refused.
+pub fn decode_response(bytes: &[u8]) -> Result<Answer, MalformedMessage> {
     let mut answer = Answer::default();
     let mut fields = Fields::new(bytes);
     while let Some(field) = fields.next()? {
@@ -112,7 +108,7 @@ pub fn decode_response(bytes: &[u8]) -> Result<Answer, MalformedAnswer> {
 
 impl Answer {
     /// Keeps what a header says; the last of a name counts. Values that are no number are passed over.
-    fn note_header(&mut self, mut fields: Fields<'_>) -> Result<(), MalformedAnswer> {
+    fn note_header(&mut self, mut fields: Fields<'_>) -> Result<(), MalformedMessage> {
         let (mut name, mut value, mut raw_value) = (&[][..], &[][..], &[][..]);
         while let Some(field) = fields.next()? {
             match field.number {
@@ -134,7 +130,7 @@ impl Answer {
 }
 
 impl Status {
-    fn read(mut fields: Fields<'_>) -> Result<Self, MalformedAnswer> {
+    fn read(mut fields: Fields<'_>) -> Result<Self, MalformedMessage> {
         let mut status = Self::default();
         let mut until_reset: Option<Duration> = None;
         while let Some(field) = fields.next()? {
@@ -151,7 +147,7 @@ impl Status {
 }
 
 /// `RateLimit`: its requests per unit of time.
-fn read_limit(limit: &mut u32, mut fields: Fields<'_>) -> Result<(), MalformedAnswer> {
+fn read_limit(limit: &mut u32, mut fields: Fields<'_>) -> Result<(), MalformedMessage> {
     while let Some(field) = fields.next()? {
         if field.number == 1 {
             *limit = field.varint32()?;
@@ -168,7 +164,7 @@ struct Duration {
 }
 
 impl Duration {
-    fn merge(&mut self, mut fields: Fields<'_>) -> Result<(), MalformedAnswer> {
+    fn merge(&mut self, mut fields: Fields<'_>) -> Result<(), MalformedMessage> {
         while let Some(field) = fields.next()? {
             match field.number {
                 1 => self.seconds = field.varint()?.cast_signed(),
@@ -192,23 +188,6 @@ fn whole_number(text: &[u8]) -> Option<u64> {
     // A `+` would be read too.
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
-
-/// Why bytes are no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MalformedAnswer {
-    /// Where, in bytes from 0.
-    pub offset: usize,
-    /// What was expected there.
-    pub expected: &'static str,
-}
-
-impl fmt::Display for MalformedAnswer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "byte {}: expected {}", self.offset, self.expected)
-    }
-}
-
-impl std::error::Error for MalformedAnswer {}
 
 /// The most statuses that are kept of an answer; others are read and dropped.
 pub const MAX_STATUSES: usize = 64;

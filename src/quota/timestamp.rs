@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::date::Date;
+use crate::date::Date;
 
 /// An instant, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

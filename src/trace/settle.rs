@@ -27,6 +27,8 @@ pub struct Settled {
     pub sent: Option<TraceParent>,
     /// What became of the caller's trace.
     pub outcome: Outcome,
+    /// The caller's span, where its trace goes on.
+    pub parent: Option<SpanId>,
     /// Whether it is recorded, and who decided so.
     pub sampling: Decided,
     /// The caller's context, where it doesn't go on but a span of ours is to be linked to it.
@@ -114,6 +116,11 @@ impl Settler {
         Self { ids: EntropyBlock::new(), keys: None, sampler: Sampler::new(), pairs: None }
     }
 
+    /// Mints the id of another span; `None` where the host has no randomness.
+    pub(crate) fn mint_span(&mut self, entropy: &mut dyn Entropy) -> Option<SpanId> {
+        SpanId::from_bytes(self.ids.draw(entropy).ok()?)
+    }
+
     /// Signs and verifies with these keys from now on.
     pub(crate) fn provide(&mut self, keys: HopKeys) {
         self.keys = Some(keys);
@@ -136,6 +143,7 @@ impl Settler {
         let mut settled = Settled {
             sent: None,
             outcome: outcome(carried, rule.map_or(Treatment::Continue, |rule| rule.context)),
+            parent: None,
             sampling: Decided { sampled: false, threshold: None, by: DecidedBy::Parent },
             link: None,
             signed_hop,
@@ -164,6 +172,7 @@ impl Settler {
             return settled;
         };
         let honored = if rule.is_none_or(|rule| rule.honor_sampled) { carried.sampling } else { Sampling::Deferred };
+        settled.parent = carried.context.filter(|_| goes_on).and_then(|(_, context)| context.span_id);
         settled.link = carried.context.map(|(_, context)| context).filter(|_| settled.outcome == Outcome::Linked);
         settled.state_dropped = goes_on && matches!(carried.state, CarriedState::Malformed(_));
         let ot = if goes_on { ot_member(carried) } else { None };

@@ -79,7 +79,7 @@ impl World {
     }
 
     fn perform(&mut self, asker: Asker, effects: &[Effect]) {
-        for call in effects.iter().map(call_of) {
+        for call in effects.iter().map(Effect::call) {
             self.ask(asker, call);
         }
     }
@@ -170,14 +170,6 @@ impl World {
 
     fn note(&mut self, what: fmt::Arguments<'_>) {
         writeln!(self.journal, "{:>12} {what}", self.host.monotonic()).expect("a string takes everything");
-    }
-}
-
-/// The call that an effect asks for.
-const fn call_of(effect: &Effect) -> CallId {
-    match effect {
-        Effect::Fetch(fetch) => fetch.call,
-        Effect::CheckRateLimit(asked) => asked.call,
     }
 }
 

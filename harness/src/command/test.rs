@@ -53,6 +53,12 @@ const STEPS: &[Step] = &[
         environment: &[],
         needs: None,
     },
+    Step {
+        name: "spans, as OpenTelemetry's own types read them",
+        arguments: &["test", "--release", "--package", "tracegate-otlp", "--features", "reader"],
+        environment: &[],
+        needs: None,
+    },
     Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
     Step {
         name: "schemas: the policy's, Kubernetes', bill of materials",
@@ -157,6 +163,8 @@ const IN_ENVOY: Step = Step {
         "listener",
         "--test",
         "quotas",
+        "--test",
+        "spans",
         "--test",
         "tokens",
         "--test",

@@ -2,7 +2,7 @@
 //! What the module may do: a host that restricts it to this refuses the rest, such as changing a body.
 
 /// The host functions that the module calls; the SDK imports more.
-pub const HOST_FUNCTIONS: [&str; 24] = [
+pub const HOST_FUNCTIONS: [&str; 25] = [
     "environ_get",
     "environ_sizes_get",
     "fd_write",
@@ -13,6 +13,7 @@ pub const HOST_FUNCTIONS: [&str; 24] = [
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
+    "proxy_get_header_map_value",
     "proxy_get_property",
     "proxy_get_shared_data",
     "proxy_grpc_call",

@@ -160,6 +160,8 @@ impl Native {
                             let answer = body.as_deref().map(|body| Reply { headers: Headers::default(), body });
                             (asked.call, answer.ok_or(CallFailed::Refused))
                         }
+                        // Whom it concerns takes them.
+                        Effect::Export(export) => (export.call, Ok(Reply { headers: Headers::new(ANSWER), body: b"" })),
                     };
                     woken.push_back(self.gateway.reply(call, answer, &mut inputs));
                 }
@@ -176,7 +178,7 @@ impl Native {
             let status = [Header { name: b":status", value: presented.status.as_bytes() }];
             let _ = exchange.step(&mut self.gateway, Event::Response(Headers::new(&status)), &mut inputs);
         }
-        if exchange.reads_totals(&self.gateway) {
+        if exchange.awaits_close(&self.gateway) {
             let _ = exchange.step(&mut self.gateway, Event::Closed(presented.totals), &mut inputs);
         }
         let mut fate = Fate::default();

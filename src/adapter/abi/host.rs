@@ -56,6 +56,13 @@ mod raw {
         pub(super) fn proxy_set_effective_context(context: u32) -> u32;
         pub(super) fn proxy_continue_stream(stream: u32) -> u32;
         pub(super) fn proxy_get_header_map_pairs(map: MapType, return_data: *mut *mut u8, return_size: *mut usize) -> u32;
+        pub(super) fn proxy_get_header_map_value(
+            map: MapType,
+            key_data: *const u8,
+            key_size: usize,
+            return_data: *mut *mut u8,
+            return_size: *mut usize,
+        ) -> u32;
         pub(super) fn proxy_replace_header_map_value(
             map: MapType,
             key_data: *const u8,
@@ -188,6 +195,11 @@ pub(super) fn http_call(cluster: &str, headers: &[(&str, &str)], timeout: Durati
     hostcalls::dispatch_http_call(cluster, headers.to_vec(), None, Vec::new(), timeout).ok()
 }
 
+/// Sends a request with a body; likewise.
+pub(super) fn http_post(cluster: &str, headers: Vec<(&str, &str)>, body: &[u8], timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
+}
+
 /// Makes a unary gRPC call; the answer goes to the context that is at work. The SDK sends it, for the reasons of [`http_call`].
 ///
 /// The cluster is named by an `envoy.config.core.v3.GrpcService`, and not plainly: Envoy reads a plain name as such a message first, and ends itself
@@ -211,6 +223,12 @@ pub(super) fn property(path: &str) -> Result<Vec<u8>, Failed> {
 pub(super) fn header_map(map: MapType) -> Result<Vec<u8>, Failed> {
     // SAFETY: the host writes a pointer and a size to the two live places that `returned` gives it.
     returned(|data, length| unsafe { raw::proxy_get_header_map_pairs(map, data, length) })
+}
+
+/// The value of the first line called `name`.
+pub(super) fn header_value(map: MapType, name: &str) -> Result<Vec<u8>, Failed> {
+    // SAFETY: the name is a live string, which the host only reads; it writes to the two live places that `returned` gives it.
+    returned(|data, length| unsafe { raw::proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, length) })
 }
 
 /// Makes all lines called `name` one.
@@ -252,10 +270,10 @@ pub(super) fn define_metric(kind: MetricType, name: &str) -> Result<u32, Failed>
     checked(unsafe { raw::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) }).map(|()| id)
 }
 
-/// Adds to a counter.
-pub(super) fn increment_metric(id: u32, by: u64) {
+/// Adds to a counter or a gauge.
+pub(super) fn increment_metric(id: u32, by: i64) {
     // SAFETY: passes numbers.
-    let _ = unsafe { raw::proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
+    let _ = unsafe { raw::proxy_increment_metric(id, by) };
 }
 
 /// Sets a gauge.

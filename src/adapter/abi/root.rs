@@ -23,6 +23,8 @@ struct Running {
     world: SharedWorld,
     /// The host's ids, by index in [`Gateway::counter_names`]; `None` where the host has no metrics.
     counters: Vec<Option<u32>>,
+    /// Likewise, by index in [`Gateway::gauge_names`].
+    gauges: Vec<Option<u32>>,
 }
 
 impl Root {
@@ -51,10 +53,11 @@ impl Root {
             host::record_metric(gauge, fingerprint.gauge());
         }
         let counters = gateway.counter_names().iter().map(|name| host::define_metric(MetricType::Counter, name).ok()).collect();
+        let gauges = gateway.gauge_names().iter().map(|name| host::define_metric(MetricType::Gauge, name).ok()).collect();
         let world = Rc::new(World::new(self.id, gateway));
         let _ = world.with_gateway(Gateway::prove);
         world.pace();
-        self.running = Some(Running { world, counters });
+        self.running = Some(Running { world, counters, gauges });
         Ok(())
     }
 }
@@ -64,7 +67,12 @@ impl Running {
         let Ok(mut gateway) = self.world.gateway.try_borrow_mut() else { return };
         for (index, count) in gateway.drain_counts() {
             if let Some(Some(id)) = self.counters.get(index) {
-                host::increment_metric(*id, count);
+                host::increment_metric(*id, i64::try_from(count).unwrap_or(i64::MAX));
+            }
+        }
+        for (id, change) in self.gauges.iter().zip(gateway.drain_gauges()) {
+            if let Some(id) = id.filter(|_| change != 0) {
+                host::increment_metric(id, change);
             }
         }
     }
@@ -73,6 +81,7 @@ impl Running {
 impl Context for Root {
     fn on_done(&mut self) -> bool {
         if let Some(running) = &self.running {
+            running.world.end_all();
             running.flush_metrics();
         }
         true

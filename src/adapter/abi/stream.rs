@@ -11,7 +11,7 @@ use crate::adapter::pairs;
 use crate::effect::{ExchangeId, Verdict};
 use crate::event::Event;
 use crate::exchange::Exchange;
-use crate::head::Headers;
+use crate::head::{Header, Headers};
 use crate::quota::Totals;
 
 pub(super) struct Stream {
@@ -97,8 +97,9 @@ impl HttpContext for Stream {
         let Some((awaits, reads)) = world.asks(|gateway| (exchange.awaits_response(gateway), exchange.reads_response(gateway))) else {
             return Action::Continue;
         };
-        let map = if reads { host::header_map(MapType::HttpResponseHeaders).unwrap_or_default() } else { Vec::new() };
-        let lines = pairs::read(&map).unwrap_or_default();
+        // Nothing else of a response is ever looked at.
+        let status = if reads { host::header_value(MapType::HttpResponseHeaders, STATUS).unwrap_or_default() } else { Vec::new() };
+        let lines = [Header { name: STATUS.as_bytes(), value: &status }];
         if awaits
             && let Some(Verdict::Continue(edits)) = world.step(exchange, Event::Response(Headers::new(&lines)))
             && let Err(error) = apply(MapType::HttpResponseHeaders, &edits)
@@ -112,10 +113,13 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         let Some(world) = &self.world else { return };
         let Some(mut exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else { return };
-        if world.asks(|gateway| exchange.reads_totals(gateway)) == Some(true) {
-            let _ = world.step(&mut exchange, Event::Closed(totals()));
-        } else {
-            self.exchange = Some(exchange);
+        match world.asks(|gateway| (exchange.awaits_close(gateway), exchange.reads_totals(gateway))) {
+            Some((true, reads)) => {
+                let totals = if reads { totals() } else { Totals::default() };
+                let _ = world.step(&mut exchange, Event::Closed(totals));
+                world.hasten();
+            }
+            _ => self.exchange = Some(exchange),
         }
     }
 }
@@ -130,6 +134,9 @@ impl Drop for Stream {
         }
     }
 }
+
+/// A response's status, among its headers.
+const STATUS: &str = ":status";
 
 fn paused(what: &str) -> Action {
     fail_closed(what);

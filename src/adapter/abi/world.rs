@@ -14,7 +14,7 @@ use super::inputs::with_inputs;
 use crate::adapter::pairs;
 use crate::decision::Refusal;
 use crate::edits::{HeaderEdit, HeaderEdits};
-use crate::effect::{CallId, Effect, ExchangeId, Fetch, RateLimitCall, Step, Verdict, Woken};
+use crate::effect::{CallId, Effect, ExchangeId, Export, Fetch, RateLimitCall, Step, Verdict, Woken};
 use crate::event::{CallFailed, Event, Reply};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
@@ -131,6 +131,20 @@ impl World {
         }
     }
 
+    /// Has the next tick come soon where a batch is full. Looked at once for each exchange: the host isn't asked for the time.
+    pub(super) fn hasten(&self) {
+        if self.period.get() != URGENT_TICK_MILLISECONDS && self.asks(Gateway::has_batch) == Some(true) {
+            self.pace();
+        }
+    }
+
+    /// The gateway ends: what is left goes out, and no answer is heard.
+    pub(super) fn end_all(&self) {
+        let effects = self.with_gateway(Gateway::end).unwrap_or_default();
+        self.perform(effects);
+        let _ = self.with_gateway(|gateway, _| gateway.ended());
+    }
+
     /// The host's clock has ticked.
     pub(super) fn tick(&self) {
         for call in self.refused.take() {
@@ -200,6 +214,7 @@ impl World {
         let (call, token, longest) = match effect {
             Effect::Fetch(fetch) => (fetch.call, send_fetch(fetch).map(Token::Http), fetch.max_body),
             Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked).map(Token::Grpc), MAX_RATE_LIMIT_ANSWER),
+            Effect::Export(export) => (export.call, send_export(export).map(Token::Http), MAX_EXPORT_ANSWER),
         };
         self.calls.borrow_mut().insert(token.ok_or(call)?, Pending { call, longest, stream });
         Ok(())
@@ -246,6 +261,20 @@ fn send_fetch(Fetch { cluster, uri, timeout, .. }: &Fetch) -> Option<u32> {
     host::http_call(cluster, &headers, Duration::from_nanos(*timeout))
 }
 
+fn send_export(Export { cluster, uri, headers, body, timeout, .. }: &Export) -> Option<u32> {
+    let mut lines = vec![
+        (":method", "POST"),
+        (":scheme", uri.scheme),
+        (":authority", uri.authority.as_str()),
+        (":path", uri.path.as_str()),
+        ("content-type", "application/x-protobuf"),
+        // The protocol's own way to say who exports.
+        ("user-agent", concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"))),
+    ];
+    lines.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    host::http_post(cluster, lines, body, Duration::from_nanos(*timeout))
+}
+
 fn send_rate_limit(RateLimitCall { cluster, message, timeout, .. }: &RateLimitCall) -> Option<u32> {
     const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
     host::grpc_call(cluster, SERVICE, "ShouldRateLimit", message, Duration::from_nanos(*timeout))
@@ -275,6 +304,8 @@ pub(super) fn fail_closed(what: &str) {
     let _ = host::send_local_response(503, "tracegate_host_failure", &[], "");
 }
 
+/// The longest answer of a collector that is read, in bytes.
+const MAX_EXPORT_ANSWER: usize = 65_536;
 /// The longest answer of a rate-limit service that is read, in bytes.
 const MAX_RATE_LIMIT_ANSWER: usize = 65_536;
 /// How often metrics reach the host, and keys are looked after.

@@ -12,6 +12,8 @@ use crate::quota::table::Digest;
 pub(crate) struct Charges {
     pub(super) taken: Vec<Taken>,
     pub(crate) fields: Vec<Field>,
+    /// Limits in `mode: shadow` that would have refused it, by their places in the policy.
+    pub(super) would_refuse: Vec<usize>,
 }
 
 impl Charges {
@@ -23,6 +25,17 @@ impl Charges {
     /// Whether the number of bytes does.
     pub(crate) fn reads_bytes(&self, policy: &QuotaPolicy) -> bool {
         self.quotas(policy).any(|quota| quota.limit.unit == QuotaUnit::Bytes)
+    }
+
+    /// What limits leave, as far as that is known: their names, and how much.
+    pub(crate) fn remaining<'p>(&self, policy: &'p QuotaPolicy) -> Vec<(&'p str, u64)> {
+        let remaining = |taken: &Taken| Some((policy.quotas.get(taken.quota)?.name.as_str(), taken.reading?.remaining));
+        self.taken.iter().filter_map(remaining).collect()
+    }
+
+    /// The names of limits in `mode: shadow` that would have refused it.
+    pub(crate) fn would_refuse<'p>(&self, policy: &'p QuotaPolicy) -> Vec<&'p str> {
+        self.would_refuse.iter().filter_map(|place| policy.quotas.get(*place)).map(|quota| quota.name.as_str()).collect()
     }
 
     fn quotas<'p>(&self, policy: &'p QuotaPolicy) -> impl Iterator<Item = &'p Quota> {

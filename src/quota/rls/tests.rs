@@ -139,7 +139,7 @@ fn refuses() {
         (b"\x12\x07\x22\x05\x0d\x01\x00\x00\x00", 4, IS_NUMBER),
         (b"\x1a\x02\x08\x01", 2, HAS_LENGTH),
     ] {
-        assert_eq!(decode_response(bytes), Err(MalformedAnswer { offset, expected }), "{}", bytes.escape_ascii());
+        assert_eq!(decode_response(bytes), Err(MalformedMessage { offset, expected }), "{}", bytes.escape_ascii());
     }
     let error = decode_response(b"\x12\x02\x08\x80\x01").unwrap_err();
     assert_eq!(error.to_string(), "byte 3: expected a varint of 64 bits");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! When a zone's clocks change: the rules of POSIX's variable `TZ`, with the hours beyond a day that RFC 9636 section 3.3 adds.
 
-use crate::quota::date::{DAY, Date, is_leap, month_length};
+use crate::date::{DAY, Date, is_leap, month_length};
 
 /// How far a zone's clocks are ahead of UTC, now and for all years to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ fn in_turn(routes: &[Route], (method, authority, path): Request<'_>) -> Option<u
 
 fn route(hosts: Vec<HostMatch>, methods: &[&str], path: Option<PathMatch>) -> Route {
     let methods = methods.iter().map(|&method| method.to_owned()).collect();
-    Route { name: "r".into(), hosts, methods, path, rules: vec![], quotas: vec![], root: None }
+    Route { name: "r".into(), hosts, methods, path, rules: vec![], quotas: vec![], root: None, template: None, attributes: vec![] }
 }
 
 fn exact(host: &str) -> HostMatch {

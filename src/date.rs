@@ -3,7 +3,7 @@
 //! <https://howardhinnant.github.io/date_algorithms.html>.
 
 /// Seconds in a day of 24 hours.
-pub(super) const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 /// Days from 0000-03-01, which begins a cycle of 400 years, to 1970-01-01.
 const TO_EPOCH: i32 = 719_468;
 /// Days in 400 years.
@@ -11,17 +11,17 @@ const CYCLE: i32 = 146_097;
 
 /// A date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Date {
-    pub(super) year: i32,
+pub(crate) struct Date {
+    pub(crate) year: i32,
     /// From 1 to 12.
-    pub(super) month: i32,
+    pub(crate) month: i32,
     /// From 1.
-    pub(super) day: i32,
+    pub(crate) day: i32,
 }
 
 impl Date {
     /// The date so many days after 1970-01-01.
-    pub(super) fn from_days(days: i32) -> Self {
+    pub(crate) fn from_days(days: i32) -> Self {
         let shifted = days.saturating_add(TO_EPOCH);
         let (cycle, day) = (shifted.div_euclid(CYCLE), shifted.rem_euclid(CYCLE));
         let year = day.saturating_sub(day / 1460).saturating_add(day / 36_524).saturating_sub(day / 146_096) / 365;
@@ -38,12 +38,12 @@ impl Date {
     }
 
     /// The date on which this second falls, where seconds count from 1970-01-01T00:00:00.
-    pub(super) fn from_seconds(seconds: i64) -> Self {
+    pub(crate) fn from_seconds(seconds: i64) -> Self {
         Self::from_days(days(seconds))
     }
 
     /// Days since 1970-01-01.
-    pub(super) fn to_days(self) -> i32 {
+    pub(crate) fn to_days(self) -> i32 {
         let (year, month) = if self.month > 2 {
             (self.year, self.month.saturating_sub(3))
         } else {
@@ -56,7 +56,7 @@ impl Date {
     }
 
     /// The second at which it begins.
-    pub(super) fn to_seconds(self) -> i64 {
+    pub(crate) fn to_seconds(self) -> i64 {
         i64::from(self.to_days()).saturating_mul(DAY)
     }
 }
@@ -67,18 +67,18 @@ fn days_before(month: i32) -> i32 {
 }
 
 /// How many days since 1970-01-01 are over at this second.
-pub(super) fn days(seconds: i64) -> i32 {
+pub(crate) fn days(seconds: i64) -> i32 {
     let days = seconds.div_euclid(DAY);
     i32::try_from(days).unwrap_or(if days < 0 { i32::MIN } else { i32::MAX })
 }
 
 /// Whether the year has a 29 February.
-pub(super) const fn is_leap(year: i32) -> bool {
+pub(crate) const fn is_leap(year: i32) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
 /// How many days the month has.
-pub(super) const fn month_length(year: i32, month: i32) -> i32 {
+pub(crate) const fn month_length(year: i32, month: i32) -> i32 {
     match month {
         2 if is_leap(year) => 29,
         2 => 28,

@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What leaves for collectors, as written.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::super::decode::{Decode, Leaf, Place};
+use super::super::finding::{Findings, Problem};
+use super::super::number::Duration;
+#[cfg(feature = "schema")]
+use super::super::schema;
+use super::forward::means_something;
+use super::identity::Provider;
+use super::jwt::{duration, token};
+use super::trace::SecretName;
+use super::{Document, Path, plain_names};
+use crate::claim::ClaimPath;
+use crate::identity::FetchUri;
+use crate::path::{PathMatch, Segment};
+
+/// What leaves for collectors.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Export {
+    /// Where spans go, all of them to each: at most 4 collectors, by names of lower-case letters, digits, `-` and `_`.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::collectors"))]
+    pub(in crate::config) traces: BTreeMap<String, Collector>,
+    /// What is told in spans.
+    pub(in crate::config) spans: Spans,
+}
+
+/// Where spans go.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Collector {
+    /// Whatever takes OTLP over HTTP: the OpenTelemetry collector, and most vendors.
+    Otlp(Otlp),
+    /// Lightstep's public satellites, or what answers in their place.
+    Lightstep(Lightstep),
+}
+
+/// A collector that takes OTLP over HTTP in protobuf.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Otlp {
+    /// Required: the gateway's cluster that answers. TLS is the cluster's to configure.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(in crate::config) cluster: String,
+    /// Required: where it takes traces, such as `http://otel-collector:4318/v1/traces`.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::uri"))]
+    pub(in crate::config) uri: Leaf<FetchUri>,
+    /// Headers that it asks for, by name; their values are secrets.
+    #[cfg_attr(feature = "schema", schemars(default, schema_with = "schema::secret_headers"))]
+    pub(in crate::config) headers: BTreeMap<String, SecretName>,
+    /// How spans are gathered.
+    #[cfg_attr(feature = "schema", schemars(default = "Batch::by_default"))]
+    pub(in crate::config) batch: Batch,
+}
+
+/// Lightstep.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Lightstep {
+    /// Required: the gateway's cluster that answers. TLS is the cluster's to configure.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
+    pub(in crate::config) cluster: String,
+    /// Required: the project's access token, which travels as `lightstep-access-token`.
+    pub(in crate::config) access_token: SecretName,
+    /// Where it takes traces. Default: `https://ingest.lightstep.com/v1/traces`.
+    #[cfg_attr(feature = "schema", schemars(default = "lightstep", schema_with = "schema::uri"))]
+    pub(in crate::config) uri: Leaf<FetchUri>,
+    /// How spans are gathered.
+    #[cfg_attr(feature = "schema", schemars(default = "Batch::by_default"))]
+    pub(in crate::config) batch: Batch,
+}
+
+/// How spans are gathered, by the names and with the defaults of OpenTelemetry's batch processor.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct Batch {
+    /// After how long a batch leaves that isn't full, from `100ms` to `1m`. Default: `5s`.
+    #[cfg_attr(feature = "schema", schemars(default = "default_delay", schema_with = "schema::duration"))]
+    pub(in crate::config) schedule_delay: Leaf<Duration>,
+    /// How many spans each worker keeps at most, those under way among them; what comes then is dropped, and counted. Default: 2048.
+    #[cfg_attr(feature = "schema", schemars(default = "default_queue", range(min = 1, max = MAX_QUEUE)))]
+    pub(in crate::config) max_queue_size: u32,
+    /// How many leave together at most, no more than are kept. Default: 512.
+    #[cfg_attr(feature = "schema", schemars(default = "default_batch", range(min = 1, max = MAX_BATCH)))]
+    pub(in crate::config) max_export_batch_size: u32,
+    /// How long an answer is waited for, from `100ms` to `1m`. Default: `10s`.
+    #[cfg_attr(feature = "schema", schemars(default = "default_timeout", schema_with = "schema::duration"))]
+    pub(in crate::config) export_timeout: Leaf<Duration>,
+}
+
+/// What is told in spans. Never a query, a body or a credential.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct Spans {
+    /// A second span is recorded for the call to the upstream. Default: `false`.
+    pub(in crate::config) client: bool,
+    /// What stands in `url.path`. Default: `full`.
+    pub(in crate::config) url_path: UrlPath,
+    /// What is told beside what always is. Default: `[server.address]`.
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
+    pub(in crate::config) attributes: Vec<SpanAttribute>,
+    /// Claims of the caller's token that are told, as `tracegate.caller.claim.<path>`; none by default.
+    pub(in crate::config) claims: Vec<SpanClaim>,
+    /// What digests are made with: of callers, as `tracegate.caller.digest`, and of path parameters. Without it no caller's digest is told.
+    #[cfg_attr(feature = "schema", schemars(with = "SecretName"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) digest_key: Option<SecretName>,
+    /// The request header that holds the request's id as API Management knows it, told as `tracegate.request_id`; none by default.
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = schema::TOKEN)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) request_id_header: Option<String>,
+}
+
+/// What stands in `url.path`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum UrlPath {
+    /// The path, without its query and without parameters of its segments.
+    #[default]
+    Full,
+    /// The route's template.
+    Template,
+}
+
+/// What may be told beside what always is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(in crate::config) enum SpanAttribute {
+    /// Where the request comes from, as `listener.trusted_hops` has it. Asks the host, which takes about a microsecond.
+    #[serde(rename = "client.address")]
+    ClientAddress,
+    /// The client's `user-agent`.
+    #[serde(rename = "user_agent.original")]
+    UserAgent,
+    /// The request's authority, and its port where it names one.
+    #[serde(rename = "server.address")]
+    ServerAddress,
+}
+
+/// A claim, and whose.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub(in crate::config) struct SpanClaim {
+    /// A name in `identity.providers`; any by default.
+    #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) provider: Option<String>,
+    /// Required: the claim's name, or a JSON Pointer to one that lies deeper.
+    #[cfg_attr(feature = "schema", schemars(with = "String", length(min = 1, max = 256)))]
+    pub(in crate::config) path: Leaf<ClaimPath>,
+}
+
+/// What is told of a route's requests.
+#[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields, default))]
+pub(in crate::config) struct RouteAttributes {
+    /// Parameters of its path's template, by name, as `tracegate.path.<name>`.
+    pub(in crate::config) path: BTreeMap<String, PathTold>,
+}
+
+/// How a path parameter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum PathTold {
+    /// As it is.
+    Raw,
+    /// As a digest, here and in `url.path`: who has the value finds its requests, and who reads a span doesn't learn it.
+    Digest,
+}
+
+impl Default for Spans {
+    fn default() -> Self {
+        Self {
+            client: false,
+            url_path: UrlPath::Full,
+            attributes: vec![SpanAttribute::ServerAddress],
+            claims: Vec::new(),
+            digest_key: None,
+            request_id_header: None,
+        }
+    }
+}
+
+impl Collector {
+    /// The secrets that it names, and where.
+    fn secrets(&self) -> Vec<(Vec<&str>, &str)> {
+        match self {
+            Self::Otlp(otlp) => {
+                otlp.headers.iter().map(|(name, value)| (vec!["otlp", "headers", name, "secret"], value.secret.as_str())).collect()
+            }
+            Self::Lightstep(lightstep) => vec![(vec!["lightstep", "access_token", "secret"], &lightstep.access_token.secret)],
+        }
+    }
+}
+
+impl Export {
+    /// Reports what doesn't go together with the rest of the document. `place` is this section's.
+    pub(super) fn check_against(&self, document: &Document, place: &Place<'_>, findings: &mut Findings) {
+        let mut known = |path: &[&str], secret: &str| {
+            if !document.secrets.contains_key(secret) {
+                let text = "expected a name in `secrets`, found another";
+                place.descend(path).report::<()>(Problem::Invalid(text.to_owned()), findings);
+            }
+        };
+        for (name, collector) in &self.traces {
+            for (path, secret) in collector.secrets() {
+                known(&[&["traces", name], path.as_slice()].concat(), secret);
+            }
+        }
+        if let Some(key) = &self.spans.digest_key {
+            known(&["spans", "digest_key", "secret"], &key.secret);
+        }
+        let is_token = |name: &str| matches!(document.identity.providers.get(name), Some(Provider::Jwt(_) | Provider::Entra(_)));
+        for (index, claim) in self.spans.claims.iter().enumerate() {
+            let at = place.descend(&["spans", "claims"]).item(index);
+            match &claim.provider {
+                Some(name) if !is_token(name) => {
+                    at.descend(&["provider"]).expected::<()>("a name in `identity.providers` of one with tokens", findings);
+                }
+                None if !document.identity.providers.keys().any(|name| is_token(name)) => {
+                    let text = "expected a provider with tokens in `identity.providers`: nobody's claims are known";
+                    at.report::<()>(Problem::Invalid(text.to_owned()), findings);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl RouteAttributes {
+    /// Reports what doesn't go together with the rest of the document. `place` is the route's.
+    pub(super) fn check_against(&self, path: Option<&Path>, spans: &Spans, place: &Place<'_>, findings: &mut Findings) {
+        let template = match path {
+            Some(Path::Template(Leaf { value: PathMatch::Template(segments), .. })) => segments.as_slice(),
+            _ => &[],
+        };
+        for (name, told) in &self.path {
+            let at = place.descend(&["attributes", "path", name]);
+            if !template.iter().any(|segment| matches!(segment, Segment::Parameter(parameter) if parameter == name)) {
+                at.report::<()>(Problem::Invalid("expected a parameter of the route's path template, found another".to_owned()), findings);
+            }
+            if *told == PathTold::Digest && spans.digest_key.is_none() {
+                let text = "expected `export.spans.digest_key` beside a digest, found none";
+                at.report::<()>(Problem::Invalid(text.to_owned()), findings);
+            }
+        }
+    }
+}
+
+impl Decode for Export {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let traces = fields.maybe("traces", findings, collectors);
+        let spans = fields.maybe("spans", findings, Spans::decode);
+        fields.finish(findings);
+        Some(Self { traces: traces?.unwrap_or_default(), spans: spans?.unwrap_or_default() })
+    }
+}
+
+/// By names that metrics can hold.
+fn collectors(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, Collector>> {
+    let collectors: BTreeMap<String, Collector> = place.map(findings)?;
+    plain_names(&place, &collectors, findings)?;
+    if collectors.len() > MAX_COLLECTORS {
+        let text = format!("expected at most {MAX_COLLECTORS} collectors, found {}", collectors.len());
+        return place.report(Problem::Invalid(text), findings);
+    }
+    Some(collectors)
+}
+
+impl Decode for Collector {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        match place.choice(&["otlp", "lightstep"], findings)? {
+            ("otlp", place) => Otlp::decode(place, findings).map(Self::Otlp),
+            (_, place) => Lightstep::decode(place, findings).map(Self::Lightstep),
+        }
+    }
+}
+
+impl Decode for Otlp {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let cluster = fields.required("cluster", findings).and_then(|place| place.name(findings));
+        let uri = fields.required("uri", findings).and_then(|place| Leaf::decode(place, findings));
+        let headers = fields.maybe("headers", findings, headers);
+        let batch = fields.maybe("batch", findings, Batch::decode);
+        fields.finish(findings);
+        let batch = batch?.or_else(Batch::by_default)?;
+        Some(Self { cluster: cluster?, uri: uri?, headers: headers?.unwrap_or_default(), batch })
+    }
+}
+
+/// Headers by name, none of which the request has anyway.
+fn headers(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, SecretName>> {
+    let headers: BTreeMap<String, SecretName> = place.map(findings)?;
+    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let taken = |name: &str| matches!(name, "content-type" | "content-length" | "host" | "user-agent" | "connection" | "transfer-encoding");
+    let wrong = headers.keys().find(|name| !name.bytes().all(lower) || taken(name) || name.len() > MAX_HEADER);
+    match wrong {
+        None => Some(headers),
+        Some(_) => {
+            let text = "expected header names in lower case, and none that a request by HTTP has anyway, found another";
+            place.report(Problem::Invalid(text.to_owned()), findings)
+        }
+    }
+}
+
+impl Decode for Lightstep {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let cluster = fields.required("cluster", findings).and_then(|place| place.name(findings));
+        let access_token = fields.required("access_token", findings).and_then(|place| SecretName::decode(place, findings));
+        let uri = fields.maybe("uri", findings, Leaf::decode);
+        let batch = fields.maybe("batch", findings, Batch::decode);
+        fields.finish(findings);
+        let uri = uri?.or_else(|| Leaf::of(LIGHTSTEP))?;
+        Some(Self { cluster: cluster?, access_token: access_token?, uri, batch: batch?.or_else(Batch::by_default)? })
+    }
+}
+
+impl Batch {
+    fn by_default() -> Option<Self> {
+        Some(Self {
+            schedule_delay: Leaf::of(DEFAULT_DELAY)?,
+            max_queue_size: DEFAULT_QUEUE,
+            max_export_batch_size: DEFAULT_BATCH,
+            export_timeout: Leaf::of(DEFAULT_TIMEOUT)?,
+        })
+    }
+}
+
+impl Decode for Batch {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let time = |place: Place<'_>, findings: &mut Findings| duration(place, 100..=60_000, "from 100ms to 1m", findings);
+        let delay = fields.maybe("schedule_delay", findings, time);
+        let queue = fields.maybe("max_queue_size", findings, |place, findings| number(&place, MAX_QUEUE, findings));
+        let batch = fields.maybe("max_export_batch_size", findings, |place, findings| number(&place, MAX_BATCH, findings));
+        let timeout = fields.maybe("export_timeout", findings, time);
+        let place = fields.place().clone();
+        fields.finish(findings);
+        let (queue, batch) = (queue?.unwrap_or(DEFAULT_QUEUE), batch?);
+        let batch = match batch {
+            Some(batch) if batch > queue => {
+                return place.descend(&["max_export_batch_size"]).expected("no more than `max_queue_size`", findings);
+            }
+            batch => batch.unwrap_or(DEFAULT_BATCH.min(queue)),
+        };
+        let default = Self::by_default()?;
+        Some(Self {
+            schedule_delay: delay?.unwrap_or(default.schedule_delay),
+            max_queue_size: queue,
+            max_export_batch_size: batch,
+            export_timeout: timeout?.unwrap_or(default.export_timeout),
+        })
+    }
+}
+
+fn number(place: &Place<'_>, most: u64, findings: &mut Findings) -> Option<u32> {
+    u32::try_from(place.integer(1..=most, findings)?).ok()
+}
+
+impl Decode for Spans {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let client = fields.maybe("client", findings, |place, findings| place.bool(findings));
+        let words = [("full", UrlPath::Full), ("template", UrlPath::Template)];
+        let url_path = fields.maybe("url_path", findings, |place, findings| place.word(&words, findings));
+        let attributes = fields.maybe("attributes", findings, |place, findings| {
+            let items = place.list(findings)?;
+            place.each_once(items, findings)
+        });
+        let claims = fields.maybe("claims", findings, |place, findings| place.list(findings));
+        let digest_key = fields.maybe("digest_key", findings, SecretName::decode);
+        let request_id_header = fields.maybe("request_id_header", findings, |place, findings| {
+            let name = token(&place, findings)?;
+            if means_something(&name) {
+                place.expected("a header that means nothing else to gateways and services", findings)
+            } else {
+                Some(name)
+            }
+        });
+        fields.finish(findings);
+        let default = Self::default();
+        Some(Self {
+            client: client?.unwrap_or_default(),
+            url_path: url_path?.unwrap_or_default(),
+            attributes: attributes?.unwrap_or(default.attributes),
+            claims: claims?.unwrap_or_default(),
+            digest_key: digest_key?,
+            request_id_header: request_id_header?,
+        })
+    }
+}
+
+impl Decode for SpanAttribute {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let words =
+            [("client.address", Self::ClientAddress), ("user_agent.original", Self::UserAgent), ("server.address", Self::ServerAddress)];
+        place.word(&words, findings)
+    }
+}
+
+impl Decode for SpanClaim {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let provider = fields.maybe("provider", findings, |place, findings| place.name(findings));
+        let path = fields.required("path", findings).and_then(|place| Leaf::decode(place, findings));
+        fields.finish(findings);
+        Some(Self { provider: provider?, path: path? })
+    }
+}
+
+impl Decode for RouteAttributes {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let mut fields = place.fields(findings)?;
+        let path = fields.maybe("path", findings, |place, findings| place.map(findings));
+        fields.finish(findings);
+        Some(Self { path: path?.unwrap_or_default() })
+    }
+}
+
+impl Decode for PathTold {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        place.word(&[("raw", Self::Raw), ("digest", Self::Digest)], findings)
+    }
+}
+
+#[cfg(feature = "schema")]
+fn lightstep() -> &'static str {
+    LIGHTSTEP
+}
+
+#[cfg(feature = "schema")]
+fn default_delay() -> &'static str {
+    DEFAULT_DELAY
+}
+
+#[cfg(feature = "schema")]
+fn default_queue() -> u32 {
+    DEFAULT_QUEUE
+}
+
+#[cfg(feature = "schema")]
+fn default_batch() -> u32 {
+    DEFAULT_BATCH
+}
+
+#[cfg(feature = "schema")]
+fn default_timeout() -> &'static str {
+    DEFAULT_TIMEOUT
+}
+
+const LIGHTSTEP: &str = "https://ingest.lightstep.com/v1/traces";
+/// Each has its own queue, and metrics.
+const MAX_COLLECTORS: usize = 4;
+const MAX_HEADER: usize = 128;
+const DEFAULT_DELAY: &str = "5s";
+const DEFAULT_QUEUE: u32 = 2048;
+const MAX_QUEUE: u64 = 65_536;
+const DEFAULT_BATCH: u32 = 512;
+const MAX_BATCH: u64 = 8192;
+const DEFAULT_TIMEOUT: &str = "10s";

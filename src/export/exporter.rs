@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One collector's queue: what waits, what is under way, what is tried again, and what became of all of it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::answer::{self, Verdict};
+use super::batch::{Batch, Open, Resource};
+use super::{BatchPolicy, Collector};
+use crate::config::{Fingerprint, Service};
+use crate::effect::{CallId, Export};
+use crate::event::{CallFailed, Reply};
+use crate::inputs::{Entropy, Inputs};
+use crate::secret::{SecretText, SecretUnavailable, Secrets};
+use crate::span::Finished;
+
+/// One collector's queue.
+#[derive(Debug)]
+pub(crate) struct Exporter {
+    policy: BatchPolicy,
+    /// Headers with secrets in them.
+    headers: Vec<(String, SecretText)>,
+    /// Drawn before the first batch leaves.
+    resource: Option<Resource>,
+    open: Open,
+    ready: VecDeque<Tried>,
+    under_way: BTreeMap<CallId, Sent>,
+    /// Bytes of all that is in the queue.
+    bytes: usize,
+    /// Failures in a row.
+    failures: u32,
+    /// Nothing leaves before this, on the monotonic clock.
+    not_before: u64,
+    /// The gateway is ending: nothing is tried again.
+    is_ending: bool,
+    /// The operator knows that it fails.
+    is_noted: bool,
+}
+
+/// A batch, and how often it was sent.
+#[derive(Debug)]
+struct Tried {
+    batch: Batch,
+    /// When it was first sent.
+    first: Option<u64>,
+}
+
+/// A batch that was sent.
+#[derive(Debug)]
+struct Sent {
+    tried: Tried,
+    /// Until when an answer is waited for. The host's own time-out comes first.
+    deadline: u64,
+}
+
+/// What becomes of spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They are to be exported.
+    Recorded,
+    /// The collector has taken them.
+    Acknowledged,
+    /// They were sent when the gateway ended.
+    Unconfirmed,
+    /// They found no room.
+    DroppedQueueFull,
+    /// The collector took the batch, and not them.
+    DroppedRejected,
+    /// The collector refused the batch, or gave an answer that is none.
+    DroppedRefused,
+    /// They were sent again and again for as long as OTLP's exporters try.
+    DroppedExpired,
+    /// The gateway ended and its host took no calls any more.
+    DroppedShutdown,
+}
+
+impl Fate {
+    /// Each once; its place here is its index.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Recorded,
+        Self::Acknowledged,
+        Self::Unconfirmed,
+        Self::DroppedQueueFull,
+        Self::DroppedRejected,
+        Self::DroppedRefused,
+        Self::DroppedExpired,
+        Self::DroppedShutdown,
+    ];
+
+    /// As metrics call it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Acknowledged => "acknowledged",
+            Self::Unconfirmed => "unconfirmed",
+            Self::DroppedQueueFull => "dropped_queue_full",
+            Self::DroppedRejected => "dropped_rejected",
+            Self::DroppedRefused => "dropped_refused",
+            Self::DroppedExpired => "dropped_expired",
+            Self::DroppedShutdown => "dropped_shutdown",
+        }
+    }
+}
+
+/// What an exporter does comes to: fates of so many spans, and what the operator should read.
+pub(crate) trait Tell {
+    /// So many spans, perhaps none, have this fate.
+    fn count(&mut self, fate: Fate, spans: u64);
+    fn note(&mut self, note: String);
+}
+
+/// Whose spans are exported.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'p> {
+    pub(crate) service: &'p Service,
+    pub(crate) fingerprint: Fingerprint,
+}
+
+impl Exporter {
+    pub(crate) fn new(policy: BatchPolicy) -> Self {
+        Self {
+            policy,
+            headers: Vec::new(),
+            resource: None,
+            open: Open::default(),
+            ready: VecDeque::new(),
+            under_way: BTreeMap::new(),
+            bytes: 0,
+            failures: 0,
+            not_before: 0,
+            is_ending: false,
+            is_noted: false,
+        }
+    }
+
+    /// Fetches the secrets that stand in its headers.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretUnavailable`] for the first that the host doesn't have.
+    pub(crate) fn provide(&mut self, collector: &Collector, secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
+        let fetch = |(name, reference): &(String, _)| Ok((name.clone(), SecretText::fetch(None, reference, secrets)?));
+        self.headers = collector.headers.iter().map(fetch).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// How many spans it holds.
+    pub(crate) fn queued(&self) -> u32 {
+        let ready = self.ready.iter().map(|tried| tried.batch.count);
+        let sent = self.under_way.values().map(|sent| sent.tried.batch.count);
+        ready.chain(sent).fold(self.open.count, u32::saturating_add)
+    }
+
+    /// Whether a batch is full.
+    pub(crate) fn has_batch(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether something can leave now.
+    pub(crate) fn is_urgent(&self, monotonic: u64) -> bool {
+        self.can_send(monotonic) && !self.ready.is_empty()
+    }
+
+    /// Whether what is gathered is as much as leaves together.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.open.count >= self.policy.max_export_batch_size || self.open.length() >= MAX_BATCH_BYTES
+    }
+
+    /// Takes an exchange's spans.
+    pub(crate) fn record(&mut self, finished: &Finished, source: Source<'_>, inputs: &mut Inputs<'_>, tell: &mut dyn Tell) {
+        let count = 1_u32.saturating_add(u32::from(finished.client.is_some()));
+        let size = finished.server.len().saturating_add(finished.client.as_ref().map_or(0, Vec::len));
+        tell.count(Fate::Recorded, count.into());
+        let room = self.queued().saturating_add(count) <= self.policy.max_queue_size && self.bytes.saturating_add(size) <= MAX_QUEUE_BYTES;
+        if !room {
+            tell.count(Fate::DroppedQueueFull, count.into());
+            return;
+        }
+        let before = self.open.length();
+        self.open.add(finished, inputs.monotonic);
+        self.bytes = self.bytes.saturating_add(self.open.length().saturating_sub(before));
+        if self.is_full() {
+            self.close(source, inputs);
+        }
+    }
+
+    /// Closes the batch that is open.
+    fn close(&mut self, source: Source<'_>, inputs: &mut Inputs<'_>) {
+        if self.open.count == 0 {
+            return;
+        }
+        let resource = self.resource.get_or_insert_with(|| {
+            let mut instance = [0; 16];
+            let drawn = inputs.entropy.fill(&mut instance).is_ok() && instance != [0; 16];
+            Resource::new(source.service, source.fingerprint, drawn.then_some(instance))
+        });
+        let length = self.open.length();
+        let batch = self.open.close(resource);
+        self.bytes = self.bytes.saturating_sub(length).saturating_add(batch.body.len());
+        self.ready.push_back(Tried { batch, first: None });
+    }
+
+    /// Sends what is due, and gives up what has had no answer.
+    pub(crate) fn tick(
+        &mut self,
+        collector: &Collector,
+        source: Source<'_>,
+        call: &mut dyn FnMut() -> CallId,
+        inputs: &mut Inputs<'_>,
+        tell: &mut dyn Tell,
+    ) -> Vec<Export> {
+        let now = inputs.monotonic;
+        let late: Vec<CallId> = self.under_way.iter().filter(|(_, sent)| sent.deadline <= now).map(|(call, _)| *call).collect();
+        for call in late {
+            self.reply(call, Err(CallFailed::TimedOut), inputs, tell);
+        }
+        if self.open.count > 0 && now.saturating_sub(self.open.since) >= self.policy.schedule_delay {
+            self.close(source, inputs);
+        }
+        let mut exports = Vec::new();
+        while self.can_send(now)
+            && let Some(tried) = self.ready.pop_front()
+        {
+            exports.push(self.send(tried, collector, call(), now));
+        }
+        exports
+    }
+
+    /// Sends all that is left: the gateway ends. What the host doesn't refuse at once is unconfirmed, see [`ended`](Self::ended).
+    pub(crate) fn end(
+        &mut self,
+        collector: &Collector,
+        source: Source<'_>,
+        call: &mut dyn FnMut() -> CallId,
+        inputs: &mut Inputs<'_>,
+    ) -> Vec<Export> {
+        self.close(source, inputs);
+        self.is_ending = true;
+        let now = inputs.monotonic;
+        let ready = std::mem::take(&mut self.ready);
+        ready.into_iter().map(|tried| self.send(tried, collector, call(), now)).collect()
+    }
+
+    /// Of what is under way no answer will be heard.
+    pub(crate) fn ended(&mut self, tell: &mut dyn Tell) {
+        for sent in std::mem::take(&mut self.under_way).into_values() {
+            tell.count(Fate::Unconfirmed, sent.tried.batch.count.into());
+            self.leaves(&sent.tried);
+        }
+        for tried in std::mem::take(&mut self.ready) {
+            tell.count(Fate::DroppedShutdown, tried.batch.count.into());
+            self.leaves(&tried);
+        }
+    }
+
+    fn send(&mut self, Tried { batch, first }: Tried, collector: &Collector, call: CallId, now: u64) -> Export {
+        let export = Export {
+            call,
+            cluster: collector.cluster.clone(),
+            uri: collector.uri.clone(),
+            headers: self.headers.clone(),
+            body: batch.body.clone(),
+            timeout: self.policy.export_timeout,
+        };
+        // The host's own time-out doesn't cover waiting for a healthy host.
+        let deadline = now.saturating_add(self.policy.export_timeout).saturating_add(GRACE);
+        self.under_way.insert(call, Sent { tried: Tried { batch, first: Some(first.unwrap_or(now)) }, deadline });
+        export
+    }
+
+    /// After a failure one batch tries, and the others follow it.
+    fn can_send(&self, now: u64) -> bool {
+        let most = if self.failures == 0 { MAX_UNDER_WAY } else { 1 };
+        now >= self.not_before && self.under_way.len() < most
+    }
+
+    /// Takes an answer. `false` where the call is none of this exporter's.
+    pub(crate) fn reply(
+        &mut self,
+        call: CallId,
+        answer: Result<Reply<'_>, CallFailed>,
+        inputs: &mut Inputs<'_>,
+        tell: &mut dyn Tell,
+    ) -> bool {
+        let Some(Sent { tried, .. }) = self.under_way.remove(&call) else { return false };
+        let count = u64::from(tried.batch.count);
+        if self.is_ending && answer.is_err() {
+            tell.count(Fate::DroppedShutdown, count);
+            self.leaves(&tried);
+            return true;
+        }
+        let verdict = answer::read(answer, inputs.now);
+        match verdict {
+            Verdict::Taken { rejected, message } => {
+                let rejected = rejected.min(count);
+                tell.count(Fate::Acknowledged, count.saturating_sub(rejected));
+                tell.count(Fate::DroppedRejected, rejected);
+                self.leaves(&tried);
+                self.failures = 0;
+                if rejected > 0 || !message.is_empty() {
+                    self.note(format!("{rejected} of {count} spans rejected: {message}"), tell);
+                } else {
+                    self.is_noted = false;
+                }
+            }
+            Verdict::Refused { what } => {
+                tell.count(Fate::DroppedRefused, count);
+                self.leaves(&tried);
+                self.failures = 0;
+                self.note(format!("{count} spans refused: found {what}"), tell);
+            }
+            Verdict::Later { after, what } => {
+                self.failures = self.failures.saturating_add(1);
+                let wait = after.unwrap_or_else(|| backoff(self.failures, &mut *inputs.entropy));
+                self.not_before = self.not_before.max(inputs.monotonic.saturating_add(wait));
+                let first = tried.first.unwrap_or(inputs.monotonic);
+                if inputs.monotonic.saturating_sub(first) >= MAX_ELAPSED {
+                    tell.count(Fate::DroppedExpired, count);
+                    self.leaves(&tried);
+                } else {
+                    self.ready.push_front(tried);
+                }
+                self.note(format!("not exported for now: found {what}"), tell);
+            }
+        }
+        true
+    }
+
+    fn leaves(&mut self, tried: &Tried) {
+        self.bytes = self.bytes.saturating_sub(tried.batch.body.len());
+    }
+
+    /// Tells the operator once, until it goes well again.
+    fn note(&mut self, note: String, tell: &mut dyn Tell) {
+        if !std::mem::replace(&mut self.is_noted, true) {
+            tell.note(note);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Exporter {
+    /// What is under way.
+    pub(super) fn calls(&self) -> impl Iterator<Item = CallId> {
+        self.under_way.keys().copied()
+    }
+
+    /// How many bytes it counts as its own.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// How long to wait after so many failures in a row, in nanoseconds: from half a second, twice as long each time, up to half a minute; and as much
+/// again at most, by chance, lest all gateways come back at once.
+fn backoff(failures: u32, entropy: &mut dyn Entropy) -> u64 {
+    const LEAST: u64 = 500_000_000;
+    const MOST: u64 = 30_000_000_000;
+    let base = LEAST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MOST);
+    let mut drawn = [0xff; 2];
+    // Without randomness it waits for as long as it can.
+    if entropy.fill(&mut drawn).is_err() {
+        drawn = [0xff; 2];
+    }
+    let share = base.saturating_mul(u16::from_le_bytes(drawn).into()) / u64::from(u16::MAX);
+    base.saturating_add(share)
+}
+
+/// Batches under way at once, where all goes well.
+const MAX_UNDER_WAY: usize = 4;
+/// A batch of so many bytes is full.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+/// So many bytes are kept, whatever the number of spans.
+const MAX_QUEUE_BYTES: usize = 32 << 20;
+/// For how long a batch is tried again, in nanoseconds.
+const MAX_ELAPSED: u64 = 300_000_000_000;
+/// How much longer than the host an exporter waits for an answer, in nanoseconds.
+const GRACE: u64 = 1_000_000_000;

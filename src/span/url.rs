@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What is told of a request's path.
+
+use std::borrow::Cow;
+
+use super::{DigestKey, PathAttribute, UrlPath};
+use crate::path::{NormalPath, PathMatch, Segment};
+use crate::route::Route;
+
+/// What stands in `url.path`. `target` is the request's `:path`.
+pub(super) fn path<'a>(target: &'a [u8], route: Option<&'a Route>, told: UrlPath, key: Option<&DigestKey>) -> Cow<'a, [u8]> {
+    if told == UrlPath::Template {
+        return Cow::Borrowed(route.and_then(|route| route.template.as_deref()).map_or(b"/", str::as_bytes));
+    }
+    match route.filter(|route| route.attributes.iter().any(|attribute| attribute.digest)) {
+        Some(route) => Cow::Owned(digested(target, route, key)),
+        None => without_parameters(target),
+    }
+}
+
+/// The path without its query, and without what stands behind a semicolon in its segments: some services take credentials there.
+fn without_parameters(target: &[u8]) -> Cow<'_, [u8]> {
+    let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+    // Escaped, a semicolon is one to those who decode first.
+    if !path.contains(&b';') && !path.contains(&b'%') {
+        return Cow::Borrowed(path);
+    }
+    let segments = path.split(|byte| *byte == b'/').map(|segment| segment.get(..parameters(segment)).unwrap_or_default());
+    Cow::Owned(segments.collect::<Vec<_>>().join(&b'/'))
+}
+
+/// Where a segment's parameters begin.
+fn parameters(segment: &[u8]) -> usize {
+    let plain = segment.iter().position(|byte| *byte == b';');
+    let escaped = segment.windows(3).position(|window| window.eq_ignore_ascii_case(b"%3b"));
+    [plain, escaped].into_iter().flatten().min().unwrap_or(segment.len())
+}
+
+/// The path in normal form, with digests in the place of what the policy tells as such.
+fn digested(target: &[u8], route: &Route, key: Option<&DigestKey>) -> Vec<u8> {
+    let (Ok(path), Some(PathMatch::Template(template))) = (NormalPath::read(target), &route.path) else { return Vec::new() };
+    let mut told = Vec::new();
+    for (segment, expected) in path.segments().zip(template) {
+        told.push(b'/');
+        let hides = |name: &str| route.attributes.iter().any(|attribute| attribute.digest && attribute.name == *name);
+        match (expected, key) {
+            (Segment::Parameter(name), Some(key)) if hides(name) => told.extend_from_slice(&key.digest(segment)),
+            // Without a key there is nothing to tell it by.
+            (Segment::Parameter(name), None) if hides(name) => told.extend_from_slice(format!("{{{name}}}").as_bytes()),
+            _ => told.extend_from_slice(segment.get(..parameters(segment)).unwrap_or_default()),
+        }
+    }
+    told
+}
+
+/// The path's parameters that the policy tells, by name.
+pub(super) fn parameters_told(target: &[u8], route: &Route, mut tell: impl FnMut(&PathAttribute, &[u8])) {
+    if route.attributes.is_empty() {
+        return;
+    }
+    let (Ok(path), Some(PathMatch::Template(template))) = (NormalPath::read(target), &route.path) else { return };
+    for (segment, expected) in path.segments().zip(template) {
+        let Segment::Parameter(name) = expected else { continue };
+        if let Some(attribute) = route.attributes.iter().find(|attribute| attribute.name == *name) {
+            tell(attribute, segment);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Reads requests to a collector from standard input, each behind its length in four bytes (the highest first), and prints a line of JSON for each:
+//! the request as OTLP has it in JSON, and what is wrong with it.
+
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("otlp-reader: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut length = [0; 4];
+    loop {
+        match input.read_exact(&mut length) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let mut body = vec![0; u32::from_be_bytes(length).try_into().map_err(io::Error::other)?];
+        input.read_exact(&mut body)?;
+        let line = match tracegate_otlp::read(&body) {
+            Ok(request) => json!({"violations": tracegate_otlp::violations(&request, &body), "request": request}),
+            Err(error) => json!({"violations": [error.to_string()], "request": null}),
+        };
+        writeln!(output, "{line}")?;
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//! OpenTelemetry's own types, in a process of the workspace's package `tracegate-otlp`.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tracegate_harness::workspace;
+
+/// A span as it was read, and of which resource.
+#[derive(Clone, Debug)]
+pub(super) struct Span {
+    pub(super) name: String,
+    pub(super) trace_id: String,
+    pub(super) span_id: String,
+    pub(super) parent: String,
+    pub(super) attributes: BTreeMap<String, String>,
+    pub(super) resource: BTreeMap<String, String>,
+    pub(super) nanoseconds: u64,
+}
+
+impl Span {
+    #[track_caller]
+    pub(super) fn get(&self, key: &str) -> &str {
+        self.attributes.get(key).unwrap_or_else(|| panic!("no {key} in {self:?}"))
+    }
+}
+
+/// The spans of requests' bodies. Nothing may be wrong with any.
+#[track_caller]
+pub(super) fn spans(bodies: &[Vec<u8>]) -> Vec<Span> {
+    let mut process = Command::new(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
+    let mut input = process.stdin.take().expect("its input is a pipe");
+    let framed: Vec<u8> =
+        bodies.iter().flat_map(|body| [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_slice()].concat()).collect();
+    let writer = std::thread::spawn(move || input.write_all(&framed));
+    let output = process.wait_with_output().expect("the reader ends");
+    writer.join().expect("a thread").expect("the reader reads");
+    let lines: Vec<Value> = output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert_eq!(lines.len(), bodies.len(), "each is read");
+    let mut spans = Vec::new();
+    for line in lines {
+        assert_eq!(line["violations"], Value::Array(Vec::new()), "{line}");
+        for resource in list(&line["request"]["resourceSpans"]) {
+            let of = attributes(&resource["resource"]["attributes"]);
+            spans.extend(list(&resource["scopeSpans"]).iter().flat_map(|scope| list(&scope["spans"])).map(|span| read(span, &of)));
+        }
+    }
+    spans
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn read(span: &Value, resource: &BTreeMap<String, String>) -> Span {
+    let text = |name: &str| span[name].as_str().unwrap_or_default().to_owned();
+    let time = |name: &str| text(name).parse::<u64>().unwrap();
+    Span {
+        name: text("name"),
+        trace_id: text("traceId"),
+        span_id: text("spanId"),
+        parent: text("parentSpanId"),
+        attributes: attributes(&span["attributes"]),
+        resource: resource.clone(),
+        nanoseconds: time("endTimeUnixNano") - time("startTimeUnixNano"),
+    }
+}
+
+fn attributes(attributes: &Value) -> BTreeMap<String, String> {
+    let value = |value: &Value| {
+        let text = value["stringValue"].as_str().or_else(|| value["intValue"].as_str());
+        text.map_or_else(|| value.to_string(), str::to_owned)
+    };
+    list(attributes).iter().map(|one| (one["key"].as_str().unwrap_or_default().to_owned(), value(&one["value"]))).collect()
+}
+
+/// Built once.
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--release", "--locked", "--package", "tracegate-otlp", "--features", "reader"]);
+        let status = command.current_dir(workspace::root()).stdout(std::io::stderr()).status().expect("cargo runs");
+        assert!(status.success(), "the reader builds");
+        workspace::target().join("release").join(format!("otlp-reader{}", std::env::consts::EXE_SUFFIX))
+    })
+}
