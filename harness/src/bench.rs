@@ -6,6 +6,7 @@ mod envoy;
 mod host;
 mod quotas;
 mod tokens;
+mod whole_job;
 
 pub use core::run as core;
 pub use envoy::run as envoy;

@@ -156,14 +156,29 @@ impl Options {
         if let Some(filters) = manager["http_filters"].as_array_mut() {
             match &self.plugin {
                 Plugin::Wasm { .. } => {}
-                Plugin::Native(filter) => filters[0] = filter.clone(),
+                Plugin::Native(native) => drop(filters.splice(..1, native.filters.iter().cloned())),
                 Plugin::None => drop(filters.remove(0)),
             }
         }
         if let Some(max_headers) = self.max_headers {
             manager["common_http_protocol_options"]["max_headers_count"] = json!(max_headers);
         }
+        if let Plugin::Native(native) = &self.plugin {
+            native.add_to(&mut bootstrap);
+        }
         Ok(bootstrap)
+    }
+}
+
+impl Native {
+    /// Adds what stands beside the filters.
+    fn add_to(&self, bootstrap: &mut Value) {
+        if let Some((manager, more)) = bootstrap.pointer_mut(MANAGER).and_then(Value::as_object_mut).zip(self.manager.as_object()) {
+            manager.extend(more.clone());
+        }
+        if !self.runtime.is_null() {
+            bootstrap["layered_runtime"] = json!({"layers": [{"name": "bench", "static_layer": self.runtime}]});
+        }
     }
 }
 
@@ -179,8 +194,25 @@ pub enum Plugin {
         /// Its configuration, as text.
         configuration: String,
     },
-    /// One of Envoy's own, as its configuration has it.
-    Native(Value),
+    /// Envoy's own.
+    Native(Native),
+}
+
+/// Filters of Envoy's own, as its configuration has them, and what stands beside.
+#[derive(Clone, Debug, Default)]
+pub struct Native {
+    /// The filters, in order.
+    pub filters: Vec<Value>,
+    /// More fields of the HTTP connection manager.
+    pub manager: Value,
+    /// Settings of the runtime.
+    pub runtime: Value,
+}
+
+impl From<Value> for Native {
+    fn from(filter: Value) -> Self {
+        Self { filters: vec![filter], ..Self::default() }
+    }
 }
 
 /// A running Envoy; it ends when dropped.

@@ -2,6 +2,7 @@
 //! Policy documents that the reader accepts, and documents that it refuses, each a change to one that has every field.
 
 mod callers;
+mod export;
 mod identity;
 mod quotas;
 
@@ -28,6 +29,7 @@ pub fn whole() -> Value {
     let mut whole = without_callers();
     callers::extend(&mut whole);
     quotas::extend(&mut whole);
+    export::extend(&mut whole);
     whole
 }
 
@@ -168,6 +170,7 @@ pub fn accepted() -> Vec<Value> {
         ("/default/status", json!(599)),
     ];
     let changes = changes.into_iter().chain(identity::accepted()).chain(callers::accepted()).chain(quotas::accepted());
+    let changes = changes.chain(export::accepted());
     [least(), whole()].into_iter().chain(changes.map(|(place, value)| changed(place, Some(value)))).collect()
 }
 
@@ -175,10 +178,10 @@ pub fn accepted() -> Vec<Value> {
 #[must_use]
 pub fn refused() -> Vec<(Value, Schema)> {
     let both = refused_by_both().into_iter().chain(identity::refused_by_both()).chain(callers::refused_by_both());
-    let both = both.chain(quotas::refused_by_both());
+    let both = both.chain(quotas::refused_by_both()).chain(export::refused_by_both());
     let known = both.map(|(place, value)| (changed(place, value), Schema::Refuses));
     let unknowable = refused_by_the_reader().into_iter().chain(identity::refused_by_the_reader()).chain(callers::refused_by_the_reader());
-    let unknowable = unknowable.chain(quotas::refused_by_the_reader());
+    let unknowable = unknowable.chain(quotas::refused_by_the_reader()).chain(export::refused_by_the_reader());
     let unknowable = unknowable.map(|(place, value, why)| (changed(place, Some(value)), Schema::CannotKnow(why)));
     let no_mappings = [json!(null), json!([]), json!("schema"), json!({})].map(|value| (value, Schema::Refuses));
     known.chain(unknowable).chain(no_mappings).collect()

@@ -14,8 +14,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use super::median;
 use super::tokens::{Carried, Tokens};
+use super::{median, whole_job};
+use crate::cluster::Cluster;
+use crate::collector::Collector;
 use crate::envoy::{self, Envoy, Options, Plugin};
 use crate::error::{Context, Error, Result};
 use crate::http::Connection;
@@ -37,6 +39,8 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
     let echo = Echo::start().context(|| "can't start the upstream")?;
     let wasm = |module: &Path, configuration: &str| Plugin::Wasm { module: module.to_owned(), configuration: configuration.to_owned() };
     let tokens = Tokens::mint(requests)?;
+    let collector = Collector::start_counting().context(|| "can't start a collector")?;
+    let native = |flush| Plugin::Native(whole_job::native(&tokens, flush));
     let variants = [
         ("router only", Plugin::None, Carried::Same),
         ("plugin that does nothing", wasm(&noop, ""), Carried::Same),
@@ -51,10 +55,14 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         ("tracegate: trace, one route", wasm(&module, POLICY_ROUTE), Carried::Same),
         ("tracegate: the same, a local limit", wasm(&module, &limited(true)), Carried::Same),
         ("tracegate: the same, no RateLimit headers", wasm(&module, &limited(false)), Carried::Same),
-        ("local_ratelimit", Plugin::Native(local_ratelimit()), Carried::Same),
-        ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true)), Carried::Same),
-        ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true)), Carried::New(Cell::new(0))),
-        ("jwt_authn: no cache", Plugin::Native(tokens.jwt_authn(false)), Carried::Same),
+        ("local_ratelimit", Plugin::Native(local_ratelimit().into()), Carried::Same),
+        ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true).into()), Carried::Same),
+        ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true).into()), Carried::New(Cell::new(0))),
+        ("jwt_authn: no cache", Plugin::Native(tokens.jwt_authn(false).into()), Carried::Same),
+        ("tracegate: whole job", wasm(&module, &whole_job::policy(&tokens)), Carried::Same),
+        ("native whole job, no tracer", native(None), Carried::Same),
+        ("native whole job, tracer batched", native(Some(whole_job::BATCHED)), Carried::Same),
+        ("native whole job, tracer by default", native(Some(whole_job::DEFAULT_FLUSH)), Carried::Same),
     ];
     // The first two are what the others are compared with.
     let asked = |index: usize, name: &str| index < 2 || only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
@@ -65,7 +73,8 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         let mut envoys = Vec::new();
         for (_, plugin, _) in &variants {
             let upstream = proxied.then(|| (echo.address().ip().to_string(), echo.address().port()));
-            let options = Options { upstream, cpu: own_cpu, ..Options::new(binary.clone(), plugin.clone()) };
+            let clusters = vec![collector_cluster(collector.address())?];
+            let options = Options { upstream, cpu: own_cpu, clusters, ..Options::new(binary.clone(), plugin.clone()) };
             envoys.push(Envoy::start(&options)?);
         }
         for (envoy, (.., carried)) in envoys.iter().zip(&variants) {
@@ -82,6 +91,9 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         }
     }
     progress.finish_and_clear();
+    if collector.bytes() == 0 && variants.iter().any(|(name, ..)| name.contains("whole job")) {
+        return Err(Error::new("no span has reached the collector"));
+    }
     let how = if proxied { "proxied" } else { "direct response" };
     let mut shown = String::new();
     let _ = writeln!(
@@ -115,7 +127,7 @@ fn limited(tells: bool) -> String {
 }
 
 /// Envoy's own filter, with a limit that nobody reaches.
-fn local_ratelimit() -> serde_json::Value {
+pub(super) fn local_ratelimit() -> serde_json::Value {
     let always = json!({"default_value": {"numerator": 100, "denominator": "HUNDRED"}});
     json!({"name": "envoy.filters.http.local_ratelimit", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
@@ -123,6 +135,11 @@ fn local_ratelimit() -> serde_json::Value {
         "token_bucket": {"max_tokens": 100_000_000, "tokens_per_fill": 100_000_000, "fill_interval": "60s"},
         "filter_enabled": always, "filter_enforced": always,
     }})
+}
+
+/// Where spans go.
+fn collector_cluster(address: SocketAddr) -> Result<Cluster> {
+    Cluster::at(whole_job::CLUSTER, &address.to_string()).map_err(Error::new)
 }
 
 /// Keeps this process on one CPU, if `taskset` can.
@@ -169,7 +186,7 @@ fn load<'r>(address: SocketAddr, requests: u32, mut next: impl Iterator<Item = &
 /// How often all Envoys are started anew: where a process and its compiled code happen to lie shifts its cost by some
 /// microseconds, the same in each of its rounds.
 const STARTS: u32 = 5;
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 100;
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 const POLICY_ROUTE: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [{"name": "all"}]}"#;
 const POLICY_WITH_MEMBER: &str =

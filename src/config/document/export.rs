@@ -10,12 +10,12 @@ use super::super::finding::{Findings, Problem};
 use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
-use super::forward::means_something;
 use super::identity::Provider;
 use super::jwt::{duration, token};
 use super::trace::SecretName;
 use super::{Document, Path, plain_names};
 use crate::claim::ClaimPath;
+use crate::head::is_alike;
 use crate::identity::FetchUri;
 use crate::path::{PathMatch, Segment};
 
@@ -218,6 +218,12 @@ impl Export {
         if let Some(key) = &self.spans.digest_key {
             known(&["spans", "digest_key", "secret"], &key.secret);
         }
+        let mut credentials = document.identity.providers.values().flat_map(Provider::headers);
+        if let Some(name) = &self.spans.request_id_header
+            && credentials.any(|credential| is_alike(credential.as_bytes(), name.as_bytes()))
+        {
+            place.descend(&["spans", "request_id_header"]).expected::<()>("a header without credentials", findings);
+        }
         let is_token = |name: &str| matches!(document.identity.providers.get(name), Some(Provider::Jwt(_) | Provider::Entra(_)));
         for (index, claim) in self.spans.claims.iter().enumerate() {
             let at = place.descend(&["spans", "claims"]).item(index);
@@ -382,11 +388,8 @@ impl Decode for Spans {
         let digest_key = fields.maybe("digest_key", findings, SecretName::decode);
         let request_id_header = fields.maybe("request_id_header", findings, |place, findings| {
             let name = token(&place, findings)?;
-            if means_something(&name) {
-                place.expected("a header that means nothing else to gateways and services", findings)
-            } else {
-                Some(name)
-            }
+            let secret = CREDENTIALS.iter().any(|credential| is_alike(credential.as_bytes(), name.as_bytes()));
+            if secret { place.expected("a header without credentials", findings) } else { Some(name) }
         });
         fields.finish(findings);
         let default = Self::default();
@@ -460,6 +463,8 @@ fn default_timeout() -> &'static str {
 }
 
 const LIGHTSTEP: &str = "https://ingest.lightstep.com/v1/traces";
+/// Headers that hold credentials, whatever the policy says of them.
+const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "x-forwarded-client-cert"];
 /// Each has its own queue, and metrics.
 const MAX_COLLECTORS: usize = 4;
 const MAX_HEADER: usize = 128;
