@@ -12,7 +12,7 @@ fn a_valid_policy_has_a_fingerprint_and_perhaps_warnings() {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
-        text.contains("sample-policy.yaml: valid, fingerprint 92278e2d47b8a7a9 (as a gauge 160698586711992)")
+        text.contains("sample-policy.yaml: valid, fingerprint e199a50a22f564a7 (as a gauge 248050015150837)")
             && text.ends_with(", 5 routes\n"),
         "{text}"
     );

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod callers;
+mod export;
 mod identity;
 mod quota;
 

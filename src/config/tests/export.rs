@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a policy's author is told about collectors and spans.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A policy with one collector, and what `change` makes of it.
+fn policy(change: impl FnOnce(&mut Value)) -> Value {
+    let mut policy = json!({
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"},
+        "secrets": {"key": {"environment": {"name": "KEY"}}},
+        "identity": {"providers": {"shops": {"subscription_keys": {"subscriptions": [{"id": "a", "keys_sha256": ["ab".repeat(32)]}]}}}},
+        "routes": [{"name": "files", "match": {"path": {"template": "/files/{id}"}}, "rules": [{"name": "who", "require": {"caller": {"provider": "shops"}}}]}],
+        "export": {
+            "traces": {"otel": {"otlp": {"cluster": "otel", "uri": "http://otel:4318/v1/traces", "headers": {"x-key": {"secret": "key"}}}}},
+            "spans": {"digest_key": {"secret": "key"}},
+        },
+    });
+    change(&mut policy);
+    policy
+}
+
+#[test]
+fn a_collector_is_somewhere_and_takes_spans() {
+    assert_eq!(wrong(&policy(|_| {})), [""; 0]);
+    let at = "export.traces.otel.otlp";
+    let taken = "expected header names in lower case, and none that a request by HTTP has anyway, found another";
+    for (field, value, expected) in [
+        ("cluster", json!(""), "cluster: expected text of at least one character, found \"\"".to_owned()),
+        ("uri", json!("otel:4318"), "uri: expected an absolute URI such as https://id.shop.example/jwks.json (\"otel:4318\")".to_owned()),
+        ("headers", json!({"X-Key": {"secret": "key"}}), format!("headers: {taken}")),
+        ("headers", json!({"content-type": {"secret": "key"}}), format!("headers: {taken}")),
+        ("headers", json!({"x-key": {"secret": "other"}}), "headers.x-key.secret: expected a name in `secrets`, found another".to_owned()),
+        ("batch", json!({"max_queue_size": 0}), "batch.max_queue_size: expected a whole number from 1 to 65536, found 0".to_owned()),
+        (
+            "batch",
+            json!({"max_queue_size": 9, "max_export_batch_size": 10}),
+            "batch.max_export_batch_size: expected no more than `max_queue_size`, found 10".to_owned(),
+        ),
+        (
+            "batch",
+            json!({"schedule_delay": "99ms"}),
+            "batch.schedule_delay: expected a duration from 100ms to 1m, found \"99ms\"".to_owned(),
+        ),
+        (
+            "compression",
+            json!("gzip"),
+            "compression: expected one of `cluster`, `uri`, `headers`, `batch`, found an unknown field".to_owned(),
+        ),
+    ] {
+        let found = wrong(&policy(|policy| policy["export"]["traces"]["otel"]["otlp"][field] = value.clone()));
+        assert_eq!(found, [format!("{at}.{expected}")], "{field} {value}");
+    }
+    let many: Value = ["a", "b", "c", "d", "e"]
+        .map(|name| (name, json!({"otlp": {"cluster": "otel", "uri": "http://otel"}})))
+        .into_iter()
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    assert_eq!(wrong(&policy(|policy| policy["export"]["traces"] = many)), ["export.traces: expected at most 4 collectors, found 5"]);
+}
+
+#[test]
+fn spans_tell_what_there_is_and_no_credentials() {
+    for (field, value, expected) in [
+        ("digest_key", json!({"secret": "other"}), "digest_key.secret: expected a name in `secrets`, found another"),
+        (
+            "claims",
+            json!([{"path": "tid"}]),
+            "claims[0]: expected a provider with tokens in `identity.providers`: nobody's claims are known",
+        ),
+        (
+            "claims",
+            json!([{"path": "tid", "provider": "shops"}]),
+            "claims[0].provider: expected a name in `identity.providers` of one with tokens, found \"shops\"",
+        ),
+        ("request_id_header", json!("Cookie"), "request_id_header: expected a header without credentials, found \"Cookie\""),
+        (
+            "request_id_header",
+            json!("ocp_apim-subscription-key"),
+            "request_id_header: expected a header without credentials, found \"ocp_apim-subscription-key\"",
+        ),
+        (
+            "attributes",
+            json!(["url.query"]),
+            "attributes[0]: expected `client.address` or `user_agent.original` or `server.address`, found \"url.query\"",
+        ),
+    ] {
+        let found = wrong(&policy(|policy| policy["export"]["spans"][field] = value.clone()));
+        assert_eq!(found, [format!("export.spans.{expected}")], "{field} {value}");
+    }
+    let told = |attributes: Value, change: fn(&mut Value)| {
+        wrong(&policy(|policy| {
+            policy["routes"][0]["attributes"] = json!({"path": attributes});
+            change(policy);
+        }))
+    };
+    assert_eq!(told(json!({"id": "digest"}), |_| {}), [""; 0]);
+    let at = "routes[0].attributes.path";
+    assert_eq!(
+        told(json!({"file": "raw"}), |_| {}),
+        [format!("{at}.file: expected a parameter of the route's path template, found another")]
+    );
+    assert_eq!(
+        told(json!({"id": "digest"}), |policy| drop(policy["export"]["spans"].as_object_mut().unwrap().remove("digest_key"))),
+        [format!("{at}.id: expected `export.spans.digest_key` beside a digest, found none")]
+    );
+}
