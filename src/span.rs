@@ -26,6 +26,8 @@ pub struct SpanPolicy {
     pub client: bool,
     /// What stands in `url.path`.
     pub url_path: UrlPath,
+    /// Some route tells a parameter of its path as a digest: of requests that match no such route only templates are told.
+    pub hides_parameters: bool,
     /// What is told beside what always is.
     pub attributes: Vec<OptionalAttribute>,
     /// Claims of the caller's token that are told.
@@ -40,7 +42,7 @@ pub struct SpanPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UrlPath {
     /// The path as it came, without its query and without parameters of its segments (`;a=b`). Of a route some of whose parameters are told as
-    /// digests, their values are replaced by these.
+    /// digests, their values are replaced by these; where there is such a route, the others' requests are told by their templates.
     #[default]
     Full,
     /// The route's template, or what its match says; `/` where no route matches.

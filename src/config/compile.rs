@@ -204,6 +204,8 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default, export } = document;
     let callers = Callers::of(&identity);
     let realm = realm(&service.name);
+    let digests = |route: &document::Route| route.attributes.path.values().any(|told| *told == document::PathTold::Digest);
+    let hides_parameters = routes.iter().any(digests);
     let quota = quota::policy(quotas, responses.rate_limit_headers, &callers);
     let policy = Policy {
         schema,
@@ -217,7 +219,7 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
             document::Errors::ProblemJson => ErrorFormat::ProblemJson,
         },
         trace: self::trace(trace, &secrets, &callers),
-        export: self::export::policy(export, &secrets, &callers),
+        export: self::export::policy(export, hides_parameters, &secrets, &callers),
         identity: IdentityPolicy {
             forwarded_client_cert: match listener.forwarded_client_cert {
                 document::ForwardedClientCert::Remove => ForwardedClientCert::Remove,

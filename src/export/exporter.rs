@@ -310,8 +310,9 @@ impl Exporter {
             }
             Verdict::Later { after, what } => {
                 self.failures = self.failures.saturating_add(1);
-                let wait = after.unwrap_or_else(|| backoff(self.failures, &mut *inputs.entropy));
-                self.not_before = self.not_before.max(inputs.monotonic.saturating_add(wait));
+                // A collector may ask for more time, never for less: its clock may be behind.
+                let wait = backoff(self.failures, &mut *inputs.entropy).max(after.unwrap_or(0));
+                self.not_before = inputs.monotonic.saturating_add(wait);
                 let first = tried.first.unwrap_or(inputs.monotonic);
                 if inputs.monotonic.saturating_sub(first) >= MAX_ELAPSED {
                     tell.count(Fate::DroppedExpired, count);
@@ -361,7 +362,7 @@ fn backoff(failures: u32, entropy: &mut dyn Entropy) -> u64 {
     if entropy.fill(&mut drawn).is_err() {
         drawn = [0xff; 2];
     }
-    let share = base.saturating_mul(u16::from_le_bytes(drawn).into()) / u64::from(u16::MAX);
+    let share = base.saturating_mul(u16::from_le_bytes(drawn).into()) >> 16;
     base.saturating_add(share)
 }
 

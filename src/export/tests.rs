@@ -226,6 +226,7 @@ fn a_collector_that_is_down_for_ten_minutes() {
 
 #[test]
 fn a_collector_that_asks_for_time_gets_it() {
+    // A clock that is behind asks for no time at all: half a second, and as much again by chance.
     for (after, wait) in [("7", 7), ("Thu, 01 Jan 1970 00:00:09 GMT", 9)] {
         let mut world = World::new(100, 10);
         world.record(10);

@@ -92,7 +92,7 @@ impl Draft {
     pub(crate) fn new(observed: &Observed<'_>, policy: &SpanPolicy, key: Option<&DigestKey>) -> Self {
         let Observed { head, route, decision, settled, sent, server, times, .. } = *observed;
         let own = server.unwrap_or(sent.parent_id());
-        let method = head.map_or(b"" as &[u8], |head| head.method);
+        let method = head.map_or(b"".as_slice(), |head| head.method);
         let mut span = Vec::with_capacity(CAPACITY);
         put_bytes(&mut span, TRACE_ID, &sent.trace_id().to_bytes());
         put_bytes(&mut span, SPAN_ID, &own.to_bytes());
@@ -147,7 +147,7 @@ impl Draft {
     pub(crate) fn finish(self, errors: bool, monotonic: u64) -> Option<Finished> {
         let Self { mut server, client, times, sampled, status, refused, answered } = self;
         let failed = status.is_none_or(|status| status >= 500);
-        if !sampled && !(errors && failed) {
+        if !(sampled || errors && failed) {
             return None;
         }
         put_fixed64(&mut server, END_TIME, times.at(monotonic));
@@ -208,7 +208,7 @@ impl Observed<'_> {
         if let Some(scheme) = scheme(head) {
             attribute("url.scheme", Value::Text(scheme.as_bytes()));
         }
-        attribute("url.path", Value::Text(&url::path(head.path, self.route, policy.url_path, key)));
+        attribute("url.path", Value::Text(&url::path(head.path, self.route, policy, key)));
         if let Some(template) = self.route.and_then(|route| route.template.as_deref()) {
             attribute("http.route", Value::Text(template.as_bytes()));
         }
@@ -225,9 +225,9 @@ impl Observed<'_> {
             }
         }
         if let Some(name) = &policy.request_id_header
-            && let Some(id) = head.headers.values(name).next()
+            && let Some(id) = head.headers.values(name).next().filter(|id| is_id(id))
         {
-            attribute("tracegate.request_id", Value::Text(id.get(..MAX_REQUEST_ID).unwrap_or(id)));
+            attribute("tracegate.request_id", Value::Text(id));
         }
         let Some(route) = self.route else { return };
         url::parameters_told(head.path, route, |told, segment| {
@@ -255,8 +255,10 @@ impl Observed<'_> {
         attribute("http.request.method", Value::Text(known(head.method).unwrap_or("_OTHER").as_bytes()));
         tell_server(head.authority, &mut attribute);
         let scheme = if scheme(head) == Some("https") { "https://" } else { "http://" };
-        let path = url::path(head.path, route, policy.url_path, key);
-        attribute("url.full", Value::Text(&[scheme.as_bytes(), head.authority, &path].concat()));
+        let path = url::path(head.path, route, policy, key);
+        if !head.authority.contains(&b'@') {
+            attribute("url.full", Value::Text(&[scheme.as_bytes(), head.authority, &path].concat()));
+        }
         put_fixed32(&mut span, FLAGS, u32::from(sent.flags().bits()) | HAS_IS_REMOTE);
         span
     }
@@ -271,6 +273,8 @@ impl Times {
 
 /// `server.address`, and `server.port` where the authority names one.
 fn tell_server(authority: &[u8], attribute: &mut impl FnMut(&str, Value<'_>)) {
+    // What stands before an `@` may be a password.
+    let authority = if authority.contains(&b'@') { b"" } else { authority };
     // An IPv6 address stands in brackets.
     let after = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place.saturating_add(1));
     let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after);
@@ -351,6 +355,12 @@ fn known(method: &[u8]) -> Option<&'static str> {
 fn scheme(head: &RequestHead<'_>) -> Option<&'static str> {
     let scheme = head.headers.values(":scheme").next()?;
     Some(if scheme.eq_ignore_ascii_case(b"https") { "https" } else { "http" })
+}
+
+/// Whether a value looks like an id, and not like a URL or what else headers hold.
+fn is_id(value: &[u8]) -> bool {
+    let sound = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'|');
+    value.len() <= MAX_REQUEST_ID && value.iter().all(sound)
 }
 
 /// OTLP's times are unsigned.

@@ -3,18 +3,19 @@
 
 use std::borrow::Cow;
 
-use super::{DigestKey, PathAttribute, UrlPath};
+use super::{DigestKey, PathAttribute, SpanPolicy, UrlPath};
 use crate::path::{NormalPath, PathMatch, Segment};
 use crate::route::Route;
 
 /// What stands in `url.path`. `target` is the request's `:path`.
-pub(super) fn path<'a>(target: &'a [u8], route: Option<&'a Route>, told: UrlPath, key: Option<&DigestKey>) -> Cow<'a, [u8]> {
-    if told == UrlPath::Template {
-        return Cow::Borrowed(route.and_then(|route| route.template.as_deref()).map_or(b"/", str::as_bytes));
-    }
-    match route.filter(|route| route.attributes.iter().any(|attribute| attribute.digest)) {
-        Some(route) => Cow::Owned(digested(target, route, key)),
-        None => without_parameters(target),
+pub(super) fn path<'a>(target: &'a [u8], route: Option<&'a Route>, policy: &SpanPolicy, key: Option<&DigestKey>) -> Cow<'a, [u8]> {
+    let template = || Cow::Borrowed(route.and_then(|route| route.template.as_deref()).map_or(b"/".as_slice(), str::as_bytes));
+    match (policy.url_path, route.filter(|route| route.attributes.iter().any(|attribute| attribute.digest))) {
+        (UrlPath::Template, _) => template(),
+        (UrlPath::Full, Some(route)) => Cow::Owned(digested(target, route, key)),
+        // What one route hides, another one or none may have matched in another spelling.
+        (UrlPath::Full, None) if policy.hides_parameters => template(),
+        (UrlPath::Full, None) => without_parameters(target),
     }
 }
 
@@ -29,10 +30,11 @@ fn without_parameters(target: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(segments.collect::<Vec<_>>().join(&b'/'))
 }
 
-/// Where a segment's parameters begin.
+/// Where a segment's parameters begin, or what a service that decodes once more takes for a query.
 fn parameters(segment: &[u8]) -> usize {
-    let plain = segment.iter().position(|byte| *byte == b';');
-    let escaped = segment.windows(3).position(|window| window.eq_ignore_ascii_case(b"%3b"));
+    let plain = segment.iter().position(|byte| matches!(byte, b';' | b'?' | b'#'));
+    let is_escaped = |window: &[u8]| [&b"%3b"[..], b"%3f", b"%23"].iter().any(|escape| window.eq_ignore_ascii_case(escape));
+    let escaped = segment.windows(3).position(is_escaped);
     [plain, escaped].into_iter().flatten().min().unwrap_or(segment.len())
 }
 
@@ -44,7 +46,9 @@ fn digested(target: &[u8], route: &Route, key: Option<&DigestKey>) -> Vec<u8> {
         told.push(b'/');
         let hides = |name: &str| route.attributes.iter().any(|attribute| attribute.digest && attribute.name == *name);
         match (expected, key) {
-            (Segment::Parameter(name), Some(key)) if hides(name) => told.extend_from_slice(&key.digest(segment)),
+            (Segment::Parameter(name), Some(key)) if hides(name) => {
+                told.extend_from_slice(&key.digest(segment.get(..parameters(segment)).unwrap_or_default()));
+            }
             // Without a key there is nothing to tell it by.
             (Segment::Parameter(name), None) if hides(name) => told.extend_from_slice(format!("{{{name}}}").as_bytes()),
             _ => told.extend_from_slice(segment.get(..parameters(segment)).unwrap_or_default()),
@@ -62,7 +66,7 @@ pub(super) fn parameters_told(target: &[u8], route: &Route, mut tell: impl FnMut
     for (segment, expected) in path.segments().zip(template) {
         let Segment::Parameter(name) = expected else { continue };
         if let Some(attribute) = route.attributes.iter().find(|attribute| attribute.name == *name) {
-            tell(attribute, segment);
+            tell(attribute, segment.get(..parameters(segment)).unwrap_or_default());
         }
     }
 }

@@ -9,7 +9,12 @@ use super::reference;
 use crate::export::{BatchPolicy, Collector, ExportPolicy};
 use crate::span::{OptionalAttribute, PathAttribute, SpanPolicy, TokenClaim, UrlPath};
 
-pub(super) fn policy(export: document::Export, secrets: &BTreeMap<String, document::Secret>, callers: &Callers) -> ExportPolicy {
+pub(super) fn policy(
+    export: document::Export,
+    hides_parameters: bool,
+    secrets: &BTreeMap<String, document::Secret>,
+    callers: &Callers,
+) -> ExportPolicy {
     let document::Export { traces, spans } = export;
     ExportPolicy {
         traces: traces.into_iter().map(|(name, collector)| self::collector(name, collector, secrets)).collect(),
@@ -19,6 +24,7 @@ pub(super) fn policy(export: document::Export, secrets: &BTreeMap<String, docume
                 document::UrlPath::Full => UrlPath::Full,
                 document::UrlPath::Template => UrlPath::Template,
             },
+            hides_parameters,
             attributes: spans.attributes.into_iter().map(attribute).collect(),
             claims: spans
                 .claims

@@ -169,6 +169,16 @@ fn path_parameters_are_told_as_the_policy_says() {
     let digest = "fb518fe1491dd90a";
     assert_eq!(told[0].1, some(&[digest, "3", &format!("/files/{digest}/parts/3")]));
     assert_eq!(told[1].1, some(&[digest, "4", &format!("/files/{digest}/parts/4")]), "the same id in another spelling");
+    // Parameters of segments are no part of an id, and who misses the route tells nothing of it.
+    let mut edge = Edge::new(&policy(&format!(r#"{FILES}, {{"name": "rest", "match": {{"path": {{"prefix": "/"}}}}}}"#), "", KEY));
+    for path in ["/files/2f1a;sid=s3cret/parts/3;sid=s3cret", "/files/2f1a%3Bsid=s3cret/parts/3%3fsid=s3cret"] {
+        edge.exchange(&head("GET", path), Some(200));
+        assert_eq!(edge.spans(&keys)[0].1, some(&[digest, "3", &format!("/files/{digest}/parts/3")]), "{path}");
+    }
+    for path in ["/files/2f1a/", "/files/2f1a/parts/3/", "/files/2f1a%2Fparts"] {
+        edge.exchange(&head("GET", path), Some(200));
+        assert!(matches!(edge.spans(&keys)[0].1[2].as_deref(), Some("/*" | "/")), "{path}");
+    }
     let mut edge = Edge::new(&policy(FILES, "", &format!(r#"{KEY}, "url_path": "template""#)));
     edge.exchange(&head("GET", "/files/2f1a/parts/3"), Some(200));
     assert_eq!(edge.spans(&keys)[0].1, some(&[digest, "3", "/files/{file_id}/parts/{part}"]));
@@ -230,7 +240,7 @@ fn callers_are_told_by_the_policys_names_and_digests() {
         ["tracegate.caller.provider", "tracegate.caller.subscription", "tracegate.caller.product", "client.address", "user_agent.original"];
     let spans = r#""attributes": ["client.address", "user_agent.original"]"#;
     let mut edge = Edge::new(&policy(routes, identity, spans));
-    let mut lines = head("GET", "/?subscription-key=2f1c7a5e");
+    let mut lines = head("GET", "/");
     lines.extend([(&b"ocp-apim-subscription-key"[..], &b"contoso-key-1"[..]), (b"user-agent", b"curl/8")]);
     assert!(edge.exchange(&lines, Some(200)));
     assert_eq!(edge.spans(&keys)[0].1, some(&["subs", "contoso", "gold", "203.0.113.7", "curl/8"]));
@@ -246,6 +256,25 @@ fn callers_are_told_by_the_policys_names_and_digests() {
     let mut edge = Edge::new(&policy(routes, identity, KEY));
     edge.exchange(&lines, Some(200));
     assert_eq!(digest(&mut edge).map(|digest| digest.len()), Some(16));
+}
+
+#[test]
+fn what_may_be_a_password_is_not_told() {
+    let mut edge = Edge::new(&policy(r#"{"name": "all"}"#, "", r#""request_id_header": "x-request-id""#));
+    for (authority, id, told) in [
+        ("api.shop.example", "bf0d72ed-e82f-4549-a642-223ebc40e5cc", ["api.shop.example", "bf0d72ed-e82f-4549-a642-223ebc40e5cc"]),
+        ("alice:s3cret@shop.example:443", "https://shop/cb?code=s3cret", ["-", "-"]),
+    ] {
+        let lines: [(&[u8], &[u8]); 5] = [
+            (b":method", b"GET"),
+            (b":path", b"/"),
+            (b":scheme", b"https"),
+            (b":authority", authority.as_bytes()),
+            (b"x-request-id", id.as_bytes()),
+        ];
+        edge.exchange(&lines, Some(200));
+        assert_eq!(edge.spans(&["server.address", "tracegate.request_id"])[0].1, some(&told), "{authority}");
+    }
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
