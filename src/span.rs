@@ -3,7 +3,7 @@
 //! (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>).
 //!
 //! A span is drafted when its request is decided, in the protobuf in which it travels, and finished when the exchange is over. It is metadata by
-//! construction: what is told stands in [`draft`] line by line, and nothing else of a request is ever looked at. Queries, bodies and credentials
+//! construction: what is told stands in `span/draft.rs` line by line, and nothing else of a request is ever looked at. Queries, bodies and credentials
 //! have no way in.
 
 mod attribute;
