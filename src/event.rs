@@ -18,7 +18,7 @@ pub enum Event<'a> {
     Wake(Headers<'a>),
     /// The request's trailers, if it has any.
     Trailers(Headers<'a>),
-    /// The response's header lines.
+    /// The response's header lines, of which `:status` alone is read.
     Response(Headers<'a>),
     /// The exchange is over; nothing comes after. What it carried is as far as the host knows it.
     Closed(Totals),

@@ -12,7 +12,6 @@ use crate::condition::Condition;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::head::RequestHead;
 use crate::path::{NormalPath, PathMatch};
-use crate::span::PathAttribute;
 use crate::trace::Threshold;
 
 /// The policy's routes, first match wins, and what becomes of a request that none matches.
@@ -57,6 +56,15 @@ pub struct Route {
     pub template: Option<String>,
     /// Parameters of its path that spans tell.
     pub attributes: Vec<PathAttribute>,
+}
+
+/// A parameter of a route's path that is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathAttribute {
+    /// The parameter's name.
+    pub name: String,
+    /// As a digest with the policy's key, so that who has an id finds every request for it, and who reads a span learns none.
+    pub digest: bool,
 }
 
 /// One requirement of a route.

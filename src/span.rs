@@ -68,12 +68,3 @@ pub struct TokenClaim {
     /// Which claim.
     pub path: ClaimPath,
 }
-
-/// A parameter of a route's path that is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathAttribute {
-    /// The parameter's name.
-    pub name: String,
-    /// As a digest with the policy's key, so that who has an id finds every request for it, and who reads a span learns none.
-    pub digest: bool,
-}

@@ -24,7 +24,9 @@ pub(crate) struct Exporter {
     open: Open,
     ready: VecDeque<Tried>,
     under_way: BTreeMap<CallId, Sent>,
-    /// Bytes of all that is in the queue.
+    /// Spans of all that is in the queue.
+    queued: u32,
+    /// Bytes of it.
     bytes: usize,
     /// Failures in a row.
     failures: u32,
@@ -36,7 +38,7 @@ pub(crate) struct Exporter {
     is_noted: bool,
 }
 
-/// A batch, and how often it was sent.
+/// A batch that waits, for the first time or again.
 #[derive(Debug)]
 struct Tried {
     batch: Batch,
@@ -124,6 +126,7 @@ impl Exporter {
             open: Open::default(),
             ready: VecDeque::new(),
             under_way: BTreeMap::new(),
+            queued: 0,
             bytes: 0,
             failures: 0,
             not_before: 0,
@@ -144,10 +147,8 @@ impl Exporter {
     }
 
     /// How many spans it holds.
-    pub(crate) fn queued(&self) -> u32 {
-        let ready = self.ready.iter().map(|tried| tried.batch.count);
-        let sent = self.under_way.values().map(|sent| sent.tried.batch.count);
-        ready.chain(sent).fold(self.open.count, u32::saturating_add)
+    pub(crate) const fn queued(&self) -> u32 {
+        self.queued
     }
 
     /// Whether a batch is full.
@@ -161,7 +162,7 @@ impl Exporter {
     }
 
     /// Whether what is gathered is as much as leaves together.
-    pub(crate) const fn is_full(&self) -> bool {
+    const fn is_full(&self) -> bool {
         self.open.count >= self.policy.max_export_batch_size || self.open.length() >= MAX_BATCH_BYTES
     }
 
@@ -170,11 +171,12 @@ impl Exporter {
         let count = 1_u32.saturating_add(u32::from(finished.client.is_some()));
         let size = finished.server.len().saturating_add(finished.client.as_ref().map_or(0, Vec::len));
         tell.count(Fate::Recorded, count.into());
-        let room = self.queued().saturating_add(count) <= self.policy.max_queue_size && self.bytes.saturating_add(size) <= MAX_QUEUE_BYTES;
+        let room = self.queued.saturating_add(count) <= self.policy.max_queue_size && self.bytes.saturating_add(size) <= MAX_QUEUE_BYTES;
         if !room {
             tell.count(Fate::DroppedQueueFull, count.into());
             return;
         }
+        self.queued = self.queued.saturating_add(count);
         let before = self.open.length();
         self.open.add(finished, inputs.monotonic);
         self.bytes = self.bytes.saturating_add(self.open.length().saturating_sub(before));
@@ -326,7 +328,9 @@ impl Exporter {
         true
     }
 
+    /// A batch is in the queue no more.
     fn leaves(&mut self, tried: &Tried) {
+        self.queued = self.queued.saturating_sub(tried.batch.count);
         self.bytes = self.bytes.saturating_sub(tried.batch.body.len());
     }
 
@@ -340,6 +344,13 @@ impl Exporter {
 
 #[cfg(test)]
 impl Exporter {
+    /// How many spans there are, counted one batch after the other.
+    pub(super) fn counted(&self) -> u32 {
+        let ready = self.ready.iter().map(|tried| tried.batch.count);
+        let sent = self.under_way.values().map(|sent| sent.tried.batch.count);
+        ready.chain(sent).fold(self.open.count, u32::saturating_add)
+    }
+
     /// What is under way.
     pub(super) fn calls(&self) -> impl Iterator<Item = CallId> {
         self.under_way.keys().copied()

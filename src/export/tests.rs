@@ -152,6 +152,7 @@ impl World {
     /// Every span is somewhere.
     #[track_caller]
     fn assert_accounted(&self) {
+        assert_eq!(self.exporter.queued(), self.exporter.counted());
         let fates: u64 = self.told.counts.iter().filter(|(fate, _)| **fate != "recorded").map(|(_, count)| count).sum();
         assert_eq!(self.count("recorded"), fates + u64::from(self.exporter.queued()), "{:?}", self.told.counts);
     }

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::{DigestKey, PathAttribute, SpanPolicy, UrlPath};
+use super::{DigestKey, SpanPolicy, UrlPath};
 use crate::path::{NormalPath, PathMatch, Segment};
-use crate::route::Route;
+use crate::route::{PathAttribute, Route};
 
 /// What stands in `url.path`. `target` is the request's `:path`.
 pub(super) fn path<'a>(target: &'a [u8], route: Option<&'a Route>, policy: &SpanPolicy, key: Option<&DigestKey>) -> Cow<'a, [u8]> {

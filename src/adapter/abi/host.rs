@@ -191,13 +191,8 @@ pub(super) fn continue_request() -> Result<(), Failed> {
 
 /// Sends a request of the plugin's own; the answer goes to the context that is at work. The SDK must know of the call to pass the answer on, and
 /// it does the sending: it panics on statuses that the ABI doesn't give for this call.
-pub(super) fn http_call(cluster: &str, headers: &[(&str, &str)], timeout: Duration) -> Option<u32> {
-    hostcalls::dispatch_http_call(cluster, headers.to_vec(), None, Vec::new(), timeout).ok()
-}
-
-/// Sends a request with a body; likewise.
-pub(super) fn http_post(cluster: &str, headers: Vec<(&str, &str)>, body: &[u8], timeout: Duration) -> Option<u32> {
-    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
+pub(super) fn http_call(cluster: &str, headers: Vec<(&str, &str)>, body: Option<&[u8]>, timeout: Duration) -> Option<u32> {
+    hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
 }
 
 /// Makes a unary gRPC call; the answer goes to the context that is at work. The SDK sends it, for the reasons of [`http_call`].

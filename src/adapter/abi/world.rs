@@ -250,7 +250,7 @@ impl World {
 }
 
 fn send_fetch(Fetch { cluster, uri, timeout, .. }: &Fetch) -> Option<u32> {
-    let headers = [
+    let headers = vec![
         (":method", "GET"),
         (":scheme", uri.scheme),
         (":authority", uri.authority.as_str()),
@@ -258,7 +258,7 @@ fn send_fetch(Fetch { cluster, uri, timeout, .. }: &Fetch) -> Option<u32> {
         ("accept", "application/json"),
         ("user-agent", concat!("tracegate/", env!("CARGO_PKG_VERSION"))),
     ];
-    host::http_call(cluster, &headers, Duration::from_nanos(*timeout))
+    host::http_call(cluster, headers, None, Duration::from_nanos(*timeout))
 }
 
 fn send_export(Export { cluster, uri, headers, body, timeout, .. }: &Export) -> Option<u32> {
@@ -272,7 +272,7 @@ fn send_export(Export { cluster, uri, headers, body, timeout, .. }: &Export) -> 
         ("user-agent", concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"))),
     ];
     lines.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    host::http_post(cluster, lines, body, Duration::from_nanos(*timeout))
+    host::http_call(cluster, lines, Some(body), Duration::from_nanos(*timeout))
 }
 
 fn send_rate_limit(RateLimitCall { cluster, message, timeout, .. }: &RateLimitCall) -> Option<u32> {

@@ -7,7 +7,8 @@ use super::super::document;
 use super::callers::Callers;
 use super::reference;
 use crate::export::{BatchPolicy, Collector, ExportPolicy};
-use crate::span::{OptionalAttribute, PathAttribute, SpanPolicy, TokenClaim, UrlPath};
+use crate::route::PathAttribute;
+use crate::span::{OptionalAttribute, SpanPolicy, TokenClaim, UrlPath};
 
 pub(super) fn policy(
     export: document::Export,

@@ -2,10 +2,12 @@
 //! What the core records of requests of any kind, as OpenTelemetry's own types read it.
 
 use proptest::prelude::*;
+use std::collections::BTreeMap;
+
 use tracegate::quota::Totals;
 use tracegate::{
-    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, Peer, PeerFact, Policy,
-    Reply, Verdict,
+    CallFailed, Effect, Event, ExchangeId, Expected, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, Peer, PeerFact, Policy,
+    Reply, Store, StoreError, Stored, Verdict,
 };
 use tracegate_otlp::{attribute, read, spans, violations};
 
@@ -15,6 +17,7 @@ struct Edge {
     now: u64,
     drawn: u64,
     next: u32,
+    store: Memory,
 }
 
 struct Source;
@@ -25,6 +28,22 @@ impl Peer for Source {
     }
 }
 
+/// What one VM shares with itself.
+#[derive(Default)]
+struct Memory(BTreeMap<String, (Vec<u8>, u32)>);
+
+impl Store for Memory {
+    fn get(&mut self, name: &str) -> Option<Stored> {
+        self.0.get(name).map(|(value, version)| Stored { value: value.clone(), version: *version })
+    }
+
+    fn set(&mut self, name: &str, value: &[u8], _: Expected) -> Result<(), StoreError> {
+        let version = self.0.get(name).map_or(1, |(_, version)| version + 1);
+        self.0.insert(name.to_owned(), (value.to_vec(), version));
+        Ok(())
+    }
+}
+
 const START: u64 = 1_796_032_800_000_000_000;
 
 impl Edge {
@@ -32,11 +51,11 @@ impl Edge {
         let loaded = Policy::from_json(policy.as_bytes()).unwrap_or_else(|findings| panic!("{findings}"));
         let mut gateway = Gateway::new(GatewayId(1), loaded.policy);
         gateway.provide(&mut |_: &str| Some("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=".to_owned())).unwrap();
-        Self { gateway, now: START, drawn: 0, next: 0 }
+        Self { gateway, now: START, drawn: 0, next: 0, store: Memory::default() }
     }
 
     fn with<T>(&mut self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> T {
-        let Self { gateway, now, drawn, .. } = self;
+        let Self { gateway, now, drawn, store, .. } = self;
         let mut entropy = |bytes: &mut [u8]| {
             for chunk in bytes.chunks_mut(8) {
                 *drawn = drawn.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -44,7 +63,7 @@ impl Edge {
             }
             Ok(())
         };
-        let (peer, store, signatures) = (&mut Source, &mut NoStore, &mut NoSignatures);
+        let (peer, signatures) = (&mut Source, &mut NoSignatures);
         let wall = i64::try_from(*now).unwrap();
         run(gateway, &mut Inputs { now: wall, monotonic: *now, entropy: &mut entropy, peer, store, signatures })
     }
@@ -228,7 +247,7 @@ fn what_is_sampled_is_recorded_and_errors_as_the_policy_says() {
     let sections = r#""trace": {"sampling": {"root": {"probability": 0}, "always_record": ["refused"]}},"#;
     let mut edge = Edge::new(&policy(r#"{"name": "none", "rules": [{"name": "no", "require": "deny"}]}"#, sections, ""));
     edge.exchange(&head("GET", "/"), None);
-    assert_eq!(edge.spans(&["tracegate.reason"])[0].1.len(), 1);
+    assert_eq!(edge.spans(&["tracegate.reason"]), [("GET".to_owned(), some(&["AccessDenied"]))]);
 }
 
 #[test]
@@ -274,6 +293,26 @@ fn what_may_be_a_password_is_not_told() {
         ];
         edge.exchange(&lines, Some(200));
         assert_eq!(edge.spans(&["server.address", "tracegate.request_id"])[0].1, some(&told), "{authority}");
+    }
+}
+
+/// What limits leave, which refused, and which in shadow would have.
+#[test]
+fn limits_are_told_and_so_is_what_shadow_would_have_refused() {
+    let quota = |requests: u32, mode: &str| {
+        format!(
+            r#"{{"limit": {{"fixed_window": {{"requests": {requests}, "window": "1m"}}}}, "key": ["route"], "enforcement": {{"local": {{}}}}, "mode": "{mode}"}}"#
+        )
+    };
+    let sections = format!(r#""quotas": {{"hard": {}, "soft": {}}},"#, quota(2, "enforce"), quota(1, "shadow"));
+    let mut edge = Edge::new(&policy(r#"{"name": "all", "quotas": ["hard", "soft"]}"#, &sections, ""));
+    let keys =
+        ["tracegate.decision", "tracegate.reason", "tracegate.quota.hard.remaining", "tracegate.shadow", "tracegate.quota.would_refuse"];
+    for expected in
+        [["admitted", "-", "1", "-", "-"], ["admitted", "-", "0", "QuotaExceeded", "soft"], ["refused", "QuotaExceeded", "-", "-", "-"]]
+    {
+        edge.exchange(&head("GET", "/"), Some(200));
+        assert_eq!(edge.spans(&keys)[0].1, some(&expected));
     }
 }
 
