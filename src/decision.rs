@@ -125,6 +125,11 @@ impl Refusal {
         self.reason
     }
 
+    /// The limit that it is above, if it is above one.
+    pub(crate) fn quota(&self) -> Option<&str> {
+        self.exceeded.as_ref().map(|exceeded| exceeded.quota.as_str())
+    }
+
     /// The response's headers beside those that the host adds; `www-authenticate` may come several times.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         let content_type = match self.format {

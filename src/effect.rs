@@ -17,7 +17,7 @@ pub enum Effect {
     Fetch(Fetch),
     /// Ask a rate-limit service: unary gRPC, `envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit`.
     CheckRateLimit(RateLimitCall),
-    /// Send spans to a collector: `POST` by HTTP.
+    /// Send spans or records to a collector: `POST` by HTTP.
     Export(Export),
 }
 
@@ -63,7 +63,7 @@ pub struct Fetch {
     pub max_body: usize,
 }
 
-/// Spans for a collector: OTLP over HTTP, in protobuf.
+/// Spans or records for a collector: OTLP over HTTP, in protobuf.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Export {
     /// Names the call in its answer.
@@ -74,7 +74,7 @@ pub struct Export {
     pub uri: FetchUri,
     /// Headers that it asks for: names in lower case and their values.
     pub headers: Vec<(String, SecretText)>,
-    /// An `ExportTraceServiceRequest`.
+    /// An `ExportTraceServiceRequest` or `ExportLogsServiceRequest`.
     pub body: Arc<[u8]>,
     /// How long the host should wait, in nanoseconds.
     pub timeout: u64,
@@ -156,7 +156,7 @@ pub enum NoteOf {
     Keys(usize),
     /// A quota's rate-limit service.
     Service(usize),
-    /// A collector of spans.
+    /// A collector, by its place among [all of them](crate::export::ExportPolicy::collectors).
     Collector(usize),
 }
 
@@ -170,7 +170,8 @@ impl NoteOf {
                 format!("rate-limit service of quota {}", policy.quota.quotas.get(place).map_or("", |quota| &quota.name))
             }
             Self::Collector(place) => {
-                format!("spans for {}", policy.export.traces.get(place).map_or("", |collector| &collector.name))
+                let what = if place < policy.export.traces.len() { "spans" } else { "records" };
+                format!("{what} for {}", policy.export.collectors().nth(place).map_or("", |collector| &collector.name))
             }
         }
     }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request and its response: the stages, in order.
 
+use crate::audit::Decided;
 use crate::caller::Caller;
 use crate::condition::Facts;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::edits::HeaderEdits;
 use crate::effect::{ExchangeId, Step, Verdict};
 use crate::event::Event;
+use crate::export::Source;
 use crate::gateway::{Gateway, Parts};
 use crate::head::{Headers, RequestHead, UnreadableHead};
 use crate::identity::{self, Handover, Identified};
@@ -94,12 +96,14 @@ impl Exchange {
             (State::Open, Event::Request(headers)) => {
                 let times = Times { began_at: inputs.now, began: inputs.monotonic, waits: Vec::new(), decided: inputs.monotonic };
                 let (step, state) = decide(self.id, gateway, headers, times, inputs);
+                gateway.put_on_record(inputs.monotonic);
                 self.state = state;
                 step
             }
             (State::Waiting(waiting), Event::Wake(headers)) => {
                 let times = waiting.woken(inputs.monotonic);
                 let (step, state) = decide(self.id, gateway, headers, times, inputs);
+                gateway.put_on_record(inputs.monotonic);
                 self.state = state;
                 step
             }
@@ -151,14 +155,14 @@ impl Exchange {
 /// The stages, in the order in which data flows. Limits are asked before the trace is settled: whether a request is refused says whether its trace is
 /// recorded.
 fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Times, inputs: &mut Inputs<'_>) -> (Step, State) {
-    let Parts { policy, settler, ring, ledger, counts, digest_key, replacement, mut calls } = gateway.parts();
+    let Parts { policy, settler, ring, ledger, counts, trail, instance, digest_key, replacement, mut calls } = gateway.parts();
     let peer = &mut Remembered::new(&mut *inputs.peer);
     let Inputs { now, monotonic, .. } = *inputs;
     let inputs =
         &mut Inputs { now, monotonic, entropy: &mut *inputs.entropy, peer, store: &mut *inputs.store, signatures: &mut *inputs.signatures };
 
     let carried = trace::read(headers, &policy.trace.extract);
-    let unknown = |decision| Identified { decision, caller: Caller::unknown(), passed: Vec::new() };
+    let unknown = |decision| Identified { decision, rule: None, caller: Caller::unknown(), passed: Vec::new() };
     let head = RequestHead::read(headers);
     let (identified, route) = match &head {
         Ok(head) => match route::find(head, &policy.routes) {
@@ -172,12 +176,12 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
         Err(error) => (unknown(Decision::Refused(unreadable(*error))), None),
     };
     ring.forget(id);
-    let Identified { decision, caller, passed } = identified;
+    let Identified { decision, rule, caller, passed } = identified;
     // Who isn't let in is settled too, as nobody's, so that every refusal has a trace.
     let nobody = Caller::unknown();
     let settled_as = if matches!(decision, Decision::Refused(_)) { &nobody } else { &caller };
     let (mut effects, mut charges) = (Vec::new(), Charges::default());
-    let decision = match (decision, route) {
+    let (decision, rule) = match (decision, route) {
         (Decision::Admitted { shadow }, Some(route)) if !route.quotas.is_empty() => {
             // The peer is borrowed for the facts, and the rest of the world for counting.
             let facts = &mut Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, &caller);
@@ -187,11 +191,11 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             match ledger.admit(asking, || calls.next(), counting, counts) {
                 Admission::Admitted { charges: taken, shadow: above, effects: asked } => {
                     (charges, effects) = (taken, asked);
-                    Decision::Admitted { shadow: shadow.or(above) }
+                    (Decision::Admitted { shadow: shadow.or(above) }, rule)
                 }
                 Admission::Refused { refusal, effects: asked } => {
                     effects = asked;
-                    Decision::Refused(refusal)
+                    (Decision::Refused(refusal), None)
                 }
                 Admission::Wait(effects) => {
                     let waiting = Waiting::of(Awaited::RateLimitService, times, monotonic);
@@ -201,7 +205,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
         }
         (decision, _) => {
             ledger.dismiss(&policy.quota, id, inputs);
-            decision
+            (decision, rule)
         }
     };
     let mut edits = HeaderEdits::none();
@@ -213,18 +217,29 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
         trusted_hops: policy.listener.trusted_hops,
     };
     let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut edits);
-    let decision = match (decision, settled.outcome) {
+    let (decision, rule) = match (decision, settled.outcome) {
         (Decision::Admitted { .. }, Outcome::Rejected) => {
             ledger.cancel(&policy.quota, &charges, inputs);
-            Decision::Refused(Refusal::of(Reason::TraceContextRejected))
+            // A trust rule's, which the trace's own records name.
+            (Decision::Refused(Refusal::of(Reason::TraceContextRejected)), None)
         }
-        (decision, _) => decision,
+        (decision, _) => (decision, rule),
     };
     counts.count_decision(&decision);
     counts.count_trace(&settled);
     let records = !policy.export.traces.is_empty()
         && (settled.sampling.sampled || policy.trace.sampling.is_some_and(|sampling| sampling.record_errors));
     let server = if records && policy.export.spans.client { settler.mint_span(&mut *inputs.entropy) } else { None };
+    let record = policy.audit.as_ref().and_then(|audit| {
+        let (decision, caller, sent) = (&decision, &caller, settled.sent);
+        let (providers, spans) = (&policy.identity.providers, &policy.export.spans);
+        let decided = Decided { decision, route, rule, caller, providers, spans, digest_key, sent, server };
+        decided.is_audited(audit).then(|| {
+            instance.draw(&mut *inputs.entropy);
+            let source = Source { service: &policy.service, fingerprint: policy.fingerprint, instance };
+            trail.record(&decided, audit, source, inputs)
+        })
+    });
     let draft = settled.sent.filter(|_| records).map(|sent| {
         let asks_source = policy.export.spans.attributes.contains(&OptionalAttribute::ClientAddress);
         let source =
@@ -241,6 +256,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             remaining: &charges.remaining(&policy.quota),
             would_refuse: &charges.would_refuse(&policy.quota),
             source,
+            record: record.as_deref(),
             times: &times,
         };
         Box::new(Draft::new(&observed, &policy.export.spans, digest_key))

@@ -2,7 +2,7 @@
 //! What leaves for collectors, by OTLP over HTTP in protobuf (<https://opentelemetry.io/docs/specs/otlp/#otlphttp>): in batches, from a queue with
 //! bounds, and never in a request's way.
 //!
-//! Every span that is recorded is accounted for, by collector:
+//! Every span, and every record, that is to leave is accounted for, by collector:
 //!
 //! ```text
 //! recorded = acknowledged + unconfirmed + dropped (by reason) + queued
@@ -26,26 +26,35 @@ use crate::span::SpanPolicy;
 pub struct ExportPolicy {
     /// Where spans go, all of them to each.
     pub traces: Vec<Collector>,
+    /// Where records go that are made for the audit, all of them to each.
+    pub logs: Vec<Collector>,
     /// What is told in them.
     pub spans: SpanPolicy,
 }
 
-/// Where spans go.
+impl ExportPolicy {
+    /// All collectors, those of spans first.
+    pub fn collectors(&self) -> impl Iterator<Item = &Collector> {
+        self.traces.iter().chain(&self.logs)
+    }
+}
+
+/// Where spans or records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collector {
     /// The policy's name for it.
     pub name: String,
     /// The host's cluster that answers.
     pub cluster: String,
-    /// Where it takes traces.
+    /// Where it takes them.
     pub uri: FetchUri,
     /// Headers that it asks for: names in lower case, and where their values are.
     pub headers: Vec<(String, SecretReference)>,
-    /// How spans are gathered.
+    /// How they are gathered.
     pub batch: BatchPolicy,
 }
 
-/// How spans are gathered, by the names of OpenTelemetry's batch processor.
+/// How spans or records are gathered, by the names of OpenTelemetry's batch processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchPolicy {
     /// After how long a batch leaves that isn't full, in nanoseconds.

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One configuration at work. A VM may hold several gateways at once, the old configuration's and the new one's.
 
+use crate::audit::{Entry, Trail};
 use crate::config::Policy;
 use crate::effect::{CallId, Effect, ExchangeId, GatewayId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::exchange::Exchange;
-use crate::export::{Exporter, Fate, Source, Tell};
+use crate::export::{Collector, Exporter, Fate, Source, Tell};
 use crate::identity::{KeyRing, Replacement};
 use crate::inputs::Inputs;
-use crate::metrics::Counts;
+use crate::instance::Instance;
+use crate::metrics::{Counter, Counts};
 use crate::quota::Ledger;
 use crate::secret::{SecretKey, SecretText, SecretUnavailable, Secrets};
 use crate::span::{DigestKey, Draft};
@@ -22,9 +24,13 @@ pub struct Gateway {
     settler: Settler,
     ring: KeyRing,
     ledger: Ledger,
-    /// In the collectors' order.
+    instance: Instance,
+    trail: Trail,
+    /// What the host's log has still to be told.
+    lines: Vec<String>,
+    /// In the order of [`ExportPolicy::collectors`](crate::export::ExportPolicy::collectors).
     exporters: Vec<Exporter>,
-    /// How many spans of each the host was last told to be queued.
+    /// How much of each the host was last told to be queued.
     queued: Vec<u32>,
     counts: Counts,
     /// What digests in spans are made with.
@@ -42,6 +48,8 @@ pub(crate) struct Parts<'g> {
     pub(crate) ring: &'g mut KeyRing,
     pub(crate) ledger: &'g mut Ledger,
     pub(crate) counts: &'g mut Counts,
+    pub(crate) trail: &'g mut Trail,
+    pub(crate) instance: &'g mut Instance,
     pub(crate) digest_key: Option<&'g DigestKey>,
     pub(crate) replacement: Option<&'g [u8]>,
     pub(crate) calls: Calls<'g>,
@@ -52,10 +60,11 @@ impl Gateway {
     #[must_use]
     pub fn new(id: GatewayId, policy: Policy) -> Self {
         let (ring, ledger, counts) = (KeyRing::new(&policy.identity.providers), Ledger::new(&policy.quota), Counts::new(&policy));
-        let exporters: Vec<Exporter> = policy.export.traces.iter().map(|collector| Exporter::new(collector.batch)).collect();
+        let exporters: Vec<Exporter> = policy.export.collectors().map(|collector| Exporter::new(collector.batch)).collect();
         let queued = vec![0; exporters.len()];
+        let (settler, instance, trail, lines) = (Settler::new(), Instance::default(), Trail::default(), Vec::new());
         let (digest_key, replacement) = (None, None);
-        Self { id, policy, settler: Settler::new(), ring, ledger, exporters, queued, counts, digest_key, replacement, calls: 0 }
+        Self { id, policy, settler, ring, ledger, instance, trail, lines, exporters, queued, counts, digest_key, replacement, calls: 0 }
     }
 
     /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
@@ -73,7 +82,10 @@ impl Gateway {
         if let Some(reference) = &self.policy.export.spans.digest_key {
             self.digest_key = DigestKey::new(&SecretKey::fetch(reference, secrets)?);
         }
-        for (exporter, collector) in self.exporters.iter_mut().zip(&self.policy.export.traces) {
+        if let Some(chain) = self.policy.audit.as_ref().and_then(|audit| audit.chain.as_ref()) {
+            self.trail.provide(chain, secrets)?;
+        }
+        for (exporter, collector) in self.exporters.iter_mut().zip(self.policy.export.collectors()) {
             exporter.provide(collector, secrets)?;
         }
         self.ring.provide(&self.policy.identity.providers, secrets)
@@ -98,10 +110,11 @@ impl Gateway {
 
     /// What the stages of an exchange work with.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
-        let Self { id, policy, settler, ring, ledger, counts, digest_key, replacement, calls, .. } = self;
+        let Self { id, policy, settler, ring, ledger, trail, instance, counts, digest_key, replacement, calls, .. } = self;
         let replacement = replacement.as_ref().map(|replacement| replacement.as_str().as_bytes());
         let digest_key = digest_key.as_ref();
-        Parts { policy, settler, ring, ledger, counts, digest_key, replacement, calls: Calls { gateway: *id, serial: calls } }
+        let calls = Calls { gateway: *id, serial: calls };
+        Parts { policy, settler, ring, ledger, counts, trail, instance, digest_key, replacement, calls }
     }
 
     /// An exchange waits no more: it is over, or its host knows it no more.
@@ -131,12 +144,18 @@ impl Gateway {
 
     /// The host's clock has ticked.
     pub fn tick(&mut self, inputs: &mut Inputs<'_>) -> Woken {
-        let Self { id, policy, ring, ledger, exporters, counts, calls, .. } = self;
+        self.instance.draw(&mut *inputs.entropy);
+        let Self { policy, trail, instance, .. } = self;
+        if let Some(audit) = &policy.audit {
+            trail.tick(audit, source(policy, instance), inputs);
+            self.put_on_record(inputs.monotonic);
+        }
+        let Self { id, policy, ring, ledger, instance, exporters, counts, calls, .. } = self;
         let mut calls = Calls { gateway: *id, serial: calls };
         let mut woken = ring.tick(|| calls.next(), inputs, counts);
         ledger.tick(&policy.quota, inputs, counts, &mut woken);
-        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
-        for (place, (exporter, collector)) in exporters.iter_mut().zip(&policy.export.traces).enumerate() {
+        let source = source(policy, instance);
+        for (place, (exporter, collector)) in exporters.iter_mut().zip(policy.export.collectors()).enumerate() {
             let tell = &mut Telling { place, counts: &mut *counts, notes: &mut woken.notes };
             let exports = exporter.tick(collector, source, &mut || calls.next(), inputs, tell);
             woken.effects.extend(exports.into_iter().map(Effect::Export));
@@ -146,10 +165,16 @@ impl Gateway {
 
     /// The gateway ends: what to ask of the world before it does. Call [`ended`](Self::ended) once that is asked.
     pub fn end(&mut self, inputs: &mut Inputs<'_>) -> Vec<Effect> {
-        let Self { id, policy, exporters, calls, .. } = self;
+        self.instance.draw(&mut *inputs.entropy);
+        let Self { policy, trail, instance, .. } = self;
+        if let Some(audit) = &policy.audit {
+            trail.end(audit, source(policy, instance), inputs);
+            self.put_on_record(inputs.monotonic);
+        }
+        let Self { id, policy, instance, exporters, calls, .. } = self;
         let mut calls = Calls { gateway: *id, serial: calls };
-        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
-        let exporters = exporters.iter_mut().zip(&policy.export.traces);
+        let source = source(policy, instance);
+        let exporters = exporters.iter_mut().zip(policy.export.collectors());
         let exports = exporters.flat_map(|(exporter, collector)| exporter.end(collector, source, &mut || calls.next(), inputs));
         exports.map(Effect::Export).collect()
     }
@@ -164,14 +189,53 @@ impl Gateway {
 
     /// Takes the spans of an exchange that is over.
     pub(crate) fn record(&mut self, draft: Draft, inputs: &mut Inputs<'_>) {
-        let Self { policy, exporters, counts, .. } = self;
+        self.instance.draw(&mut *inputs.entropy);
+        let Self { policy, instance, exporters, counts, .. } = self;
         let errors = policy.trace.sampling.is_some_and(|sampling| sampling.record_errors);
         let Some(finished) = draft.finish(errors, inputs.monotonic) else { return };
-        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
+        let (one, both);
+        let spans: &[&[u8]] = match &finished.client {
+            None => {
+                one = [finished.server.as_slice()];
+                &one
+            }
+            Some(client) => {
+                both = [finished.server.as_slice(), client];
+                &both
+            }
+        };
         let mut notes = Vec::new();
-        for (place, exporter) in exporters.iter_mut().enumerate() {
-            exporter.record(&finished, source, inputs, &mut Telling { place, counts: &mut *counts, notes: &mut notes });
+        for (place, exporter) in exporters.iter_mut().take(policy.export.traces.len()).enumerate() {
+            let tell = &mut Telling { place, counts: &mut *counts, notes: &mut notes };
+            exporter.record(spans, source(policy, instance), inputs.monotonic, tell);
         }
+    }
+
+    /// Hands over what the trail holds: to the log, to collectors, or to both.
+    pub(crate) fn put_on_record(&mut self, monotonic: u64) {
+        if self.trail.is_empty() {
+            return;
+        }
+        let Self { policy, trail, instance, lines, exporters, counts, .. } = self;
+        let Some(audit) = &policy.audit else { return };
+        let mut notes = Vec::new();
+        for Entry { line, message } in trail.take() {
+            counts.add(Counter::Audited);
+            for (place, exporter) in exporters.iter_mut().enumerate().skip(policy.export.traces.len()) {
+                if let Some(message) = &message {
+                    let tell = &mut Telling { place, counts: &mut *counts, notes: &mut notes };
+                    exporter.record(&[message.as_slice()], source(policy, instance), monotonic, tell);
+                }
+            }
+            if audit.log {
+                lines.push(line);
+            }
+        }
+    }
+
+    /// Lines for the host's log, at its level `info`; none twice.
+    pub fn drain_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
     }
 
     /// A call has an answer, or failed. An answer that nothing waits for changes nothing.
@@ -199,7 +263,8 @@ impl Gateway {
     /// The names of the gauges that tell how much waits.
     #[must_use]
     pub fn gauge_names(&self) -> Vec<String> {
-        self.policy.export.traces.iter().map(|collector| format!("tracegate.spans.queued.{}", collector.name)).collect()
+        let queued = |signal: &'static str| move |collector: &Collector| format!("tracegate.{signal}.queued.{}", collector.name);
+        self.policy.export.traces.iter().map(queued("spans")).chain(self.policy.export.logs.iter().map(queued("logs"))).collect()
     }
 
     /// By how much each of them has changed since the last time: the gateway's VMs share them.
@@ -218,6 +283,10 @@ impl Gateway {
     }
 }
 
+fn source<'p>(policy: &'p Policy, instance: &'p Instance) -> Source<'p> {
+    Source { service: &policy.service, fingerprint: policy.fingerprint, instance }
+}
+
 /// Counts and notes what an exporter tells.
 struct Telling<'g> {
     /// Its collector's place in the policy.
@@ -227,8 +296,8 @@ struct Telling<'g> {
 }
 
 impl Tell for Telling<'_> {
-    fn count(&mut self, fate: Fate, spans: u64) {
-        self.counts.count_spans(self.place, fate, spans);
+    fn count(&mut self, fate: Fate, many: u64) {
+        self.counts.count_exported(self.place, fate, many);
     }
 
     fn note(&mut self, note: String) {

@@ -71,7 +71,7 @@ use crate::head::RequestHead;
 use crate::inputs::Inputs;
 use crate::metrics::Counts;
 use crate::route::Route;
-use rules::{Examination, Finding, Found, Met};
+use rules::{Examination, Finding, Found, Met, Ruled};
 
 pub(crate) use forward::{Handover, guard_trailers};
 
@@ -92,8 +92,10 @@ pub struct IdentityPolicy {
 
 /// What is known of a request's caller.
 #[derive(Debug)]
-pub(crate) struct Identified {
+pub(crate) struct Identified<'r> {
     pub(crate) decision: Decision,
+    /// The rule that refused it, or the first in `mode: shadow` that would have.
+    pub(crate) rule: Option<&'r str>,
     pub(crate) caller: Caller,
     /// The providers whose credentials may go on, by their places in the policy.
     pub(crate) passed: Vec<usize>,
@@ -102,25 +104,25 @@ pub(crate) struct Identified {
 /// Whether the route's rules are met, all of them; `None` while that hangs on keys which may still come.
 ///
 /// A rule in `mode: shadow` makes nobody wait.
-pub(crate) fn decide(
-    route: &Route,
+pub(crate) fn decide<'r>(
+    route: &'r Route,
     head: &RequestHead<'_>,
     id: ExchangeId,
     policy: &IdentityPolicy,
     ring: &mut KeyRing,
     inputs: &mut Inputs<'_>,
     counts: &mut Counts,
-) -> Option<Identified> {
+) -> Option<Identified<'r>> {
     ring.rouse(id);
     let mut examination = Examination { head, id, policy, ring, inputs, counts, certificate: None, found: Vec::new() };
-    let (met, shadow) = examination.route(route);
+    let Ruled { met, shadow, rule } = examination.route(route);
     let found = examination.found;
     let decision = match met {
         Met::Yes => Decision::Admitted { shadow },
         Met::No(refusal) => Decision::Refused(refusal),
         Met::Wait => return None,
     };
-    Some(Identified { decision, caller: rules::caller(&found, false), passed: passed(&found, policy) })
+    Some(Identified { decision, rule, caller: rules::caller(&found, false), passed: passed(&found, policy) })
 }
 
 /// A credential goes on where it is verified, or where the policy lets it pass without; one that only rules in `mode: shadow` have asked for goes on

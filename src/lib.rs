@@ -27,6 +27,7 @@
 //! | [`quota`] | stage: how much of it, counted here or by a rate-limit service |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`span`] | stage: what is recorded of it, metadata only |
+//! | [`audit`] | what is put on record of decisions, chained |
 //! | [`export`] | what leaves for collectors, and what becomes of it |
 //! | [`metrics`] | what is counted |
 //! | [`exchange`], [`gateway`] | one request; one configuration |
@@ -58,6 +59,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice))]
 
 mod adapter;
+pub mod audit;
 pub mod caller;
 pub mod claim;
 pub mod condition;
@@ -74,6 +76,7 @@ pub mod gateway;
 pub mod head;
 pub mod identity;
 pub mod inputs;
+mod instance;
 mod json;
 pub mod matcher;
 pub mod metrics;

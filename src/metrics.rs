@@ -6,7 +6,7 @@
 
 use crate::config::Policy;
 use crate::decision::{Decision, Reason};
-use crate::export::Fate;
+use crate::export::{Collector, Fate};
 use crate::trace::{DecidedBy, Outcome, RestartCause, Settled};
 
 /// Something that every gateway counts.
@@ -48,6 +48,8 @@ pub enum Counter {
     TokenVerified,
     /// A token passed unverified, for want of keys and by the policy's choice.
     TokenUnverified,
+    /// A record was made for the audit.
+    Audited,
 }
 
 /// What became of a fetch of keys.
@@ -84,7 +86,7 @@ pub(crate) enum QuotaFate {
 
 impl Counter {
     /// Those that come once; the others come once for each reason.
-    const SINGLE: [Self; 23] = [
+    const SINGLE: [Self; 24] = [
         Self::Admitted,
         Self::Continued,
         Self::Linked,
@@ -108,6 +110,7 @@ impl Counter {
         Self::TokenVerifiedByHost,
         Self::TokenVerified,
         Self::TokenUnverified,
+        Self::Audited,
     ];
     const COUNT: usize = Self::SINGLE.len() + 2 * Reason::ALL.len();
 
@@ -140,6 +143,7 @@ impl Counter {
             Self::TokenVerifiedByHost => "tracegate.tokens.verified.by_host".to_owned(),
             Self::TokenVerified => "tracegate.tokens.verified.by_module".to_owned(),
             Self::TokenUnverified => "tracegate.tokens.unverified.no_keys".to_owned(),
+            Self::Audited => "tracegate.audit.recorded.none".to_owned(),
         }
     }
 
@@ -168,6 +172,7 @@ impl Counter {
             Self::TokenVerifiedByHost => return 20,
             Self::TokenVerified => return 21,
             Self::TokenUnverified => return 22,
+            Self::Audited => return 23,
             Self::Refused(reason) => (reason, Self::SINGLE.len()),
             Self::Shadowed(reason) => (reason, Self::SINGLE.len().saturating_add(Reason::ALL.len())),
         };
@@ -219,7 +224,7 @@ impl Counts {
         let keys = Counter::COUNT.saturating_add(principals);
         let quotas = keys.saturating_add(policy.identity.providers.len().saturating_mul(KEY_FATES.len()));
         let spans = quotas.saturating_add(policy.quota.quotas.len().saturating_mul(QUOTA_FATES.len()));
-        let count = spans.saturating_add(policy.export.traces.len().saturating_mul(Fate::ALL.len()));
+        let count = spans.saturating_add(policy.export.collectors().count().saturating_mul(Fate::ALL.len()));
         Self { counts: vec![0; count], keys, quotas, spans, samples: policy.trace.sampling.is_some() }
     }
 
@@ -232,8 +237,10 @@ impl Counts {
         let keys = providers.flat_map(|provider| KEY_FATES.map(|fate| format!("tracegate.keys.{fate}.{}", provider.name)));
         let quotas = policy.quota.quotas.iter();
         let quotas = quotas.flat_map(|quota| QUOTA_FATES.map(|fate| format!("tracegate.quotas.{fate}.{}", quota.name)));
-        let collectors = policy.export.traces.iter();
-        let spans = collectors.flat_map(|collector| Fate::ALL.map(|fate| format!("tracegate.spans.{}.{}", fate.as_str(), collector.name)));
+        let fates = |signal: &'static str| {
+            move |collector: &Collector| Fate::ALL.map(|fate| format!("tracegate.{signal}.{}.{}", fate.as_str(), collector.name))
+        };
+        let spans = policy.export.traces.iter().flat_map(fates("spans")).chain(policy.export.logs.iter().flat_map(fates("logs")));
         Counter::all().map(Counter::name).chain(principals).chain(keys).chain(quotas).chain(spans).collect()
     }
 
@@ -299,9 +306,10 @@ impl Counts {
         self.add_at(self.quotas.saturating_add(quota.saturating_mul(QUOTA_FATES.len())).saturating_add(fate));
     }
 
-    pub(crate) fn count_spans(&mut self, collector: usize, fate: Fate, spans: u64) {
+    /// `collector` is its place among [all of them](crate::export::ExportPolicy::collectors).
+    pub(crate) fn count_exported(&mut self, collector: usize, fate: Fate, many: u64) {
         let fate = Fate::ALL.iter().position(|other| *other == fate).unwrap_or(0);
-        self.add_many(self.spans.saturating_add(collector.saturating_mul(Fate::ALL.len())).saturating_add(fate), spans);
+        self.add_many(self.spans.saturating_add(collector.saturating_mul(Fate::ALL.len())).saturating_add(fate), many);
     }
 
     pub(crate) fn add(&mut self, counter: Counter) {

@@ -56,6 +56,8 @@ pub struct Route {
     pub template: Option<String>,
     /// Parameters of its path that spans tell.
     pub attributes: Vec<PathAttribute>,
+    /// All decisions on it are put on record.
+    pub audited: bool,
 }
 
 /// A parameter of a route's path that is told.
@@ -191,6 +193,7 @@ mod tests {
             root: None,
             template: None,
             attributes: vec![],
+            audited: false,
         };
         RouteTable::new(
             vec![route("admin", &[], "/admin"), route("trial", &["GET"], "/trial"), route("late", &[], "/admin/open")],

@@ -14,7 +14,8 @@ mod url;
 
 pub(crate) use attribute::{Value, put_attribute};
 pub(crate) use digest::DigestKey;
-pub(crate) use draft::{Awaited, Draft, Finished, Observed, Times, Wait};
+pub(crate) use draft::{Awaited, Draft, Observed, Times, Wait};
+pub(crate) use subject::tell as tell_caller;
 
 use crate::claim::ClaimPath;
 use crate::secret::SecretReference;

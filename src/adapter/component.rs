@@ -86,6 +86,10 @@ impl wit::GuestGateway for Gateway {
         self.0.borrow().is_urgent(clocks::monotonic())
     }
 
+    fn drain_lines(&self) -> Vec<String> {
+        self.0.borrow_mut().drain_lines()
+    }
+
     fn drain_counts(&self) -> Vec<wit::Count> {
         let mut gateway = self.0.borrow_mut();
         let names = gateway.counter_names();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the document as written to the policy as run.
 
+mod audit;
 mod callers;
 mod export;
 mod identity;
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::Loaded;
 use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
+use crate::audit::AuditPolicy;
 use crate::condition::Condition;
 use crate::decision::ErrorFormat;
 use crate::export::ExportPolicy;
@@ -46,6 +48,8 @@ pub struct Policy {
     pub routes: RouteTable,
     /// What leaves for collectors.
     pub export: ExportPolicy,
+    /// What is put on record of decisions; `None` where nothing is.
+    pub audit: Option<AuditPolicy>,
     /// Names this policy and no other.
     pub fingerprint: Fingerprint,
 }
@@ -62,9 +66,10 @@ impl Policy {
             Keys::Inline(_) | Keys::Published(_) => &[],
         });
         let replacement = self.identity.forward.replacement.iter().map(|replacement| &replacement.secret);
-        let export = self.export.traces.iter().flat_map(|collector| &collector.headers).map(|(_, reference)| reference);
+        let export = self.export.collectors().flat_map(|collector| &collector.headers).map(|(_, reference)| reference);
         let export = export.chain(&self.export.spans.digest_key);
-        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference)).chain(replacement).chain(export);
+        let chain = self.audit.iter().filter_map(|audit| audit.chain.as_ref()).map(|chain| &chain.key);
+        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference)).chain(replacement).chain(export).chain(chain);
         let mut variables: Vec<&str> = references.map(|reference| reference.variable.as_str()).collect();
         variables.sort_unstable();
         variables.dedup();
@@ -112,7 +117,7 @@ impl Policy {
                 calls.push(Call { cluster: &global.cluster, serves: Serves::Grpc });
             }
         }
-        for collector in &self.export.traces {
+        for collector in self.export.collectors() {
             calls.push(Call { cluster: &collector.cluster, serves: Serves::Http(collector.uri.scheme, &collector.uri.authority) });
         }
         calls.sort_unstable();
@@ -201,11 +206,12 @@ impl fmt::Display for Fingerprint {
 pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
     // A document has text keys and no value that JSON can't say, so this can't fail.
     let canonical = serde_json::to_string(&document).unwrap_or_default();
-    let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default, export } = document;
+    let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default, export, audit } = document;
     let callers = Callers::of(&identity);
     let realm = realm(&service.name);
     let digests = |route: &document::Route| route.attributes.path.values().any(|told| *told == document::PathTold::Digest);
     let hides_parameters = routes.iter().any(digests);
+    let audited = audit.as_ref().map(|audit| audit.records.routes.clone()).unwrap_or_default();
     let quota = quota::policy(quotas, responses.rate_limit_headers, &callers);
     let policy = Policy {
         schema,
@@ -220,6 +226,7 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
         },
         trace: self::trace(trace, &secrets, &callers),
         export: self::export::policy(export, hides_parameters, &secrets, &callers),
+        audit: audit.map(|audit| self::audit::policy(audit, &secrets)),
         identity: IdentityPolicy {
             forwarded_client_cert: match listener.forwarded_client_cert {
                 document::ForwardedClientCert::Remove => ForwardedClientCert::Remove,
@@ -232,7 +239,7 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
             providers: identity.providers.into_iter().map(|(name, provider)| identity::provider(name, provider, &secrets)).collect(),
         },
         routes: RouteTable::new(
-            routes.into_iter().map(|route| self::route(route, &callers, &quota.quotas)).collect(),
+            routes.into_iter().map(|route| self::route(route, &audited, &callers, &quota.quotas)).collect(),
             match default {
                 document::DefaultAction { action: Action::Refuse, status: Some(status) } => DefaultAction::Refuse { status },
                 document::DefaultAction { .. } => DefaultAction::Admit,
@@ -312,6 +319,7 @@ fn trust_rule(rule: document::TrustRule, callers: &Callers) -> TrustRule {
 
 fn route(
     document::Route { name, matches, rules, quotas, sampling, attributes }: document::Route,
+    audited: &[String],
     callers: &Callers,
     known: &[Quota],
 ) -> Route {
@@ -319,6 +327,7 @@ fn route(
     Route {
         template: path.as_ref().map(PathMatch::template_text),
         attributes: export::path_attributes(attributes),
+        audited: audited.contains(&name),
         name,
         root: sampling.map(|sampling| sampling.root.probability.threshold),
         hosts: matches.hosts.into_iter().map(host).collect(),

@@ -4,6 +4,7 @@
 //! meaning, and gives the fingerprint. With the feature `schema` these types are also where the JSON Schema comes from:
 //! their documentation is what an editor shows to a policy's author.
 
+mod audit;
 mod caller;
 mod certificate;
 mod condition;
@@ -38,11 +39,12 @@ use crate::json::Value;
 use crate::path::PathMatch;
 use crate::route::HostMatch;
 
+pub(super) use audit::{Audit, Audited, Output};
 pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
 pub(super) use enforcement::{Breaker, Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};
 pub(super) use entra::{Cloud, Entra, Workload};
-pub(super) use export::{Batch, Collector, Export, Lightstep, Otlp, PathTold, RouteAttributes, SpanAttribute, UrlPath};
+pub(super) use export::{Batch, Collector, Export, Lightstep, LogCollector, Otlp, PathTold, RouteAttributes, SpanAttribute, UrlPath};
 pub(super) use forward::CallerFact;
 pub(super) use identity::{Identity, Provider};
 pub(super) use jwt::{Jwt, Scheme, TokenPlace};
@@ -100,6 +102,10 @@ pub(super) struct Document {
     /// What leaves for collectors; nothing by default.
     #[cfg_attr(feature = "schema", schemars(default))]
     pub(super) export: Export,
+    /// What is put on record of decisions; nothing by default.
+    #[cfg_attr(feature = "schema", schemars(with = "Audit", default))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audit: Option<Audit>,
 }
 
 /// OpenTelemetry resource attributes of this edge.
@@ -229,6 +235,7 @@ impl Decode for Document {
         let routes = fields.maybe("routes", findings, routes);
         let default = fields.required("default", findings).and_then(|place| DefaultAction::decode(place, findings));
         let export = fields.maybe("export", findings, Export::decode);
+        let audit = fields.maybe("audit", findings, Audit::decode);
         fields.finish(findings);
         let document = Self {
             schema: schema?,
@@ -242,6 +249,7 @@ impl Decode for Document {
             routes: routes?.unwrap_or_default(),
             default: default?,
             export: export?.unwrap_or_default(),
+            audit: audit?,
         };
         if let Some(place) = trace_place {
             document.trace.check_against(&document, &place, findings);
@@ -250,6 +258,9 @@ impl Decode for Document {
         document.check_quotas(&root, findings);
         document.identity.check_against(&document, &root, findings);
         document.export.check_against(&document, &root.descend(&["export"]), findings);
+        if let Some(audit) = &document.audit {
+            audit.check_against(&document, &root.descend(&["audit"]), findings);
+        }
         for (index, route) in document.routes.iter().enumerate() {
             let place = root.descend(&["routes"]).item(index);
             route.attributes.check_against(route.matches.path.as_ref(), &document.export.spans, &place, findings);

@@ -10,7 +10,7 @@ use schemars::{Schema, SchemaGenerator, json_schema as schema};
 use serde_json::{Value, json};
 
 use super::SCHEMA;
-use super::document::{Collector, DEFAULT_STATUS, Document, Provider, Quota};
+use super::document::{Collector, DEFAULT_STATUS, Document, LogCollector, Provider, Quota};
 use crate::identity::Algorithm;
 use crate::route::HOST_MAX_LENGTH;
 use crate::trace::MEMBER_KEY_MAX_LENGTH;
@@ -66,6 +66,13 @@ pub(super) fn quotas(generator: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn collectors(generator: &mut SchemaGenerator) -> Schema {
     let collector = generator.subschema_for::<Collector>();
+    schema!({
+        "type": "object", "maxProperties": 4, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": collector
+    })
+}
+
+pub(super) fn log_collectors(generator: &mut SchemaGenerator) -> Schema {
+    let collector = generator.subschema_for::<LogCollector>();
     schema!({
         "type": "object", "maxProperties": 4, "propertyNames": {"pattern": "^[a-z0-9][a-z0-9_-]{0,63}$"}, "additionalProperties": collector
     })

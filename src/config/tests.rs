@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod audit;
 mod callers;
 mod export;
 mod identity;
@@ -112,7 +113,7 @@ fn all_errors_come_in_one_run_with_their_places() {
 8:14: routes[2].name: expected a name of its own, found "one"
 8:21: routes[2].name: expected a field once, found it again
 10:44: default.status: expected a whole number from 400 to 599, found -5
-11:3: limits: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `quotas`, `routes`, `default`, `export`, found an unknown field"#;
+11:3: limits: expected one of `schema`, `service`, `listener`, `responses`, `secrets`, `trace`, `identity`, `quotas`, `routes`, `default`, `export`, `audit`, found an unknown field"#;
     assert_eq!(findings(text).join("\n"), expected);
 }
 

@@ -99,7 +99,8 @@ fn printable(text: &[u8]) -> String {
 }
 
 /// The longest that a collector can have spans wait, in nanoseconds: five minutes.
-const MAX_RETRY_AFTER: u64 = 300 * SECOND;
+/// The longest pause that a collector may ask for, in nanoseconds.
+pub(super) const MAX_RETRY_AFTER: u64 = 300 * SECOND;
 const SECOND: u64 = 1_000_000_000;
 const MAX_MESSAGE: usize = 200;
 

@@ -10,8 +10,8 @@ use crate::config::{Fingerprint, Service};
 use crate::effect::{CallId, Export};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::{Entropy, Inputs};
+use crate::instance::Instance;
 use crate::secret::{SecretText, SecretUnavailable, Secrets};
-use crate::span::Finished;
 
 /// One collector's queue.
 #[derive(Debug)]
@@ -19,12 +19,12 @@ pub(crate) struct Exporter {
     policy: BatchPolicy,
     /// Headers with secrets in them.
     headers: Vec<(String, SecretText)>,
-    /// Drawn before the first batch leaves.
+    /// Written before the first batch leaves.
     resource: Option<Resource>,
     open: Open,
     ready: VecDeque<Tried>,
     under_way: BTreeMap<CallId, Sent>,
-    /// Spans of all that is in the queue.
+    /// Spans or records of all that is in the queue.
     queued: u32,
     /// Bytes of it.
     bytes: usize,
@@ -34,8 +34,19 @@ pub(crate) struct Exporter {
     not_before: u64,
     /// The gateway is ending: nothing is tried again.
     is_ending: bool,
-    /// The operator knows that it fails.
-    is_noted: bool,
+    /// Of which trouble the operator knows.
+    noted: Option<Trouble>,
+}
+
+/// What keeps spans or records from arriving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Some of them.
+    Rejected,
+    /// A whole batch of them.
+    Refused,
+    /// All of them, for now.
+    Later,
 }
 
 /// A batch that waits, for the first time or again.
@@ -44,6 +55,8 @@ struct Tried {
     batch: Batch,
     /// When it was first sent.
     first: Option<u64>,
+    /// How often it was sent.
+    times: u32,
 }
 
 /// A batch that was sent.
@@ -54,7 +67,7 @@ struct Sent {
     deadline: u64,
 }
 
-/// What becomes of spans.
+/// What becomes of spans and records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// They are to be exported.
@@ -103,18 +116,19 @@ impl Fate {
     }
 }
 
-/// What an exporter does comes to: fates of so many spans, and what the operator should read.
+/// What an exporter does comes to: fates of so many spans or records, and what the operator should read.
 pub(crate) trait Tell {
-    /// So many spans, perhaps none, have this fate.
-    fn count(&mut self, fate: Fate, spans: u64);
+    /// So many, perhaps none, have this fate.
+    fn count(&mut self, fate: Fate, many: u64);
     fn note(&mut self, note: String);
 }
 
-/// Whose spans are exported.
+/// Whose spans and records they are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'p> {
     pub(crate) service: &'p Service,
     pub(crate) fingerprint: Fingerprint,
+    pub(crate) instance: &'p Instance,
 }
 
 impl Exporter {
@@ -131,7 +145,7 @@ impl Exporter {
             failures: 0,
             not_before: 0,
             is_ending: false,
-            is_noted: false,
+            noted: None,
         }
     }
 
@@ -146,7 +160,7 @@ impl Exporter {
         Ok(())
     }
 
-    /// How many spans it holds.
+    /// How many spans or records it holds.
     pub(crate) const fn queued(&self) -> u32 {
         self.queued
     }
@@ -166,10 +180,10 @@ impl Exporter {
         self.open.count >= self.policy.max_export_batch_size || self.open.length() >= MAX_BATCH_BYTES
     }
 
-    /// Takes an exchange's spans.
-    pub(crate) fn record(&mut self, finished: &Finished, source: Source<'_>, inputs: &mut Inputs<'_>, tell: &mut dyn Tell) {
-        let count = 1_u32.saturating_add(u32::from(finished.client.is_some()));
-        let size = finished.server.len().saturating_add(finished.client.as_ref().map_or(0, Vec::len));
+    /// Takes what belongs together, such as an exchange's spans: all of it or nothing.
+    pub(crate) fn record(&mut self, items: &[&[u8]], source: Source<'_>, monotonic: u64, tell: &mut dyn Tell) {
+        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let size = items.iter().fold(0_usize, |size, item| size.saturating_add(item.len()));
         tell.count(Fate::Recorded, count.into());
         let room = self.queued.saturating_add(count) <= self.policy.max_queue_size && self.bytes.saturating_add(size) <= MAX_QUEUE_BYTES;
         if !room {
@@ -178,27 +192,23 @@ impl Exporter {
         }
         self.queued = self.queued.saturating_add(count);
         let before = self.open.length();
-        self.open.add(finished, inputs.monotonic);
+        self.open.add(items, monotonic);
         self.bytes = self.bytes.saturating_add(self.open.length().saturating_sub(before));
         if self.is_full() {
-            self.close(source, inputs);
+            self.close(source);
         }
     }
 
     /// Closes the batch that is open.
-    fn close(&mut self, source: Source<'_>, inputs: &mut Inputs<'_>) {
+    fn close(&mut self, source: Source<'_>) {
         if self.open.count == 0 {
             return;
         }
-        let resource = self.resource.get_or_insert_with(|| {
-            let mut instance = [0; 16];
-            let drawn = inputs.entropy.fill(&mut instance).is_ok() && instance != [0; 16];
-            Resource::new(source.service, source.fingerprint, drawn.then_some(instance))
-        });
+        let resource = self.resource.get_or_insert_with(|| Resource::new(source));
         let length = self.open.length();
         let batch = self.open.close(resource);
         self.bytes = self.bytes.saturating_sub(length).saturating_add(batch.body.len());
-        self.ready.push_back(Tried { batch, first: None });
+        self.ready.push_back(Tried { batch, first: None, times: 0 });
     }
 
     /// Sends what is due, and gives up what has had no answer.
@@ -211,12 +221,13 @@ impl Exporter {
         tell: &mut dyn Tell,
     ) -> Vec<Export> {
         let now = inputs.monotonic;
+        self.set_back(now);
         let late: Vec<CallId> = self.under_way.iter().filter(|(_, sent)| sent.deadline <= now).map(|(call, _)| *call).collect();
         for call in late {
             self.reply(call, Err(CallFailed::TimedOut), inputs, tell);
         }
         if self.open.count > 0 && now.saturating_sub(self.open.since) >= self.policy.schedule_delay {
-            self.close(source, inputs);
+            self.close(source);
         }
         let mut exports = Vec::new();
         while self.can_send(now)
@@ -235,7 +246,7 @@ impl Exporter {
         call: &mut dyn FnMut() -> CallId,
         inputs: &mut Inputs<'_>,
     ) -> Vec<Export> {
-        self.close(source, inputs);
+        self.close(source);
         self.is_ending = true;
         let now = inputs.monotonic;
         let ready = std::mem::take(&mut self.ready);
@@ -254,7 +265,22 @@ impl Exporter {
         }
     }
 
-    fn send(&mut self, Tried { batch, first }: Tried, collector: &Collector, call: CallId, now: u64) -> Export {
+    /// The host's monotonic clock may be the wall's: where that is set back, nothing waits for longer than it would have.
+    fn set_back(&mut self, now: u64) {
+        self.not_before = self.not_before.min(now.saturating_add(MAX_WAIT));
+        self.open.since = self.open.since.min(now);
+        let deadline = self.deadline(now);
+        for sent in self.under_way.values_mut() {
+            sent.deadline = sent.deadline.min(deadline);
+        }
+    }
+
+    /// Until when an answer is waited for to what is sent now: the host's own time-out doesn't cover waiting for a healthy host.
+    const fn deadline(&self, now: u64) -> u64 {
+        now.saturating_add(self.policy.export_timeout).saturating_add(GRACE)
+    }
+
+    fn send(&mut self, Tried { batch, first, times }: Tried, collector: &Collector, call: CallId, now: u64) -> Export {
         let export = Export {
             call,
             cluster: collector.cluster.clone(),
@@ -263,9 +289,8 @@ impl Exporter {
             body: batch.body.clone(),
             timeout: self.policy.export_timeout,
         };
-        // The host's own time-out doesn't cover waiting for a healthy host.
-        let deadline = now.saturating_add(self.policy.export_timeout).saturating_add(GRACE);
-        self.under_way.insert(call, Sent { tried: Tried { batch, first: Some(first.unwrap_or(now)) }, deadline });
+        let tried = Tried { batch, first: Some(first.unwrap_or(now)), times: times.saturating_add(1) };
+        self.under_way.insert(call, Sent { tried, deadline: self.deadline(now) });
         export
     }
 
@@ -299,16 +324,16 @@ impl Exporter {
                 self.leaves(&tried);
                 self.failures = 0;
                 if rejected > 0 || !message.is_empty() {
-                    self.note(format!("{rejected} of {count} spans rejected: {message}"), tell);
+                    self.note(Trouble::Rejected, format!("{rejected} of {count} rejected: {message}"), tell);
                 } else {
-                    self.is_noted = false;
+                    self.noted = None;
                 }
             }
             Verdict::Refused { what } => {
                 tell.count(Fate::DroppedRefused, count);
                 self.leaves(&tried);
                 self.failures = 0;
-                self.note(format!("{count} spans refused: found {what}"), tell);
+                self.note(Trouble::Refused, format!("{count} refused: found {what}"), tell);
             }
             Verdict::Later { after, what } => {
                 self.failures = self.failures.saturating_add(1);
@@ -316,13 +341,14 @@ impl Exporter {
                 let wait = backoff(self.failures, &mut *inputs.entropy).max(after.unwrap_or(0));
                 self.not_before = inputs.monotonic.saturating_add(wait);
                 let first = tried.first.unwrap_or(inputs.monotonic);
-                if inputs.monotonic.saturating_sub(first) >= MAX_ELAPSED {
+                // A clock that was set forward makes no outage.
+                if inputs.monotonic.saturating_sub(first) >= MAX_ELAPSED && tried.times >= MIN_TIMES {
                     tell.count(Fate::DroppedExpired, count);
                     self.leaves(&tried);
                 } else {
                     self.ready.push_front(tried);
                 }
-                self.note(format!("not exported for now: found {what}"), tell);
+                self.note(Trouble::Later, format!("not exported for now: found {what}"), tell);
             }
         }
         true
@@ -334,9 +360,9 @@ impl Exporter {
         self.bytes = self.bytes.saturating_sub(tried.batch.body.len());
     }
 
-    /// Tells the operator once, until it goes well again.
-    fn note(&mut self, note: String, tell: &mut dyn Tell) {
-        if !std::mem::replace(&mut self.is_noted, true) {
+    /// Tells the operator once, until it goes well again or is something else.
+    fn note(&mut self, trouble: Trouble, note: String, tell: &mut dyn Tell) {
+        if self.noted.replace(trouble) != Some(trouble) {
             tell.note(note);
         }
     }
@@ -344,7 +370,7 @@ impl Exporter {
 
 #[cfg(test)]
 impl Exporter {
-    /// How many spans there are, counted one batch after the other.
+    /// How many there are, counted one batch after the other.
     pub(super) fn counted(&self) -> u32 {
         let ready = self.ready.iter().map(|tried| tried.batch.count);
         let sent = self.under_way.values().map(|sent| sent.tried.batch.count);
@@ -381,9 +407,12 @@ fn backoff(failures: u32, entropy: &mut dyn Entropy) -> u64 {
 const MAX_UNDER_WAY: usize = 4;
 /// A batch of so many bytes is full.
 const MAX_BATCH_BYTES: usize = 4 << 20;
-/// So many bytes are kept, whatever the number of spans.
+/// So many bytes are kept, whatever the number of spans or records.
 const MAX_QUEUE_BYTES: usize = 32 << 20;
-/// For how long a batch is tried again, in nanoseconds.
+/// For how long a batch is tried again, in nanoseconds, and how often at least.
 const MAX_ELAPSED: u64 = 300_000_000_000;
+const MIN_TIMES: u32 = 4;
+/// The longest pause: what a collector may ask for, in nanoseconds.
+const MAX_WAIT: u64 = answer::MAX_RETRY_AFTER;
 /// How much longer than the host an exporter waits for an answer, in nanoseconds.
 const GRACE: u64 = 1_000_000_000;

@@ -11,14 +11,15 @@ use crate::effect::{CallId, Export, GatewayId};
 use crate::event::{CallFailed, Reply};
 use crate::head::{Header, Headers};
 use crate::inputs::{Inputs, NoSignatures, NoStore, UnknownPeer};
+use crate::instance::Instance;
 use crate::protobuf::Fields;
-use crate::span::Finished;
 
 /// An exporter, its clock, and what it told.
 struct World {
     exporter: Exporter,
     collector: Collector,
     policy: Policy,
+    instance: Instance,
     monotonic: u64,
     calls: u64,
     told: Told,
@@ -70,6 +71,7 @@ impl World {
                 batch,
             },
             policy: Policy::from_json(policy).unwrap().policy,
+            instance: Instance::default(),
             monotonic: 0,
             calls: 0,
             told: Told::default(),
@@ -81,7 +83,11 @@ impl World {
         &mut self,
         run: impl FnOnce(&mut Exporter, &Collector, Source<'_>, &mut dyn FnMut() -> CallId, &mut Inputs<'_>, &mut Told) -> T,
     ) -> T {
-        let Self { exporter, collector, policy, monotonic, calls, told, .. } = self;
+        let Self { exporter, collector, policy, instance, monotonic, calls, told, .. } = self;
+        instance.draw(&mut |bytes: &mut [u8]| {
+            bytes.fill(0x80);
+            Ok(())
+        });
         let mut entropy = |bytes: &mut [u8]| {
             bytes.fill(0x80);
             Ok(())
@@ -89,7 +95,7 @@ impl World {
         let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
         let inputs =
             &mut Inputs { now: i64::try_from(*monotonic).unwrap(), monotonic: *monotonic, entropy: &mut entropy, peer, store, signatures };
-        let source = Source { service: &policy.service, fingerprint: policy.fingerprint };
+        let source = Source { service: &policy.service, fingerprint: policy.fingerprint, instance };
         let mut call = || {
             *calls += 1;
             CallId { gateway: GatewayId(1), serial: *calls }
@@ -99,8 +105,7 @@ impl World {
 
     fn record(&mut self, spans: usize) {
         for _ in 0..spans {
-            let finished = Finished { server: vec![0x2a; 100], client: None };
-            self.with(|exporter, _, source, _, inputs, told| exporter.record(&finished, source, inputs, told));
+            self.with(|exporter, _, source, _, inputs, told| exporter.record(&[&[0x2a; 100]], source, inputs.monotonic, told));
         }
     }
 
@@ -240,6 +245,65 @@ fn a_collector_that_asks_for_time_gets_it() {
         world.answer(Says::Taken);
         assert_eq!(world.count("acknowledged"), 10);
     }
+}
+
+/// In Envoy the monotonic clock is the wall's.
+#[test]
+fn a_clock_that_is_set_back_or_forward_delays_nothing_and_loses_nothing() {
+    const DAY: u64 = 86_400 * SECOND;
+    let mut world = World::new(100, 10);
+    world.monotonic = 10 * DAY;
+    world.record(10);
+    assert_eq!(world.tick(), 1);
+    world.answer(Says::Status(503, Some("30")));
+    world.record(3);
+    // Back by a day, while one batch waits and another one fills.
+    world.monotonic -= DAY;
+    assert_eq!(world.tick(), 0);
+    world.monotonic += 300 * SECOND;
+    assert_eq!(world.tick(), 1, "no longer than a collector may ask for");
+    world.answer(Says::Taken);
+    assert_eq!(world.tick(), 1, "what fills is as old as it is");
+    // Back again, while an answer is waited for that never comes.
+    world.monotonic -= DAY;
+    assert_eq!(world.tick(), 0);
+    world.monotonic += 12 * SECOND;
+    world.tick();
+    // Forward by a day, after which the first failure isn't the last.
+    world.under_way.clear();
+    world.monotonic += DAY;
+    assert_eq!(world.tick(), 1);
+    world.answer(Says::Fails(CallFailed::Disconnected));
+    assert_eq!((world.count("dropped_expired"), world.exporter.queued()), (0, 3));
+    world.monotonic += 60 * SECOND;
+    assert_eq!(world.tick(), 1);
+    world.answer(Says::Taken);
+    assert_eq!((world.count("acknowledged"), world.exporter.queued()), (13, 0));
+    world.assert_accounted();
+}
+
+#[test]
+fn an_operator_reads_of_each_kind_of_trouble_until_it_is_over() {
+    let mut world = World::new(100, 10);
+    let says = [
+        Says::Status(503, None),
+        Says::Fails(CallFailed::Disconnected),
+        Says::Status(400, None),
+        Says::Html,
+        Says::Rejected(1),
+        Says::Taken,
+        Says::Status(400, None),
+    ];
+    for says in says {
+        if world.exporter.queued() == 0 {
+            world.record(10);
+        }
+        world.monotonic += 300 * SECOND;
+        assert_eq!(world.tick(), 1, "{says:?}");
+        world.answer(says);
+    }
+    let kinds: Vec<&str> = world.told.notes.iter().map(|note| note.split(':').next().unwrap()).collect();
+    assert_eq!(kinds, ["not exported for now", "10 refused", "1 of 10 rejected", "10 refused"], "{:?}", world.told.notes);
 }
 
 #[test]

@@ -60,18 +60,30 @@ pub(super) enum Met {
     Wait,
 }
 
+/// What a route's rules come to.
+pub(super) struct Ruled<'r> {
+    pub(super) met: Met,
+    /// Why a rule in `mode: shadow` would have refused.
+    pub(super) shadow: Option<Reason>,
+    /// The rule that refuses, or the first in `mode: shadow` that would have.
+    pub(super) rule: Option<&'r str>,
+}
+
 impl Examination<'_, '_> {
-    /// Whether all rules are met, and what those in `mode: shadow` would have refused for.
-    pub(super) fn route(&mut self, route: &Route) -> (Met, Option<Reason>) {
-        let mut shadow = None;
+    /// Whether all rules are met.
+    pub(super) fn route<'r>(&mut self, route: &'r Route) -> Ruled<'r> {
+        let (mut shadow, mut shadowing) = (None, None);
         for rule in &route.rules {
             match (self.rule(rule), rule.shadow) {
                 (Met::Yes, _) | (Met::Wait, true) => {}
-                (Met::No(refusal), true) => shadow = shadow.or(Some(refusal.reason())),
-                (met, false) => return (met, shadow),
+                (Met::No(refusal), true) => {
+                    shadow = shadow.or(Some(refusal.reason()));
+                    shadowing = shadowing.or(Some(rule.name.as_str()));
+                }
+                (met, false) => return Ruled { met, shadow, rule: Some(&rule.name) },
             }
         }
-        (Met::Yes, shadow)
+        Ruled { met: Met::Yes, shadow, rule: shadowing }
     }
 
     fn rule(&mut self, rule: &Rule) -> Met {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Attributes, as OTLP has them: `opentelemetry.proto.common.v1.KeyValue`.
 
+use std::borrow::Cow;
+
 use crate::protobuf::{put_bytes, put_integer, put_length, size_of_bytes, size_of_integer};
 
 /// An attribute's value.
@@ -11,13 +13,24 @@ pub(crate) enum Value<'a> {
     Integer(u64),
 }
 
+impl<'a> Value<'a> {
+    /// As text.
+    pub(crate) fn to_text(self) -> Cow<'a, str> {
+        match self {
+            Self::Text(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                let end = text.floor_char_boundary(MAX_TEXT);
+                if end < text.len() { text.get(..end).unwrap_or_default().to_owned().into() } else { text }
+            }
+            Self::Integer(value) => value.to_string().into(),
+        }
+    }
+}
+
 /// Writes an attribute as field `number` of what has it: 9 of a span, 1 of a resource, 3 of an event.
 pub(crate) fn put_attribute(message: &mut Vec<u8>, number: u8, key: &str, value: Value<'_>) {
     match value {
-        Value::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => put_text_attribute(message, number, key, text),
-            Err(_) => put_text_attribute(message, number, key, &String::from_utf8_lossy(bytes)),
-        },
+        Value::Text(_) => put_text_attribute(message, number, key, &value.to_text()),
         Value::Integer(value) => {
             const INT_VALUE: u8 = 3;
             let size = size_of_integer(value);
@@ -31,7 +44,6 @@ pub(crate) fn put_attribute(message: &mut Vec<u8>, number: u8, key: &str, value:
 
 fn put_text_attribute(message: &mut Vec<u8>, number: u8, key: &str, text: &str) {
     const STRING_VALUE: u8 = 1;
-    let text = text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default();
     let size = size_of_bytes(text.len());
     put_length(message, number, size_of_bytes(key.len()).saturating_add(size_of_bytes(size)));
     put_bytes(message, 1, key.as_bytes());

@@ -32,6 +32,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) would_refuse: &'a [&'a str],
     /// Where it comes from, if that is asked for.
     pub(crate) source: Option<IpAddr>,
+    /// The id of the audit's record of it, if there is one.
+    pub(crate) record: Option<&'a str>,
     pub(crate) times: &'a Times,
 }
 
@@ -196,6 +198,9 @@ impl Observed<'_> {
         }
         if !self.would_refuse.is_empty() {
             attribute("tracegate.quota.would_refuse", Value::Text(self.would_refuse.join(",").as_bytes()));
+        }
+        if let Some(record) = self.record {
+            attribute("tracegate.audit.id", Value::Text(record.as_bytes()));
         }
         subject::tell(self.caller, self.providers, policy, key, attribute);
     }

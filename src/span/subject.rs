@@ -6,7 +6,7 @@ use crate::caller::{Caller, Identity, Subject};
 use crate::identity::Provider;
 
 /// Tells what is proven of the caller, by attributes. Of several identities the first is told, in the order in which rules asked for them.
-pub(super) fn tell(
+pub(crate) fn tell(
     caller: &Caller,
     providers: &[Provider],
     policy: &SpanPolicy,

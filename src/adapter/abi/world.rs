@@ -70,10 +70,16 @@ impl World {
         Self { root, prefix, gateway, paused, calls, deferred, refused, period: Cell::new(0) }
     }
 
-    /// Runs something on the gateway; `None` where the host has called back within a call.
+    /// Runs something on the gateway, and tells the log what it wants told; `None` where the host has called back within a call.
     pub(super) fn with_gateway<T>(&self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> Option<T> {
         let mut gateway = self.gateway.try_borrow_mut().ok()?;
-        Some(with_inputs(&self.prefix, |inputs| run(&mut gateway, inputs)))
+        let done = with_inputs(&self.prefix, |inputs| run(&mut gateway, inputs));
+        let lines = gateway.drain_lines();
+        drop(gateway);
+        for line in lines {
+            host::log(LogLevel::Info, &line);
+        }
+        Some(done)
     }
 
     /// What the gateway says; `None` where the host has called back within a call.

@@ -16,9 +16,10 @@ pub(super) fn policy(
     secrets: &BTreeMap<String, document::Secret>,
     callers: &Callers,
 ) -> ExportPolicy {
-    let document::Export { traces, spans } = export;
+    let document::Export { traces, logs, spans } = export;
     ExportPolicy {
         traces: traces.into_iter().map(|(name, collector)| self::collector(name, collector, secrets)).collect(),
+        logs: logs.into_iter().map(|(name, document::LogCollector::Otlp(otlp))| self::otlp(name, otlp, secrets)).collect(),
         spans: SpanPolicy {
             client: spans.client,
             url_path: match spans.url_path {
@@ -40,15 +41,21 @@ pub(super) fn policy(
 
 fn collector(name: String, collector: document::Collector, secrets: &BTreeMap<String, document::Secret>) -> Collector {
     match collector {
-        document::Collector::Otlp(document::Otlp { cluster, uri, headers, batch }) => {
-            let headers = headers.into_iter().map(|(name, value)| (name, reference(value.secret, secrets))).collect();
-            Collector { name, cluster, uri: uri.value, headers, batch: self::batch(&batch) }
-        }
+        document::Collector::Otlp(otlp) => self::otlp(name, otlp, secrets),
         document::Collector::Lightstep(document::Lightstep { cluster, access_token, uri, batch }) => {
             let headers = vec![(LIGHTSTEP_TOKEN.to_owned(), reference(access_token.secret, secrets))];
             Collector { name, cluster, uri: uri.value, headers, batch: self::batch(&batch) }
         }
     }
+}
+
+fn otlp(
+    name: String,
+    document::Otlp { cluster, uri, headers, batch }: document::Otlp,
+    secrets: &BTreeMap<String, document::Secret>,
+) -> Collector {
+    let headers = headers.into_iter().map(|(name, value)| (name, reference(value.secret, secrets))).collect();
+    Collector { name, cluster, uri: uri.value, headers, batch: self::batch(&batch) }
 }
 
 const fn batch(batch: &document::Batch) -> BatchPolicy {

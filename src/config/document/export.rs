@@ -13,7 +13,7 @@ use super::super::schema;
 use super::identity::Provider;
 use super::jwt::{duration, token};
 use super::trace::SecretName;
-use super::{Document, Path, plain_names};
+use super::{Audit, Document, Path, plain_names};
 use crate::claim::ClaimPath;
 use crate::head::is_alike;
 use crate::identity::FetchUri;
@@ -26,6 +26,10 @@ pub(in crate::config) struct Export {
     /// Where spans go, all of them to each: at most 4 collectors, by names of lower-case letters, digits, `-` and `_`.
     #[cfg_attr(feature = "schema", schemars(schema_with = "schema::collectors"))]
     pub(in crate::config) traces: BTreeMap<String, Collector>,
+    /// Where records go that are made for the audit, all of them to each: likewise at most 4 collectors.
+    #[cfg_attr(feature = "schema", schemars(schema_with = "schema::log_collectors"))]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::config) logs: BTreeMap<String, LogCollector>,
     /// What is told in spans.
     pub(in crate::config) spans: Spans,
 }
@@ -41,6 +45,15 @@ pub(in crate::config) enum Collector {
     Lightstep(Lightstep),
 }
 
+/// Where records go.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum LogCollector {
+    /// Whatever takes OTLP over HTTP.
+    Otlp(Otlp),
+}
+
 /// A collector that takes OTLP over HTTP in protobuf.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
@@ -48,13 +61,13 @@ pub(in crate::config) struct Otlp {
     /// Required: the gateway's cluster that answers. TLS is the cluster's to configure.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(in crate::config) cluster: String,
-    /// Required: where it takes traces, such as `http://otel-collector:4318/v1/traces`.
+    /// Required: where it takes them, such as `http://otel-collector:4318/v1/traces`, or `/v1/logs` there.
     #[cfg_attr(feature = "schema", schemars(schema_with = "schema::uri"))]
     pub(in crate::config) uri: Leaf<FetchUri>,
     /// Headers that it asks for, by name; their values are secrets.
     #[cfg_attr(feature = "schema", schemars(default, schema_with = "schema::secret_headers"))]
     pub(in crate::config) headers: BTreeMap<String, SecretName>,
-    /// How spans are gathered.
+    /// How they are gathered.
     #[cfg_attr(feature = "schema", schemars(default = "Batch::by_default"))]
     pub(in crate::config) batch: Batch,
 }
@@ -76,14 +89,14 @@ pub(in crate::config) struct Lightstep {
     pub(in crate::config) batch: Batch,
 }
 
-/// How spans are gathered, by the names and with the defaults of OpenTelemetry's batch processor.
+/// How spans or records are gathered, by the names and with the defaults of OpenTelemetry's batch processor.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub(in crate::config) struct Batch {
     /// After how long a batch leaves that isn't full, from `100ms` to `1m`. Default: `5s`.
     #[cfg_attr(feature = "schema", schemars(default = "default_delay", schema_with = "schema::duration"))]
     pub(in crate::config) schedule_delay: Leaf<Duration>,
-    /// How many spans each worker keeps at most, those under way among them; what comes then is dropped, and counted. Default: 2048.
+    /// How many each worker keeps at most, those under way among them; what comes then is dropped, and counted. Default: 2048.
     #[cfg_attr(feature = "schema", schemars(default = "default_queue", range(min = 1, max = MAX_QUEUE)))]
     pub(in crate::config) max_queue_size: u32,
     /// How many leave together at most, no more than are kept. Default: 512.
@@ -193,11 +206,16 @@ impl Collector {
     /// The secrets that it names, and where.
     fn secrets(&self) -> Vec<(Vec<&str>, &str)> {
         match self {
-            Self::Otlp(otlp) => {
-                otlp.headers.iter().map(|(name, value)| (vec!["otlp", "headers", name, "secret"], value.secret.as_str())).collect()
-            }
+            Self::Otlp(otlp) => otlp.secrets(),
             Self::Lightstep(lightstep) => vec![(vec!["lightstep", "access_token", "secret"], &lightstep.access_token.secret)],
         }
+    }
+}
+
+impl Otlp {
+    /// The secrets that it names, and where.
+    fn secrets(&self) -> Vec<(Vec<&str>, &str)> {
+        self.headers.iter().map(|(name, value)| (vec!["otlp", "headers", name, "secret"], value.secret.as_str())).collect()
     }
 }
 
@@ -215,8 +233,16 @@ impl Export {
                 known(&[&["traces", name], path.as_slice()].concat(), secret);
             }
         }
+        for (name, LogCollector::Otlp(otlp)) in &self.logs {
+            for (path, secret) in otlp.secrets() {
+                known(&[&["logs", name], path.as_slice()].concat(), secret);
+            }
+        }
         if let Some(key) = &self.spans.digest_key {
             known(&["spans", "digest_key", "secret"], &key.secret);
+        }
+        if !self.logs.is_empty() && !document.audit.as_ref().is_some_and(Audit::has_otlp) {
+            place.descend(&["logs"]).warn("nothing leaves for it: `audit.outputs` has no `otlp`", findings);
         }
         let mut credentials = document.identity.providers.values().flat_map(Provider::headers);
         if let Some(name) = &self.spans.request_id_header
@@ -265,15 +291,16 @@ impl Decode for Export {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
         let traces = fields.maybe("traces", findings, collectors);
+        let logs = fields.maybe("logs", findings, collectors);
         let spans = fields.maybe("spans", findings, Spans::decode);
         fields.finish(findings);
-        Some(Self { traces: traces?.unwrap_or_default(), spans: spans?.unwrap_or_default() })
+        Some(Self { traces: traces?.unwrap_or_default(), logs: logs?.unwrap_or_default(), spans: spans?.unwrap_or_default() })
     }
 }
 
 /// By names that metrics can hold.
-fn collectors(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, Collector>> {
-    let collectors: BTreeMap<String, Collector> = place.map(findings)?;
+fn collectors<T: Decode>(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, T>> {
+    let collectors: BTreeMap<String, T> = place.map(findings)?;
     plain_names(&place, &collectors, findings)?;
     if collectors.len() > MAX_COLLECTORS {
         let text = format!("expected at most {MAX_COLLECTORS} collectors, found {}", collectors.len());
@@ -288,6 +315,13 @@ impl Decode for Collector {
             ("otlp", place) => Otlp::decode(place, findings).map(Self::Otlp),
             (_, place) => Lightstep::decode(place, findings).map(Self::Lightstep),
         }
+    }
+}
+
+impl Decode for LogCollector {
+    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
+        let (_, place) = place.choice(&["otlp"], findings)?;
+        Otlp::decode(place, findings).map(Self::Otlp)
     }
 }
 

@@ -32,7 +32,18 @@ fn in_turn(routes: &[Route], (method, authority, path): Request<'_>) -> Option<u
 
 fn route(hosts: Vec<HostMatch>, methods: &[&str], path: Option<PathMatch>) -> Route {
     let methods = methods.iter().map(|&method| method.to_owned()).collect();
-    Route { name: "r".into(), hosts, methods, path, rules: vec![], quotas: vec![], root: None, template: None, attributes: vec![] }
+    Route {
+        name: "r".into(),
+        hosts,
+        methods,
+        path,
+        rules: vec![],
+        quotas: vec![],
+        root: None,
+        template: None,
+        attributes: vec![],
+        audited: false,
+    }
 }
 
 fn exact(host: &str) -> HostMatch {

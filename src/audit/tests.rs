@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A gateway's records: which decisions they tell of, what they tell, and how they hang together.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::Policy;
+use crate::effect::{Effect, ExchangeId, GatewayId};
+use crate::event::Event;
+use crate::gateway::Gateway;
+use crate::head::{Header, Headers};
+use crate::inputs::{EntropyUnavailable, Inputs, NoSignatures, NoStore, UnknownPeer};
+use crate::quota::Totals;
+use crate::secret::SecretKey;
+
+/// A gateway, and what time it is.
+struct World {
+    gateway: Gateway,
+    now: i64,
+    has_entropy: bool,
+}
+
+const SECOND: i64 = 1_000_000_000;
+/// Of `SecretKey`, in base64.
+const KEY: &str = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=";
+
+impl World {
+    /// A gateway with this section `audit`.
+    fn new(audit: &Value) -> Self {
+        let deny = json!([{"name": "nobody", "require": "deny"}]);
+        let trial = json!([{"name": "all-may", "require": "anonymous"}, {"name": "trial", "require": "deny", "mode": "shadow"}]);
+        let policy = json!({
+            "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"},
+            "secrets": {"audit-key": {"environment": {"name": "AUDIT_KEY"}}},
+            "routes": [
+                {"name": "open", "match": {"path": {"prefix": "/open"}}},
+                {"name": "trial", "match": {"path": {"prefix": "/trial"}}, "rules": trial},
+                {"name": "watched", "match": {"path": {"prefix": "/watched"}}},
+                {"name": "closed", "match": {"path": {"prefix": "/closed"}}, "rules": deny},
+            ],
+            "export": {
+                "logs": {"otel": {"otlp": {"cluster": "otel", "uri": "http://otel:4318/v1/logs", "batch": {"schedule_delay": "100ms"}}}},
+            },
+            "audit": audit,
+        });
+        let policy = Policy::from_json(policy.to_string().as_bytes()).unwrap_or_else(|findings| panic!("{findings:?}")).policy;
+        let mut gateway = Gateway::new(GatewayId(1), policy);
+        gateway.provide(&mut |_: &str| Some(KEY.to_owned())).unwrap();
+        Self { gateway, now: 1_796_169_599 * SECOND, has_entropy: true }
+    }
+
+    fn with<T>(&mut self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> T {
+        let has_entropy = self.has_entropy;
+        let mut entropy = |bytes: &mut [u8]| {
+            bytes.fill(0x2a);
+            if has_entropy { Ok(()) } else { Err(EntropyUnavailable) }
+        };
+        let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+        let monotonic = u64::try_from(self.now).unwrap();
+        run(&mut self.gateway, &mut Inputs { now: self.now, monotonic, entropy: &mut entropy, peer, store, signatures })
+    }
+
+    /// A request for each of these paths, to its end.
+    fn ask(&mut self, paths: &[&str]) {
+        for path in paths {
+            self.with(|gateway, inputs| {
+                let mut exchange = gateway.open(ExchangeId(7));
+                let head = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: path.as_bytes() }];
+                let _ = exchange.step(gateway, Event::Request(Headers::new(&head)), inputs);
+                let _ = exchange.step(gateway, Event::Closed(Totals::default()), inputs);
+            });
+        }
+    }
+
+    fn tick(&mut self, seconds: i64) -> Vec<Effect> {
+        self.now += seconds * SECOND;
+        self.with(|gateway, inputs| gateway.tick(inputs).effects)
+    }
+
+    fn lines(&mut self) -> Vec<String> {
+        self.gateway.drain_lines()
+    }
+
+    fn read(&mut self) -> Vec<Value> {
+        self.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn chained() -> Value {
+    json!({"chain": {"key": {"secret": "audit-key"}, "checkpoint_interval": "10s"}})
+}
+
+#[test]
+fn refusals_are_on_record_and_what_the_policy_names_beside_them() {
+    let paths = ["/open", "/trial", "/watched", "/closed", "/nowhere", "/%2f"];
+    let always = vec!["refused closed nobody AccessDenied", "refused - - OperationNotFound", "refused - - RequestPathAmbiguous"];
+    for (records, besides) in [
+        (json!({}), vec![]),
+        (json!({"decisions": ["refused"]}), vec![]),
+        (json!({"decisions": ["shadowed"]}), vec!["admitted trial trial AccessDenied"]),
+        (json!({"routes": ["watched"]}), vec!["admitted watched - -"]),
+        (json!({"decisions": ["admitted"]}), vec!["admitted open - -", "admitted trial trial AccessDenied", "admitted watched - -"]),
+    ] {
+        let mut world = World::new(&json!({"records": records}));
+        world.ask(&paths);
+        let told = |record: &Value| {
+            let text = |name: &str| record[name].as_str().unwrap_or("-").to_owned();
+            let why = if record["decision"] == "refused" { text("reason") } else { text("shadow") };
+            format!("{} {} {} {why}", text("decision"), text("route"), text("rule"))
+        };
+        let decisions: Vec<String> = world.read().iter().filter(|record| record["audit"] == "decision").map(told).collect();
+        assert_eq!(decisions, [besides, always.clone()].concat(), "{records}");
+        assert!(world.lines().is_empty(), "a line leaves once");
+    }
+}
+
+#[test]
+fn a_record_tells_when_what_and_whose_and_nothing_of_the_path() {
+    let mut world = World::new(&chained());
+    world.ask(&["/closed/s3cret?key=s3cret"]);
+    let lines = world.lines();
+    let [genesis, decision] = lines.as_slice() else { panic!("{lines:?}") };
+    // Computed by another implementation of HMAC, over the text as it stands here.
+    let fingerprint = hex::encode(world.gateway.policy().fingerprint.to_bytes());
+    let version = crate::VERSION;
+    let expected = format!(
+        "{{\"audit\":\"genesis\",\"time\":\"2026-12-01T23:59:59.000000Z\",\"instance\":\"2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a\",\"sequence\":0,\
+        \"service\":\"edge\",\"version\":\"{version}\",\"policy\":\"{fingerprint}\",\"key\":\"1a614850\",\"mac\":\""
+    );
+    assert!(genesis.starts_with(&expected), "{genesis}");
+    assert!(!decision.contains("s3cret"), "{decision}");
+    let (genesis, decision): (Value, Value) = (serde_json::from_str(genesis).unwrap(), serde_json::from_str(decision).unwrap());
+    assert_eq!(
+        decision,
+        json!({
+            "audit": "decision", "time": "2026-12-01T23:59:59.000000Z", "instance": "2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a", "sequence": 1,
+            "previous": genesis["mac"], "id": "2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a/1", "decision": "refused", "reason": "AccessDenied",
+            "status": 403, "route": "closed", "rule": "nobody", "trace_id": "2a".repeat(16), "span_id": "2a".repeat(8), "sampled": true,
+            "policy": fingerprint, "key": "1a614850", "mac": decision["mac"],
+        })
+    );
+}
+
+#[test]
+fn a_key_verifies_what_it_chained_and_nothing_else() {
+    let key = |text: &str| {
+        let reference = crate::secret::SecretReference { name: "audit-key".into(), variable: "AUDIT_KEY".into() };
+        AuditKey::new(&SecretKey::fetch(&reference, &mut |_: &str| Some(text.to_owned())).unwrap()).unwrap()
+    };
+    let (own, other) = (key(KEY), key("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTM="));
+    assert_eq!(own.id(), "1a614850");
+    let line = "{\"audit\":\"genesis\",\"time\":\"2026-12-01T23:59:59.000000Z\",\"instance\":\"2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a\",\"sequence\":0";
+    let mac = "d9f46cea6ce3040c7a537cb859dd55c9a3ac3407e90d227056aaf5b6084ceccf";
+    assert_eq!(own.mac(line), mac, "as Python's hmac has it");
+    assert!(own.verifies(line, mac));
+    assert!(!other.verifies(line, mac) && !own.verifies("", mac));
+    for wrong in ["", "d9", "zz", &mac[2..], &mac.replacen('d', "e", 1)] {
+        assert!(!own.verifies(line, wrong), "{wrong}");
+    }
+    assert_eq!(format!("{own:?}"), "AuditKey { id: \"1a614850\", .. }");
+}
+
+#[test]
+fn records_are_chained_from_the_genesis_to_the_end() {
+    let mut world = World::new(&chained());
+    world.ask(&["/closed", "/open", "/nowhere"]);
+    let _ = world.tick(9);
+    let _ = world.tick(1);
+    let _ = world.tick(60);
+    world.ask(&["/closed"]);
+    let _ = world.tick(10);
+    world.with(|gateway, inputs| drop(gateway.end(inputs)));
+    let read = world.read();
+    let kinds: Vec<&str> = read.iter().map(|record| record["audit"].as_str().unwrap()).collect();
+    // A checkpoint follows records once, however long nothing comes.
+    assert_eq!(kinds, ["genesis", "decision", "decision", "checkpoint", "decision", "checkpoint", "end"]);
+    assert_eq!((&read[3]["decisions"], &read[5]["decisions"], &read[6]["decisions"]), (&json!(2), &json!(3), &json!(3)));
+    for (place, record) in read.iter().enumerate() {
+        assert_eq!(record["sequence"], place);
+        let before = place.checked_sub(1).map_or(&Value::Null, |before| &read[before]["mac"]);
+        assert_eq!(&record["previous"], before);
+        assert!(record["mac"].as_str().is_some_and(|mac| mac.len() == 64), "{record}");
+    }
+}
+
+#[test]
+fn a_gateway_that_has_decided_nothing_has_no_trail() {
+    let mut world = World::new(&chained());
+    world.ask(&["/open"]);
+    let _ = world.tick(60);
+    world.with(|gateway, inputs| drop(gateway.end(inputs)));
+    assert!(world.lines().is_empty());
+}
+
+#[test]
+fn without_a_key_records_have_no_mac_and_without_randomness_no_trace() {
+    let mut world = World::new(&json!({}));
+    world.has_entropy = false;
+    world.ask(&["/closed"]);
+    let _ = world.tick(60);
+    let read = world.read();
+    assert_eq!(read.len(), 2, "without a chain there is nothing to check");
+    assert_eq!((&read[1]["instance"], &read[1]["id"]), (&json!("unknown"), &json!("unknown/1")));
+    for name in ["mac", "key", "previous", "trace_id", "span_id", "sampled"] {
+        assert_eq!(read[1].get(name), None, "{name}");
+    }
+}
+
+#[test]
+fn records_go_where_the_policy_says() {
+    for (outputs, logged, exported) in [(json!(["log"]), true, false), (json!(["otlp"]), false, true), (json!(["log", "otlp"]), true, true)]
+    {
+        let mut world = World::new(&json!({"outputs": outputs}));
+        world.ask(&["/closed"]);
+        assert_eq!(!world.lines().is_empty(), logged, "{outputs}");
+        let effects = world.tick(1);
+        assert_eq!(matches!(effects.as_slice(), [Effect::Export(_)]), exported, "{outputs} {effects:?}");
+        let names = world.gateway.counter_names();
+        let counts: Vec<(String, u64)> = world.gateway.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect();
+        assert!(counts.contains(&("tracegate.audit.recorded.none".to_owned(), 2)), "{counts:?}");
+        assert_eq!(counts.contains(&("tracegate.logs.recorded.otel".to_owned(), 2)), exported, "{counts:?}");
+    }
+}
