@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the test programs share: the `tracegate` command, the module, real Envoy, and a simulated world.
 
+pub mod collected;
 pub mod world;
 
 use std::ffi::OsStr;

@@ -4,8 +4,6 @@
 
 #[path = "spans/outages.rs"]
 mod outages;
-#[path = "spans/reader.rs"]
-mod reader;
 #[path = "spans/told.rs"]
 mod told;
 
@@ -20,6 +18,7 @@ use tracegate_harness::collector::Collector;
 use tracegate_harness::envoy::{self, Envoy, Options, Plugin};
 use tracegate_harness::http::{Connection, Response};
 use tracegate_harness::module;
+use tracegate_tests::collected::{self, Span};
 use tracegate_tests::{binary, get};
 
 /// A policy whose spans leave ten times a second.
@@ -80,11 +79,10 @@ fn fates<const N: usize>(fates: [(&str, u64); N]) -> BTreeMap<String, u64> {
 
 /// What has come once there are so many spans.
 #[track_caller]
-fn spans_until(collector: &Collector, count: usize) -> Vec<reader::Span> {
+fn spans_until(collector: &Collector, count: usize) -> Vec<Span> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let bodies: Vec<Vec<u8>> = collector.requests().into_iter().map(|request| request.body).collect();
-        let spans = reader::spans(&bodies);
+        let spans = collected::spans(collector);
         if spans.len() >= count {
             return spans;
         }

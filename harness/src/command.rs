@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The command line: results go to standard output and nothing else does.
 
+mod audit;
 mod bench;
 mod check;
 mod envoy;
@@ -30,6 +31,7 @@ enum Command {
     Check(check::Check),
     Render(render::Render),
     Schema(schema::Schema),
+    Audit(audit::Audit),
     Envoy(envoy::RunEnvoy),
     Probe(probe::RunProbe),
     Plugin(plugin::Plugin),
@@ -61,6 +63,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Render(command) => command.run(),
             Command::Schema(command) => command.run(),
+            Command::Audit(command) => command.run(),
             Command::Envoy(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Plugin(command) => command.run(),

@@ -358,8 +358,9 @@ impl Envoy {
     }
 }
 
-impl Drop for Envoy {
-    fn drop(&mut self) {
+impl Envoy {
+    /// Has it end as an operator would, and waits for that; what it has logged can still be read.
+    pub fn end(&mut self) {
         let _ = self.ask_admin("POST", "/quitquitquit");
         let deadline = Instant::now() + END_TIMEOUT;
         while !self.has_ended() && Instant::now() < deadline {
@@ -367,6 +368,14 @@ impl Drop for Envoy {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        if !self.has_ended() {
+            self.end();
+        }
     }
 }
 

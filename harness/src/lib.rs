@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`module`], [`package`] | build the module, and what is released of it |
 //! | [`policy`] | reads policies, JSON or YAML |
+//! | `audit` | verifies audit records |
 //! | `explain` | tells who can reach what |
 //! | [`issuer`] | mints tokens of its own, to try a policy with |
 //! | [`keys`] | finds the keys that a policy's secrets stand for |
@@ -20,6 +21,7 @@
 //! | [`look`], [`output`] | how results look, and where they go |
 //! | [`command`] | the command line |
 
+mod audit;
 pub mod bench;
 pub mod carrier;
 pub mod cluster;

@@ -29,6 +29,12 @@ impl Progress {
         Self { bar, begun: Instant::now(), waits: wanted }
     }
 
+    /// So many bytes more are read.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.bar.inc(bytes.try_into().unwrap_or(u64::MAX));
+        self.reveal();
+    }
+
     /// Draws the bar from now on, if it is time.
     pub(super) fn reveal(&mut self) {
         if self.waits && self.begun.elapsed() > PATIENCE {

@@ -3,11 +3,14 @@
 //! (<https://opentelemetry.io/docs/specs/otlp/>) and the conventions for HTTP (<https://opentelemetry.io/docs/specs/semconv/http/http-spans/>).
 #![cfg(feature = "reader")]
 
+pub mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -47,14 +50,10 @@ pub fn violations(request: &ExportTraceServiceRequest, body: &[u8]) -> Vec<Strin
         .expect(request.encoded_len() == body.len(), || format!("{} bytes, of which the types know {}", body.len(), request.encoded_len()));
     wrong.expect(!request.resource_spans.is_empty(), || "no resource".to_owned());
     for resource in &request.resource_spans {
-        let attributes = resource.resource.as_ref().map(|resource| resource.attributes.as_slice()).unwrap_or_default();
-        unique(attributes, "resource", &mut wrong);
-        for key in ["service.name", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version"] {
-            wrong.expect(attribute(attributes, key).is_some_and(|value| !value.is_empty()), || format!("resource: no {key}"));
-        }
+        check_resource(resource.resource.as_ref(), &mut wrong);
         wrong.expect(!resource.scope_spans.is_empty(), || "a resource without a scope".to_owned());
         for scope in &resource.scope_spans {
-            wrong.expect(scope.scope.as_ref().is_some_and(|scope| !scope.name.is_empty()), || "a scope without a name".to_owned());
+            check_scope(scope.scope.as_ref(), &mut wrong);
             wrong.expect(!scope.spans.is_empty(), || "a scope without spans".to_owned());
         }
     }
@@ -75,6 +74,18 @@ impl Wrong {
             self.0.push(say());
         }
     }
+}
+
+fn check_resource(resource: Option<&Resource>, wrong: &mut Wrong) {
+    let attributes = resource.map(|resource| resource.attributes.as_slice()).unwrap_or_default();
+    unique(attributes, "resource", wrong);
+    for key in ["service.name", "telemetry.sdk.name", "telemetry.sdk.language", "telemetry.sdk.version"] {
+        wrong.expect(attribute(attributes, key).is_some_and(|value| !value.is_empty()), || format!("resource: no {key}"));
+    }
+}
+
+fn check_scope(scope: Option<&InstrumentationScope>, wrong: &mut Wrong) {
+    wrong.expect(scope.is_some_and(|scope| !scope.name.is_empty()), || "a scope without a name".to_owned());
 }
 
 fn unique(attributes: &[KeyValue], whose: &str, wrong: &mut Wrong) {

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One instance's records: whether they are what it wrote, and all that it wrote.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use tracegate::audit::AuditKey;
+
+use super::found::Place;
+
+/// One instance's records.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    /// By sequence number; of several with one number, those that differ.
+    kept: BTreeMap<u64, Vec<Kept>>,
+    /// Sequence numbers that another output has.
+    elsewhere: Vec<u64>,
+    pub(super) flaws: Vec<Flaw>,
+}
+
+/// What is kept of a record.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) time: String,
+    sequence: u64,
+    previous: Option<String>,
+    key: Option<String>,
+    mac: Option<String>,
+    standing: Standing,
+}
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Genesis,
+    Decision,
+    Checkpoint,
+    End,
+}
+
+/// What a key says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Genuine,
+    Changed,
+    UnknownKey,
+    Unchained,
+}
+
+/// Something that isn't as the instance wrote it.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    /// A record isn't what its key chained.
+    Changed(Place, u64),
+    /// None of the keys given is the record's.
+    UnknownKey(Place, u64, String),
+    /// A record has no MAC.
+    Unchained(Place, u64),
+    /// Two genuine records differ and have one number.
+    Fork(Place, u64),
+    /// A record doesn't follow the one before.
+    Unlinked(Place, u64),
+    /// Records are missing, from the first to the last.
+    Missing(u64, u64),
+    /// Another output has records that the logs lack, from the first to the last.
+    Lacking(u64, u64),
+}
+
+/// A record's members that its chain hangs on.
+#[derive(Deserialize)]
+struct Members {
+    audit: Kind,
+    time: String,
+    instance: String,
+    sequence: u64,
+    previous: Option<String>,
+    key: Option<String>,
+    mac: Option<String>,
+}
+
+impl Kept {
+    /// Reads a record, and holds it against its key; gives its instance too.
+    ///
+    /// # Errors
+    ///
+    /// Its place, where it is none.
+    pub(super) fn read(text: &str, place: Place, keys: &BTreeMap<String, AuditKey>) -> Result<(String, Self), Place> {
+        let Ok(Members { audit: kind, time, instance, sequence, previous, key, mac }) = serde_json::from_str(text) else {
+            return Err(place);
+        };
+        let standing = match (&key, &mac) {
+            (Some(id), Some(mac)) => match keys.get(id) {
+                Some(key) => {
+                    // Nothing may follow the MAC.
+                    let covered = text.strip_suffix(&format!(",\"mac\":\"{mac}\"}}"));
+                    let genuine = covered.is_some_and(|covered| key.verifies(covered, mac));
+                    if genuine { Standing::Genuine } else { Standing::Changed }
+                }
+                None => Standing::UnknownKey,
+            },
+            _ => Standing::Unchained,
+        };
+        Ok((instance, Self { place, kind, time, sequence, previous, key, mac, standing }))
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.mac, self.standing, &self.previous) == (&other.mac, other.standing, &other.previous)
+    }
+}
+
+impl Chain {
+    /// Takes a record; the same record once more, as logs that overlap have it, counts once.
+    pub(super) fn keep(&mut self, kept: Kept) {
+        let others = self.kept.entry(kept.sequence).or_default();
+        if others.len() < MAX_ALIKE && !others.iter().any(|other| other.is_like(&kept)) {
+            others.push(kept);
+        }
+    }
+
+    /// Another output has these genuine records.
+    pub(super) fn lacks(&mut self, elsewhere: &Self) {
+        let genuine = |kept: &&Kept| kept.standing == Standing::Genuine;
+        self.elsewhere = elsewhere.kept.values().flatten().filter(genuine).map(|kept| kept.sequence).collect();
+    }
+
+    /// Finds all that is wrong. `partial`: the logs begin within it.
+    pub(super) fn judge(&mut self, partial: bool) {
+        let mut flaws = Vec::new();
+        let mut before: Option<(u64, Option<&str>)> = None;
+        for (&sequence, kept) in &self.kept {
+            for other in kept {
+                let (place, at) = (other.place.clone(), sequence);
+                match other.standing {
+                    Standing::Genuine => {}
+                    Standing::Changed => flaws.push(Flaw::Changed(place, at)),
+                    Standing::UnknownKey => flaws.push(Flaw::UnknownKey(place, at, other.key.clone().unwrap_or_default())),
+                    Standing::Unchained => flaws.push(Flaw::Unchained(place, at)),
+                }
+            }
+            let genuine: Vec<&Kept> = kept.iter().filter(|kept| kept.standing == Standing::Genuine).collect();
+            if let [_, second, ..] = genuine.as_slice() {
+                flaws.push(Flaw::Fork(second.place.clone(), sequence));
+            }
+            let next = before.map_or(0, |(last, _)| last + 1);
+            if sequence > next && !(partial && before.is_none()) {
+                flaws.push(Flaw::Missing(next, sequence - 1));
+            }
+            let mac = genuine.first().and_then(|first| first.mac.as_deref());
+            if let (Some(first), Some((last, Some(previous)))) = (genuine.first(), before)
+                && last + 1 == sequence
+                && first.previous.as_deref() != Some(previous)
+            {
+                flaws.push(Flaw::Unlinked(first.place.clone(), sequence));
+            }
+            before = Some((sequence, mac));
+        }
+        let lacking = self.elsewhere.iter().copied().filter(|sequence| !self.kept.contains_key(sequence));
+        for (first, last) in ranges(lacking) {
+            // What is missing anyway need not be told twice.
+            if !flaws.iter().any(|flaw| matches!(flaw, Flaw::Missing(from, to) if *from <= first && last <= *to)) {
+                flaws.push(Flaw::Lacking(first, last));
+            }
+        }
+        self.flaws = flaws;
+    }
+
+    /// Its records, in order.
+    pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Kept> {
+        self.kept.values().filter_map(|kept| kept.first())
+    }
+
+    /// Whether it ended as gateways do that are told to.
+    pub(super) fn has_ended(&self) -> bool {
+        self.kept.values().flatten().any(|kept| kept.kind == Kind::End && kept.standing == Standing::Genuine)
+    }
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(place, at) => write!(formatter, "{place}: record {at} is changed: its MAC isn't the key's"),
+            Self::UnknownKey(place, at, key) => write!(formatter, "{place}: record {at} is chained with key {key:?}, none of those given"),
+            Self::Unchained(place, at) => write!(formatter, "{place}: record {at} has no MAC"),
+            Self::Fork(place, at) => {
+                write!(formatter, "{place}: record {at} is another one than the first of this number, and genuine too")
+            }
+            Self::Unlinked(place, at) => write!(formatter, "{place}: record {at} doesn't follow the one before"),
+            Self::Missing(first, last) if first == last => write!(formatter, "record {first} is missing"),
+            Self::Missing(first, last) => write!(formatter, "records {first} to {last} are missing"),
+            Self::Lacking(first, last) if first == last => write!(formatter, "record {first} is missing: another output has it"),
+            Self::Lacking(first, last) => {
+                write!(formatter, "records {first} to {last} are missing: another output has some or all of them")
+            }
+        }
+    }
+}
+
+/// Numbers in order, as ranges.
+fn ranges(numbers: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 >= number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    ranges
+}
+
+/// So many records of one number are told apart.
+const MAX_ALIKE: usize = 8;
