@@ -100,7 +100,7 @@ impl Report {
 
 fn state(chain: &Chain) -> (Style, String) {
     // Who still runs and who was killed look alike.
-    let end = if chain.has_ended() { "ended" } else { "open: it runs, or ended without a word" };
+    let end = if chain.has_ended() { "ended" } else { "open: running, or killed" };
     match chain.flaws.len() {
         0 => (Style::Plain, format!("whole, {end}")),
         1 => (Style::Alarm, format!("1 finding, {end}")),

@@ -26,7 +26,7 @@ use crate::{module, output, policy, render};
 When Envoy serves, one line says where:
   ready listener=http://127.0.0.1:41234 admin=http://127.0.0.1:41235
 
-Without --upstream a built-in echo answers with what reached it: {\"method\", \"path\", \"headers\"}.
+What the module warns of, and its audit records, go to standard error.\n\nWithout --upstream a built-in echo answers with what reached it: {\"method\", \"path\", \"headers\"}.
 
 Examples:
   cargo harness envoy
@@ -113,9 +113,9 @@ impl RunEnvoy {
         let mut shown = envoy.log_length();
         let mut shown_of_second = second.as_ref().map_or(0, Envoy::log_length);
         loop {
-            shown = show_warnings(&envoy, shown);
+            shown = show_log(&envoy, shown);
             if let Some(second) = &second {
-                shown_of_second = show_warnings(second, shown_of_second);
+                shown_of_second = show_log(second, shown_of_second);
             }
             match ending.recv_timeout(Duration::from_millis(200)) {
                 Ok(()) => return Ok(Outcome::Clean),
@@ -155,15 +155,18 @@ impl Shared {
     }
 }
 
-/// Shows what the module has warned of behind the first `shown` bytes of Envoy's log, by whole lines; tells how far that was.
-fn show_warnings(envoy: &Envoy, shown: u64) -> u64 {
+/// Shows what the module has warned of, and what it has put on record, behind the first `shown` bytes of Envoy's log, by whole lines; tells how far
+/// that was.
+fn show_log(envoy: &Envoy, shown: u64) -> u64 {
     if envoy.log_length() == shown {
         return shown;
     }
     let log = envoy.log_since(shown);
     let Some((lines, _)) = log.rsplit_once('\n') else { return shown };
-    for line in lines.lines().filter(|line| !line.contains("[info]")) {
-        if let Some((_, message)) = line.split_once("wasm log tracegate tracegate: ") {
+    let warns = |line: &str| !line.contains("[info]") || line.contains(": {\"audit\":");
+    for line in lines.lines().filter(|line| warns(line)) {
+        // Behind the names of the plugin and of what is at work in it.
+        if let Some((_, message)) = line.split_once("wasm log ").and_then(|(_, rest)| rest.split_once(": ")) {
             eprintln!("{message}");
         }
     }
