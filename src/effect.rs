@@ -31,6 +31,16 @@ impl Effect {
             Self::Export(export) => export.call,
         }
     }
+
+    /// The host's cluster that is called.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        match self {
+            Self::Fetch(Fetch { cluster, .. })
+            | Self::CheckRateLimit(RateLimitCall { cluster, .. })
+            | Self::Export(Export { cluster, .. }) => cluster,
+        }
+    }
 }
 
 /// A question to a rate-limit service. Its answer is the response's message, as [`Reply::body`](crate::event::Reply::body).

@@ -13,6 +13,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::head::{Headers, RequestHead, UnreadableHead};
 use crate::identity::{self, Handover, Identified};
 use crate::inputs::{Inputs, Remembered, UnknownPeer};
+use crate::metrics::{Durations, Timed};
 use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
 use crate::span::{Awaited, Draft, Observed, OptionalAttribute, Times, Wait};
@@ -40,6 +41,8 @@ enum State {
         charges: Charges,
         /// What is recorded of it, if anything is.
         draft: Option<Box<Draft>>,
+        /// How long it takes, if that is asked for.
+        timed: Option<Timed>,
     },
     /// Nothing comes any more.
     Closed,
@@ -47,8 +50,8 @@ enum State {
 
 impl State {
     /// Decided, and nothing to tell the caller.
-    fn refused(draft: Option<Box<Draft>>) -> Self {
-        Self::Decided { trace_response: None, charges: Charges::default(), draft }
+    fn refused(draft: Option<Box<Draft>>, timed: Option<Timed>) -> Self {
+        Self::Decided { trace_response: None, charges: Charges::default(), draft, timed }
     }
 }
 
@@ -81,7 +84,7 @@ impl Exchange {
     /// Whether [`Event::Closed`] is waited for: something is recorded of it, or it is charged then. Otherwise it may be left out.
     #[must_use]
     pub fn awaits_close(&self, gateway: &Gateway) -> bool {
-        matches!(&self.state, State::Decided { draft: Some(_), .. }) || self.reads_totals(gateway)
+        matches!(&self.state, State::Decided { draft: Some(_), .. } | State::Decided { timed: Some(_), .. }) || self.reads_totals(gateway)
     }
 
     /// Whether [`Event::Closed`] must tell how many bytes there were: what the request costs depends on it.
@@ -109,10 +112,10 @@ impl Exchange {
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => {
-                self.leave(gateway, State::refused(None), inputs);
+                self.leave(gateway, State::refused(None, None), inputs);
                 Step::of(Verdict::Refuse(unreadable(UnreadableHead).written_as(gateway.policy().errors)))
             }
-            (State::Decided { trace_response, charges, draft }, Event::Response(headers)) => {
+            (State::Decided { trace_response, charges, draft, .. }, Event::Response(headers)) => {
                 let Parts { policy, ledger, .. } = gateway.parts();
                 let status = status(headers);
                 if let Some(status) = status {
@@ -130,8 +133,11 @@ impl Exchange {
                 Step::of(Verdict::Continue(edits))
             }
             (_, Event::Closed(totals)) => {
-                if let State::Decided { charges, draft, .. } = std::mem::replace(&mut self.state, State::Closed) {
-                    let Parts { policy, ledger, .. } = gateway.parts();
+                if let State::Decided { charges, draft, timed, .. } = std::mem::replace(&mut self.state, State::Closed) {
+                    let Parts { policy, ledger, durations, .. } = gateway.parts();
+                    if let Some(timed) = timed {
+                        durations.end(timed, inputs.monotonic);
+                    }
                     ledger.close(&policy.quota, &charges, totals, inputs);
                     if let Some(draft) = draft {
                         gateway.record(*draft, inputs);
@@ -155,7 +161,7 @@ impl Exchange {
 /// The stages, in the order in which data flows. Limits are asked before the trace is settled: whether a request is refused says whether its trace is
 /// recorded.
 fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Times, inputs: &mut Inputs<'_>) -> (Step, State) {
-    let Parts { policy, settler, ring, ledger, counts, trail, instance, digest_key, replacement, mut calls } = gateway.parts();
+    let Parts { policy, settler, ring, ledger, counts, durations, trail, instance, digest_key, replacement, mut calls } = gateway.parts();
     let peer = &mut Remembered::new(&mut *inputs.peer);
     let Inputs { now, monotonic, .. } = *inputs;
     let inputs =
@@ -199,6 +205,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
                 }
                 Admission::Wait(effects) => {
                     let waiting = Waiting::of(Awaited::RateLimitService, times, monotonic);
+                    durations.call(&effects, monotonic);
                     return (Step { verdict: Verdict::Wait, effects }, State::Waiting(waiting));
                 }
             }
@@ -261,6 +268,9 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
         };
         Box::new(Draft::new(&observed, &policy.export.spans, digest_key))
     });
+    durations.call(&effects, monotonic);
+    let place = route.and_then(|route| policy.routes.routes().element_offset(route));
+    let timed = Durations::begin(policy, place, times.began);
     match decision {
         Decision::Admitted { .. } => {
             if let Ok(head) = &head {
@@ -270,10 +280,10 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             // The caller's call was answered by the server's span.
             let answered = settled.sent.map(|sent| server.map_or(sent, |server| sent.sent_by(server)));
             let trace_response = answered.filter(|_| settled.trace_response);
-            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges, draft })
+            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges, draft, timed })
         }
         Decision::Refused(refusal) => {
-            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused(draft))
+            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused(draft, timed))
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct ExportPolicy {
     pub logs: Vec<Collector>,
     /// What is told in them.
     pub spans: SpanPolicy,
+    /// How long requests take is measured, by route.
+    pub request_durations: bool,
 }
 
 impl ExportPolicy {

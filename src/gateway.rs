@@ -6,11 +6,11 @@ use crate::config::Policy;
 use crate::effect::{CallId, Effect, ExchangeId, GatewayId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::exchange::Exchange;
-use crate::export::{Collector, Exporter, Fate, Source, Tell};
+use crate::export::{Exporter, Fate, Source, Tell};
 use crate::identity::{KeyRing, Replacement};
 use crate::inputs::Inputs;
 use crate::instance::Instance;
-use crate::metrics::{Counter, Counts};
+use crate::metrics::{Counter, Counts, Durations, Levels, is_published};
 use crate::quota::Ledger;
 use crate::secret::{SecretKey, SecretText, SecretUnavailable, Secrets};
 use crate::span::{DigestKey, Draft};
@@ -30,9 +30,9 @@ pub struct Gateway {
     lines: Vec<String>,
     /// In the order of [`ExportPolicy::collectors`](crate::export::ExportPolicy::collectors).
     exporters: Vec<Exporter>,
-    /// How much of each the host was last told to be queued.
-    queued: Vec<u32>,
+    levels: Levels,
     counts: Counts,
+    durations: Durations,
     /// What digests in spans are made with.
     digest_key: Option<DigestKey>,
     /// What goes on in the place of tokens.
@@ -48,6 +48,7 @@ pub(crate) struct Parts<'g> {
     pub(crate) ring: &'g mut KeyRing,
     pub(crate) ledger: &'g mut Ledger,
     pub(crate) counts: &'g mut Counts,
+    pub(crate) durations: &'g mut Durations,
     pub(crate) trail: &'g mut Trail,
     pub(crate) instance: &'g mut Instance,
     pub(crate) digest_key: Option<&'g DigestKey>,
@@ -61,10 +62,27 @@ impl Gateway {
     pub fn new(id: GatewayId, policy: Policy) -> Self {
         let (ring, ledger, counts) = (KeyRing::new(&policy.identity.providers), Ledger::new(&policy.quota), Counts::new(&policy));
         let exporters: Vec<Exporter> = policy.export.collectors().map(|collector| Exporter::new(collector.batch)).collect();
-        let queued = vec![0; exporters.len()];
+        let levels = Levels::new(&policy);
         let (settler, instance, trail, lines) = (Settler::new(), Instance::default(), Trail::default(), Vec::new());
+        let durations = Durations::new(&policy);
         let (digest_key, replacement) = (None, None);
-        Self { id, policy, settler, ring, ledger, instance, trail, lines, exporters, queued, counts, digest_key, replacement, calls: 0 }
+        Self {
+            id,
+            policy,
+            settler,
+            ring,
+            ledger,
+            instance,
+            trail,
+            lines,
+            exporters,
+            levels,
+            counts,
+            durations,
+            digest_key,
+            replacement,
+            calls: 0,
+        }
     }
 
     /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
@@ -110,11 +128,11 @@ impl Gateway {
 
     /// What the stages of an exchange work with.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
-        let Self { id, policy, settler, ring, ledger, trail, instance, counts, digest_key, replacement, calls, .. } = self;
+        let Self { id, policy, settler, ring, ledger, trail, instance, counts, durations, digest_key, replacement, calls, .. } = self;
         let replacement = replacement.as_ref().map(|replacement| replacement.as_str().as_bytes());
         let digest_key = digest_key.as_ref();
         let calls = Calls { gateway: *id, serial: calls };
-        Parts { policy, settler, ring, ledger, counts, trail, instance, digest_key, replacement, calls }
+        Parts { policy, settler, ring, ledger, counts, durations, trail, instance, digest_key, replacement, calls }
     }
 
     /// An exchange waits no more: it is over, or its host knows it no more.
@@ -160,7 +178,20 @@ impl Gateway {
             let exports = exporter.tick(collector, source, &mut || calls.next(), inputs, tell);
             woken.effects.extend(exports.into_iter().map(Effect::Export));
         }
+        self.durations.tick(inputs.monotonic);
+        self.measure(inputs.monotonic);
+        self.durations.call(&woken.effects, inputs.monotonic);
         woken
+    }
+
+    /// Sees how much there is.
+    fn measure(&mut self, monotonic: u64) {
+        let Self { policy, ring, ledger, exporters, levels, .. } = self;
+        let queued = exporters.iter().map(Exporter::queued);
+        let published = policy.identity.providers.iter().enumerate().filter(|(_, provider)| is_published(provider));
+        let usable = published.map(|(place, _)| u32::from(ring.has_keys(place, monotonic)));
+        let down = policy.quota.quotas.iter().filter_map(|quota| ledger.is_down(quota)).map(u32::from);
+        levels.set(queued.chain(usable).chain(down).chain([ring.remembered()]));
     }
 
     /// The gateway ends: what to ask of the world before it does. Call [`ended`](Self::ended) once that is asked.
@@ -185,6 +216,7 @@ impl Gateway {
         for (place, exporter) in self.exporters.iter_mut().enumerate() {
             exporter.ended(&mut Telling { place, counts: &mut self.counts, notes: &mut notes });
         }
+        self.levels.clear();
     }
 
     /// Takes the spans of an exchange that is over.
@@ -240,6 +272,13 @@ impl Gateway {
 
     /// A call has an answer, or failed. An answer that nothing waits for changes nothing.
     pub fn reply(&mut self, call: CallId, answer: Result<Reply<'_>, CallFailed>, inputs: &mut Inputs<'_>) -> Woken {
+        self.durations.answer(call, inputs.monotonic);
+        let woken = self.answered(call, answer, inputs);
+        self.durations.call(&woken.effects, inputs.monotonic);
+        woken
+    }
+
+    fn answered(&mut self, call: CallId, answer: Result<Reply<'_>, CallFailed>, inputs: &mut Inputs<'_>) -> Woken {
         let Self { id, policy, ring, ledger, exporters, counts, calls, .. } = self;
         let mut woken = Woken::default();
         if ledger.reply(&policy.quota, call, answer, inputs, counts, &mut woken) {
@@ -260,21 +299,26 @@ impl Gateway {
         Counts::names(&self.policy)
     }
 
-    /// The names of the gauges that tell how much waits.
+    /// The names of the gauges that tell how much there is of what comes and goes.
     #[must_use]
     pub fn gauge_names(&self) -> Vec<String> {
-        let queued = |signal: &'static str| move |collector: &Collector| format!("tracegate.{signal}.queued.{}", collector.name);
-        self.policy.export.traces.iter().map(queued("spans")).chain(self.policy.export.logs.iter().map(queued("logs"))).collect()
+        Levels::names(&self.policy)
     }
 
-    /// By how much each of them has changed since the last time: the gateway's VMs share them.
+    /// By how much each of them has changed from the tick before to the last one: the gateway's VMs share them.
     pub fn drain_gauges(&mut self) -> Vec<i64> {
-        let Self { exporters, queued, .. } = self;
-        let change = |(exporter, before): (&Exporter, &mut u32)| {
-            let now = exporter.queued();
-            i64::from(now).saturating_sub(std::mem::replace(before, now).into())
-        };
-        exporters.iter().zip(queued).map(change).collect()
+        self.levels.drain()
+    }
+
+    /// The names of the histograms that tell how long requests and calls take.
+    #[must_use]
+    pub fn histogram_names(&self) -> Vec<String> {
+        Durations::names(&self.policy)
+    }
+
+    /// What has been measured, in milliseconds, by index in [`histogram_names`](Self::histogram_names); to be asked after each step.
+    pub fn drain_durations(&mut self) -> Vec<(usize, u64)> {
+        self.durations.take()
     }
 
     /// What has been counted since the last time, by index in [`counter_names`](Self::counter_names), zeros left out.

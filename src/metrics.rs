@@ -4,6 +4,12 @@
 //! ABI metrics have no labels, so a name carries them: `tracegate.requests.<decision>.<reason>`. The shipped Envoy
 //! configuration turns the two last parts into tags.
 
+mod durations;
+mod levels;
+
+pub(crate) use durations::{Durations, Timed};
+pub(crate) use levels::{Levels, is_published};
+
 use crate::config::Policy;
 use crate::decision::{Decision, Reason};
 use crate::export::{Collector, Fate};

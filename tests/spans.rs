@@ -2,6 +2,8 @@
 //! What leaves real Envoy for collectors, read by OpenTelemetry's own types; and what becomes of it, and of requests, while a collector is down, slow
 //! or talks nonsense.
 
+#[path = "spans/measured.rs"]
+mod measured;
 #[path = "spans/outages.rs"]
 mod outages;
 #[path = "spans/told.rs"]

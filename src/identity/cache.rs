@@ -72,6 +72,11 @@ impl TokenCache {
         Self { seed, young: Half::new(seed), old: Half::new(seed) }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.young.tokens.len().saturating_add(self.old.tokens.len())
+    }
+
     /// What is known of `token`.
     pub(super) fn get(&mut self, token: &[u8]) -> Option<Entry> {
         if let Some(entry) = self.young.tokens.get(token) {

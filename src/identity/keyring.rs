@@ -100,6 +100,16 @@ impl KeyRing {
         self.proven = Proven::test(used, inputs.signatures);
     }
 
+    /// Whether this provider, by its place, has keys to verify with.
+    pub(crate) fn has_keys(&self, provider: usize, monotonic: u64) -> bool {
+        self.rings.get(provider).is_some_and(|ring| ring.has_keys(monotonic))
+    }
+
+    /// How many tokens are known to be genuine, or not to be enough.
+    pub(crate) fn remembered(&self) -> u32 {
+        self.cache.as_ref().map_or(0, |cache| u32::try_from(cache.len()).unwrap_or(u32::MAX))
+    }
+
     /// Whether the token proves what the provider asks. An exchange that is `patient` may be told to wait.
     pub(super) fn verify(
         &mut self,

@@ -27,6 +27,11 @@ impl Breaker {
         Self { threshold, pause, failures: 0, retry_at: 0 }
     }
 
+    /// Whether the service counts as down.
+    pub(super) const fn is_open(&self) -> bool {
+        self.failures >= self.threshold
+    }
+
     /// Whether a call may go out. While the service counts as down, one in each pause does: [`lets`](Self::lets) notes that it has.
     pub(super) const fn would_let(&self, now: u64) -> bool {
         // A time further ahead than a pause is a clock's that has jumped.

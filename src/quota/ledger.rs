@@ -162,6 +162,12 @@ impl Ledger {
         Self { counters: policy.quotas.iter().map(Counter::new).collect(), services, ..Self::default() }
     }
 
+    /// Whether a quota's service counts as down; `None` where it has none.
+    pub(crate) fn is_down(&self, quota: &Quota) -> Option<bool> {
+        let Enforcement::Global(global) = &quota.enforcement else { return None };
+        Some(self.services.get(&global.cluster).is_some_and(|service| service.breaker.is_open()))
+    }
+
     /// Charges a request, or says why not. A request that was told to wait is asked about again, from the limit on that it waits for.
     pub(crate) fn admit(
         &mut self,

@@ -71,7 +71,7 @@ pub fn bootstrap(needs: &Needs, configuration: String, settings: &Settings) -> Y
         .with("clusters", clusters.collect::<Vec<_>>());
     Map::new()
         .with("admin", Map::new().with("address", socket(&settings.admin.ip().to_string(), settings.admin.port())))
-        .noted(TAGS_NOTE, "stats_config", Map::new().with("stats_tags", tags()))
+        .noted(TAGS_NOTE, "stats_config", Map::new().with("stats_tags", tags()).with("histogram_bucket_settings", [buckets()]))
         .with("static_resources", resources)
         .into()
 }
@@ -80,12 +80,23 @@ fn socket(address: &str, port: u16) -> Map {
     Map::new().with("socket_address", Map::new().with("address", address).with("port_value", port))
 }
 
-fn tags() -> [Map; 2] {
-    let tag = |name: &str, rest: &str| {
-        let regex = format!(r"^wasmcustom\.tracegate\.(?:{}){rest}", FAMILIES.join("|"));
-        Map::new().with("tag_name", name).with("regex", regex)
+fn tags() -> [Map; 4] {
+    let families = format!("(?:{})", FAMILIES.join("|"));
+    let tag = |name: &str, family: &str, rest: &str| {
+        Map::new().with("tag_name", name).with("regex", format!(r"^wasmcustom\.tracegate\.{family}{rest}"))
     };
-    [tag("tracegate.decision", r"\.(([^.]+)\.)"), tag("tracegate.reason", r"(?:\.[^.]+)?(\.([^.]+))$")]
+    [
+        tag("tracegate.decision", &families, r"\.(([^.]+)\.)"),
+        tag("tracegate.reason", &families, r"(?:\.[^.]+)?(\.([^.]+))$"),
+        tag("tracegate.route", "request_duration_ms", r"(\.([^.]+))$"),
+        tag("tracegate.cluster", "callout_duration_ms", r"(\.([^.]+))$"),
+    ]
+}
+
+/// Those of OpenTelemetry's conventions for HTTP, in milliseconds.
+fn buckets() -> Map {
+    let buckets = [5_u32, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000];
+    Map::new().with("match", Map::new().with("prefix", "wasmcustom.tracegate.")).with("buckets", buckets.map(Yaml::from).to_vec())
 }
 
 fn listener(needs: &Needs, configuration: String, settings: &Settings, upstream: &str) -> Map {
@@ -223,8 +234,22 @@ pub const UPSTREAM: &str = "upstream";
 pub const SYSTEM_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The families of metrics whose names carry what would be labels elsewhere.
-const FAMILIES: [&str; 10] =
-    ["requests", "traces", "tracestates", "principals", "baggage", "indicators", "sampling", "tokens", "keys", "quotas"];
+const FAMILIES: [&str; 14] = [
+    "requests",
+    "traces",
+    "tracestates",
+    "principals",
+    "baggage",
+    "indicators",
+    "sampling",
+    "tokens",
+    "keys",
+    "quotas",
+    "spans",
+    "logs",
+    "audit",
+    "secrets",
+];
 
 const TAGS_NOTE: &str = "Names of plugin metrics carry what would be labels elsewhere: tracegate.requests.<decision>.<reason>.";
 const CLIENTS_NOTE: &str = "\

@@ -271,7 +271,7 @@ pub(super) fn increment_metric(id: u32, by: i64) {
     let _ = unsafe { raw::proxy_increment_metric(id, by) };
 }
 
-/// Sets a gauge.
+/// Sets a gauge, or adds a value to a histogram.
 pub(super) fn record_metric(id: u32, value: u64) {
     // SAFETY: passes numbers.
     let _ = unsafe { raw::proxy_record_metric(id, value) };

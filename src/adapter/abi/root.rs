@@ -54,7 +54,8 @@ impl Root {
         }
         let counters = gateway.counter_names().iter().map(|name| host::define_metric(MetricType::Counter, name).ok()).collect();
         let gauges = gateway.gauge_names().iter().map(|name| host::define_metric(MetricType::Gauge, name).ok()).collect();
-        let world = Rc::new(World::new(self.id, gateway));
+        let histograms = gateway.histogram_names().iter().map(|name| host::define_metric(MetricType::Histogram, name).ok()).collect();
+        let world = Rc::new(World::new(self.id, gateway, histograms));
         let _ = world.with_gateway(Gateway::prove);
         world.pace();
         self.running = Some(Running { world, counters, gauges });
@@ -115,8 +116,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(running) = &self.running else { return };
-        running.flush_metrics();
         running.world.tick();
+        running.flush_metrics();
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

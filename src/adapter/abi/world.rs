@@ -28,6 +28,8 @@ pub(super) struct World {
     /// Before the names of shared data.
     prefix: String,
     pub(super) gateway: RefCell<Gateway>,
+    /// The host's ids, by index in [`Gateway::histogram_names`]; `None` where the host has no metrics.
+    histograms: Vec<Option<u32>>,
     /// Exchanges that wait or have waited; their streams take them back.
     paused: RefCell<BTreeMap<ExchangeId, Exchange>>,
     /// Calls by the host's token.
@@ -62,22 +64,27 @@ enum Token {
 }
 
 impl World {
-    pub(super) fn new(root: u32, gateway: Gateway) -> Self {
+    pub(super) fn new(root: u32, gateway: Gateway, histograms: Vec<Option<u32>>) -> Self {
         let root_id = host::property("plugin_root_id").unwrap_or_default();
         let prefix = format!("tracegate/1/{}/", String::from_utf8_lossy(&root_id));
         let (gateway, paused, calls) = (RefCell::new(gateway), RefCell::default(), RefCell::default());
         let (deferred, refused) = (RefCell::default(), RefCell::default());
-        Self { root, prefix, gateway, paused, calls, deferred, refused, period: Cell::new(0) }
+        Self { root, prefix, gateway, histograms, paused, calls, deferred, refused, period: Cell::new(0) }
     }
 
-    /// Runs something on the gateway, and tells the log what it wants told; `None` where the host has called back within a call.
+    /// Runs something on the gateway, and hands the host what is to be told or measured; `None` where the host has called back within a call.
     pub(super) fn with_gateway<T>(&self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> Option<T> {
         let mut gateway = self.gateway.try_borrow_mut().ok()?;
         let done = with_inputs(&self.prefix, |inputs| run(&mut gateway, inputs));
-        let lines = gateway.drain_lines();
+        let (lines, durations) = (gateway.drain_lines(), gateway.drain_durations());
         drop(gateway);
         for line in lines {
             host::log(LogLevel::Info, &line);
+        }
+        for (index, milliseconds) in durations {
+            if let Some(Some(id)) = self.histograms.get(index) {
+                host::record_metric(*id, milliseconds);
+            }
         }
         Some(done)
     }

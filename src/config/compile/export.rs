@@ -16,10 +16,11 @@ pub(super) fn policy(
     secrets: &BTreeMap<String, document::Secret>,
     callers: &Callers,
 ) -> ExportPolicy {
-    let document::Export { traces, logs, spans } = export;
+    let document::Export { traces, logs, spans, metrics } = export;
     ExportPolicy {
         traces: traces.into_iter().map(|(name, collector)| self::collector(name, collector, secrets)).collect(),
         logs: logs.into_iter().map(|(name, document::LogCollector::Otlp(otlp))| self::otlp(name, otlp, secrets)).collect(),
+        request_durations: metrics.request_durations,
         spans: SpanPolicy {
             client: spans.client,
             url_path: match spans.url_path {

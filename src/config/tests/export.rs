@@ -58,6 +58,15 @@ fn a_collector_is_somewhere_and_takes_spans() {
 }
 
 #[test]
+fn requests_are_measured_or_not() {
+    assert_eq!(wrong(&policy(|policy| policy["export"]["metrics"] = json!({"request_durations": true}))), [""; 0]);
+    assert_eq!(
+        wrong(&policy(|policy| policy["export"]["metrics"] = json!({"request_durations": "all"}))),
+        ["export.metrics.request_durations: expected `true` or `false`, found \"all\""]
+    );
+}
+
+#[test]
 fn spans_tell_what_there_is_and_no_credentials() {
     for (field, value, expected) in [
         ("digest_key", json!({"secret": "other"}), "digest_key.secret: expected a name in `secrets`, found another"),
