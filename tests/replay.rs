@@ -19,6 +19,8 @@ mod mint;
 mod sampling;
 #[path = "replay/secrets.rs"]
 mod secrets;
+#[path = "replay/spans.rs"]
+mod spans;
 #[path = "replay/survival.rs"]
 mod survival;
 

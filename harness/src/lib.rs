@@ -15,6 +15,7 @@
 //! | [`render`], [`yaml`] | writes what gateways are to be told around the module |
 //! | [`cluster`] | names what a gateway calls, and where it is |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
+//! | [`otlp`] | reads and gathers what the module exports |
 //! | [`probe`] | sends marked requests through a live gateway |
 //! | [`bench`] | measures |
 //! | [`look`], [`output`] | how results look, and where they go |
@@ -36,6 +37,7 @@ pub mod issuer;
 pub mod keys;
 pub mod look;
 pub mod module;
+pub mod otlp;
 pub mod output;
 pub mod package;
 mod parallel;

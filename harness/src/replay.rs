@@ -14,6 +14,9 @@ mod decided;
 mod edge;
 mod edges;
 mod exceeded;
+mod export;
+mod exported;
+mod exporting;
 mod failed;
 mod found;
 mod held;
@@ -26,6 +29,7 @@ mod mint;
 mod minted;
 mod native;
 mod pass;
+mod period;
 mod place;
 mod progress;
 mod published;
@@ -34,7 +38,6 @@ mod rate_limits;
 mod render;
 mod report;
 mod sampling;
-mod span_size;
 mod spans;
 mod stand_in;
 mod store;
@@ -47,6 +50,7 @@ mod token;
 mod tokens;
 mod totals;
 mod trust;
+mod volume;
 mod what_if;
 
 use std::sync::Arc;
@@ -76,9 +80,9 @@ pub use totals::Totals;
 pub use trust::Trust;
 pub use what_if::{WhatIf, WhatIfs, changed};
 
-use crate::Redactor;
 use crate::host::HeaderMap;
 use crate::recording::{Recorded, Request};
+use crate::{Redactor, otlp};
 
 /// One recorded exchange and what the edge made of it.
 #[derive(Debug)]
@@ -101,6 +105,8 @@ pub struct Replayed {
     pub trace: TraceFate,
     /// Which limits it is above.
     pub exceeded: Exceeded,
+    /// What left of it for collectors, one request to each.
+    pub exported: Vec<otlp::Request>,
     /// How that compares.
     pub agreement: Agreement,
     /// The difference is one between two algorithms that limit. It counts apart.
@@ -137,6 +143,7 @@ impl Replayed {
             presented,
             published,
             exceeded: Exceeded::default(),
+            exported: Vec::new(),
             agreement,
             explained: false,
         }

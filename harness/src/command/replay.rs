@@ -145,7 +145,7 @@ impl<'a> Side<'a> {
         if let Some(manifest) = self.module.manifest() {
             manifest.check_reads(&self.policy.policy)?;
         }
-        let started = Edge::start(self.module, &self.policy.canonical, seed);
+        let started = Edge::exporting(self.module, &self.policy, seed);
         if version == tracegate::VERSION {
             started
         } else {
@@ -241,7 +241,7 @@ impl Replay {
         let by = if self.format == Format::Html { By::value_variants() } else { &by };
         let mut report = Report::new(by, name);
         if against.is_none() && self.find.is_empty() {
-            report.compare_sampling(&side.policy, self.seed);
+            report.compare_spans(&side.policy, self.seed)?;
             report.compare_limits(&side.policy);
         }
         if let Some(what_if) = what_if {
