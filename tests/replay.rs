@@ -7,6 +7,8 @@ mod against;
 mod agreement;
 #[path = "replay/callers.rs"]
 mod callers;
+#[path = "replay/export.rs"]
+mod export;
 #[path = "replay/find.rs"]
 mod find;
 #[path = "replay/html.rs"]

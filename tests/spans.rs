@@ -6,6 +6,8 @@
 mod outages;
 #[path = "spans/reader.rs"]
 mod reader;
+#[path = "spans/replayed.rs"]
+mod replayed;
 #[path = "spans/told.rs"]
 mod told;
 

@@ -17,6 +17,7 @@
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
 //! | [`otlp`] | reads and gathers what the module exports |
 //! | [`probe`] | sends marked requests through a live gateway |
+//! | [`target`] | names what probes and exports are sent to |
 //! | [`bench`] | measures |
 //! | [`look`], [`output`] | how results look, and where they go |
 //! | [`command`] | the command line |
@@ -49,6 +50,7 @@ mod redact;
 pub mod render;
 pub mod replay;
 pub mod server;
+pub mod target;
 pub mod tools;
 mod varint;
 pub mod workspace;
