@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! OpenTelemetry's own types, in a process of the workspace's package `tracegate-otlp`.
+//! OpenTelemetry's own types, in a process of the workspace's package `tracegate-otlp`; and where its programs are.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -32,7 +32,7 @@ impl Span {
 /// The spans of requests' bodies. Nothing may be wrong with any.
 #[track_caller]
 pub(super) fn spans(bodies: &[Vec<u8>]) -> Vec<Span> {
-    let mut process = Command::new(program()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
+    let mut process = Command::new(program("otlp-reader")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
     let mut input = process.stdin.take().expect("its input is a pipe");
     let framed: Vec<u8> =
         bodies.iter().flat_map(|body| [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_slice()].concat()).collect();
@@ -78,15 +78,16 @@ fn attributes(attributes: &Value) -> BTreeMap<String, String> {
     list(attributes).iter().map(|one| (one["key"].as_str().unwrap_or_default().to_owned(), value(&one["value"]))).collect()
 }
 
-/// Built once.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// A program of the package. It is built once.
+pub(super) fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--release", "--locked", "--package", "tracegate-otlp", "--features", "reader"]);
+        command.args(["build", "--release", "--locked", "--package", "tracegate-otlp", "--features", "reader,service"]);
         let status = command.current_dir(workspace::root()).stdout(std::io::stderr()).status().expect("cargo runs");
         assert!(status.success(), "the reader builds");
-        workspace::target().join("release").join(format!("otlp-reader{}", std::env::consts::EXE_SUFFIX))
-    })
+        workspace::target().join("release")
+    });
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
