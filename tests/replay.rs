@@ -7,6 +7,8 @@ mod against;
 mod agreement;
 #[path = "replay/callers.rs"]
 mod callers;
+#[path = "replay/digest.rs"]
+mod digest;
 #[path = "replay/export.rs"]
 mod export;
 #[path = "replay/find.rs"]

@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod digest;
 mod envoy;
 mod package;
 mod plugin;
@@ -30,6 +31,7 @@ enum Command {
     Check(check::Check),
     Render(render::Render),
     Schema(schema::Schema),
+    Digest(digest::Digest),
     Envoy(envoy::RunEnvoy),
     Probe(probe::RunProbe),
     Plugin(plugin::Plugin),
@@ -61,6 +63,7 @@ impl Cli {
             Command::Check(command) => command.run(),
             Command::Render(command) => command.run(),
             Command::Schema(command) => command.run(),
+            Command::Digest(command) => command.run(),
             Command::Envoy(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Plugin(command) => command.run(),
