@@ -18,7 +18,7 @@ pub(crate) use draft::{Awaited, Draft, Observed, Times, Wait};
 pub(crate) use subject::tell as tell_caller;
 
 use crate::claim::ClaimPath;
-use crate::secret::SecretReference;
+use crate::secret::{SecretKey, SecretReference, SecretUnavailable, Secrets};
 
 /// What the policy says of spans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +37,18 @@ pub struct SpanPolicy {
     pub digest_key: Option<SecretReference>,
     /// The header that holds the request's id as API Management knows it, in lower case.
     pub request_id_header: Option<String>,
+}
+
+/// What spans tell of a path's parameter that the policy tells as a digest, so that it can be searched for: 16 hexadecimal digits. `value` is the
+/// segment as it is once decoded (RFC 3986 section 2.4); what stands in it behind a `;` is told in no span. `None` where the policy makes no digests.
+///
+/// # Errors
+///
+/// [`SecretUnavailable`] where the host doesn't have the policy's key.
+pub fn parameter_digest(policy: &SpanPolicy, value: &[u8], secrets: &mut dyn Secrets) -> Result<Option<String>, SecretUnavailable> {
+    let Some(reference) = &policy.digest_key else { return Ok(None) };
+    let key = DigestKey::new(&SecretKey::fetch(reference, secrets)?);
+    Ok(key.map(|key| String::from_utf8_lossy(&key.digest(url::told(value))).into_owned()))
 }
 
 /// What stands in `url.path`.

@@ -103,7 +103,7 @@ pub fn records(collector: &Collector) -> Vec<Record> {
 fn requests(collector: &Collector, signal: &str) -> Vec<Value> {
     let ours = collector.requests().into_iter().filter(|request| request.target.ends_with(signal));
     let bodies: Vec<Vec<u8>> = ours.map(|request| request.body).collect();
-    let mut process = Command::new(program()).arg(signal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
+    let mut process = Command::new(program("otlp-reader")).arg(signal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
     let mut input = process.stdin.take().expect("its input is a pipe");
     let framed: Vec<u8> =
         bodies.iter().flat_map(|body| [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_slice()].concat()).collect();
@@ -144,15 +144,21 @@ fn attributes(attributes: &Value) -> BTreeMap<String, String> {
     list(attributes).iter().map(|one| (one["key"].as_str().unwrap_or_default().to_owned(), value(&one["value"]))).collect()
 }
 
-/// Built once.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// A program of the package. It is built once.
+///
+/// # Panics
+///
+/// Where it can't be built.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--release", "--locked", "--package", "tracegate-otlp", "--features", "reader"]);
+        command.args(["build", "--release", "--locked", "--package", "tracegate-otlp", "--features", "reader,service"]);
         let status = command.current_dir(workspace::root()).stdout(std::io::stderr()).status().expect("cargo runs");
         assert!(status.success(), "the reader builds");
-        workspace::target().join("release").join(format!("otlp-reader{}", std::env::consts::EXE_SUFFIX))
-    })
+        workspace::target().join("release")
+    });
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }

@@ -356,8 +356,8 @@ fn a_gateway_that_is_silent_or_gone_or_never_ends_is_code_2_in_time() {
 #[test]
 fn arguments_that_cannot_be_meant_are_code_2_and_not_shown() {
     for (arguments, expected) in [
-        (&["https://s3cret.example/"][..], "found https: the probe speaks no TLS"),
-        (&["http://u:s3cret@a.example/"], "without user information: credentials go with --header"),
+        (&["https://s3cret.example/"][..], "found https: no TLS is spoken here"),
+        (&["http://u:s3cret@a.example/"], "without user information: credentials go in headers"),
         (&["s3cret"], "expected a URL as http://HOST[:PORT]/PATH"),
         (&["http://a.example/", "--header", "s3cret"], "expected --header 'name: value'"),
         (&["http://a.example/", "--header", "x: s3cret\r\ny: z"], "expected --header 'name: value'"),

@@ -125,3 +125,23 @@ fn one_file_may_mix_layouts() {
     // Rows of CSV among JSON are none; what within them is no line of `{` is passed over with them.
     assert!(messages[1].starts_with("log:28: expected a JSON object, found "), "{messages:?}");
 }
+
+/// Each layout says how long an exchange took in its own field; what is no length of time is none.
+#[test]
+fn how_long_an_exchange_took_is_read_in_every_layout() {
+    for entry in fs::read_dir(layouts()).unwrap() {
+        let path = entry.unwrap().path();
+        let (found, messages) = read(&fs::read(&path).unwrap());
+        let took = |recorded: &Recorded| recorded.durations.total.is_some_and(|total| [58_000, 58_500].contains(&total.as_micros()));
+        assert!(!found.is_empty() && messages.is_empty() && found.iter().all(took), "{}: {found:#?}", path.display());
+    }
+    let native = |milliseconds: &str| {
+        let line = format!(
+            r#"{{"time": "2026-10-05T06:00:00Z", "request": {{"method": "GET", "path": "/"}}, "response": {{"duration_ms": {milliseconds}}}}}"#
+        );
+        let (found, messages) = read(line.as_bytes());
+        assert!(messages.is_empty(), "{messages:?}");
+        found[0].durations.total.map(|total| total.as_micros())
+    };
+    assert_eq!(["166.2", "0", "-1", "1e300", "null"].map(native), [Some(166_200), Some(0), None, None, None]);
+}

@@ -7,6 +7,10 @@ mod against;
 mod agreement;
 #[path = "replay/callers.rs"]
 mod callers;
+#[path = "replay/digest.rs"]
+mod digest;
+#[path = "replay/export.rs"]
+mod export;
 #[path = "replay/find.rs"]
 mod find;
 #[path = "replay/html.rs"]
@@ -19,6 +23,8 @@ mod mint;
 mod sampling;
 #[path = "replay/secrets.rs"]
 mod secrets;
+#[path = "replay/spans.rs"]
+mod spans;
 #[path = "replay/survival.rs"]
 mod survival;
 

@@ -6,8 +6,12 @@
 mod measured;
 #[path = "spans/outages.rs"]
 mod outages;
+#[path = "spans/replayed.rs"]
+mod replayed;
 #[path = "spans/told.rs"]
 mod told;
+#[path = "spans/tree.rs"]
+mod tree;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -42,10 +46,16 @@ fn often() -> Value {
 
 /// Envoy before an upstream that answers 200, with a collector; `None` where it can't be had.
 fn start(policy: &Value, workers: u32, collector: SocketAddr) -> Option<Envoy> {
+    start_before(None, policy, workers, collector)
+}
+
+/// The same before this upstream.
+fn start_before(upstream: Option<SocketAddr>, policy: &Value, workers: u32, collector: SocketAddr) -> Option<Envoy> {
     let version = std::env::var("TRACEGATE_TEST_ENVOY").unwrap_or_else(|_| envoy::VERSION.to_owned());
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
     let clusters = vec![Cluster::at("otel", &collector.to_string()).expect("an address is one")];
-    let options = Options { workers, clusters, ..Options::new(binary(&version)?, plugin) };
+    let upstream = upstream.map(|address| (address.ip().to_string(), address.port()));
+    let options = Options { workers, clusters, upstream, ..Options::new(binary(&version)?, plugin) };
     Some(Envoy::start(&options).unwrap_or_else(|error| panic!("{error}")))
 }
 

@@ -4,6 +4,7 @@
 mod audit;
 mod bench;
 mod check;
+mod digest;
 mod envoy;
 mod package;
 mod plugin;
@@ -32,6 +33,7 @@ enum Command {
     Render(render::Render),
     Schema(schema::Schema),
     Audit(audit::Audit),
+    Digest(digest::Digest),
     Envoy(envoy::RunEnvoy),
     Probe(probe::RunProbe),
     Plugin(plugin::Plugin),
@@ -64,6 +66,7 @@ impl Cli {
             Command::Render(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Audit(command) => command.run(),
+            Command::Digest(command) => command.run(),
             Command::Envoy(command) => command.run(),
             Command::Probe(command) => command.run(),
             Command::Plugin(command) => command.run(),

@@ -16,7 +16,9 @@
 //! | [`render`], [`yaml`] | writes what gateways are to be told around the module |
 //! | [`cluster`] | names what a gateway calls, and where it is |
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
+//! | [`otlp`] | reads and gathers what the module exports |
 //! | [`probe`] | sends marked requests through a live gateway |
+//! | [`target`] | names what probes and exports are sent to |
 //! | [`bench`] | measures |
 //! | [`look`], [`output`] | how results look, and where they go |
 //! | [`command`] | the command line |
@@ -38,6 +40,7 @@ pub mod issuer;
 pub mod keys;
 pub mod look;
 pub mod module;
+pub mod otlp;
 pub mod output;
 pub mod package;
 mod parallel;
@@ -49,6 +52,7 @@ mod redact;
 pub mod render;
 pub mod replay;
 pub mod server;
+pub mod target;
 pub mod tools;
 mod varint;
 pub mod workspace;

@@ -11,17 +11,16 @@ mod cause;
 mod plan;
 mod report;
 mod row;
-mod target;
 
 use std::io;
 use std::time::{Duration, Instant};
 
 pub use report::Report;
-pub use target::Target;
 
 use crate::carrier::{Carrier, Fate};
 use crate::error::{Context, Error, Result};
 use crate::http::{Connection, Response};
+use crate::target::Target;
 use answer::{Answer, Arrived};
 use plan::{Kind, Marked};
 use row::Row;

@@ -31,6 +31,8 @@ mod stream;
 mod table;
 mod told;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use tracegate::trace::TraceId;
 
@@ -57,6 +59,8 @@ pub struct Recorded {
     pub response: Response,
     /// How long both were.
     pub sizes: Sizes,
+    /// How long it took.
+    pub durations: Durations,
     /// Who called, as far as the record tells.
     pub caller: Caller,
     /// What the exchange is called elsewhere: correlation id, request id, Application Insights' operation.
@@ -109,6 +113,15 @@ pub struct Sizes {
     pub request: Option<u64>,
     /// To the client.
     pub response: Option<u64>,
+}
+
+/// How long an exchange took, as far as the record tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Durations {
+    /// From the request's first byte to the response's last.
+    pub total: Option<Duration>,
+    /// Of it, what the backend took.
+    pub backend: Option<Duration>,
 }
 
 /// Who sent a request. Ids name entities, they are no credentials.

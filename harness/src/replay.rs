@@ -14,6 +14,10 @@ mod decided;
 mod edge;
 mod edges;
 mod exceeded;
+mod export;
+mod exported;
+mod exporter;
+mod exporting;
 mod failed;
 mod found;
 mod held;
@@ -26,6 +30,7 @@ mod mint;
 mod minted;
 mod native;
 mod pass;
+mod period;
 mod place;
 mod progress;
 mod published;
@@ -34,7 +39,6 @@ mod rate_limits;
 mod render;
 mod report;
 mod sampling;
-mod span_size;
 mod spans;
 mod stand_in;
 mod store;
@@ -47,6 +51,7 @@ mod token;
 mod tokens;
 mod totals;
 mod trust;
+mod volume;
 mod what_if;
 
 use std::sync::Arc;
@@ -58,6 +63,7 @@ pub use decided::{ClientResponse, Decided};
 pub use edge::{Edge, head};
 pub use edges::{Edges, Executed, Lost};
 pub use exceeded::Exceeded;
+pub use exporter::{Exporter, Sent, headers};
 pub use failed::Failed;
 pub use json::write_exchange;
 pub use key::Key;
@@ -76,9 +82,9 @@ pub use totals::Totals;
 pub use trust::Trust;
 pub use what_if::{WhatIf, WhatIfs, changed};
 
-use crate::Redactor;
 use crate::host::HeaderMap;
 use crate::recording::{Recorded, Request};
+use crate::{Redactor, otlp};
 
 /// One recorded exchange and what the edge made of it.
 #[derive(Debug)]
@@ -101,6 +107,8 @@ pub struct Replayed {
     pub trace: TraceFate,
     /// Which limits it is above.
     pub exceeded: Exceeded,
+    /// What left of it for collectors, one request to each.
+    pub exported: Vec<otlp::Request>,
     /// How that compares.
     pub agreement: Agreement,
     /// The difference is one between two algorithms that limit. It counts apart.
@@ -137,6 +145,7 @@ impl Replayed {
             presented,
             published,
             exceeded: Exceeded::default(),
+            exported: Vec::new(),
             agreement,
             explained: false,
         }

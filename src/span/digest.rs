@@ -16,7 +16,7 @@ impl DigestKey {
         Hmac::new_from_slice(key.as_bytes()).ok().map(Self)
     }
 
-    /// The first 64 bits of the value's digest, in hexadecimal digits: what `cargo harness digest` prints for it.
+    /// The first 64 bits of the value's digest, in hexadecimal digits: what `tracegate digest` prints for it.
     pub(crate) fn digest(&self, value: &[u8]) -> [u8; 16] {
         let mut mac = self.0.clone();
         mac.update(value);

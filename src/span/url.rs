@@ -26,8 +26,13 @@ fn without_parameters(target: &[u8]) -> Cow<'_, [u8]> {
     if !path.contains(&b';') && !path.contains(&b'%') {
         return Cow::Borrowed(path);
     }
-    let segments = path.split(|byte| *byte == b'/').map(|segment| segment.get(..parameters(segment)).unwrap_or_default());
+    let segments = path.split(|byte| *byte == b'/').map(told);
     Cow::Owned(segments.collect::<Vec<_>>().join(&b'/'))
+}
+
+/// What is told of a segment: all but its parameters.
+pub(super) fn told(segment: &[u8]) -> &[u8] {
+    segment.get(..parameters(segment)).unwrap_or_default()
 }
 
 /// Where a segment's parameters begin, or what a service that decodes once more takes for a query.
@@ -41,20 +46,20 @@ fn parameters(segment: &[u8]) -> usize {
 /// The path in normal form, with digests in the place of what the policy tells as such.
 fn digested(target: &[u8], route: &Route, key: Option<&DigestKey>) -> Vec<u8> {
     let (Ok(path), Some(PathMatch::Template(template))) = (NormalPath::read(target), &route.path) else { return Vec::new() };
-    let mut told = Vec::new();
+    let mut written = Vec::new();
     for (segment, expected) in path.segments().zip(template) {
-        told.push(b'/');
+        written.push(b'/');
         let hides = |name: &str| route.attributes.iter().any(|attribute| attribute.digest && attribute.name == *name);
         match (expected, key) {
             (Segment::Parameter(name), Some(key)) if hides(name) => {
-                told.extend_from_slice(&key.digest(segment.get(..parameters(segment)).unwrap_or_default()));
+                written.extend_from_slice(&key.digest(told(segment)));
             }
             // Without a key there is nothing to tell it by.
-            (Segment::Parameter(name), None) if hides(name) => told.extend_from_slice(format!("{{{name}}}").as_bytes()),
-            _ => told.extend_from_slice(segment.get(..parameters(segment)).unwrap_or_default()),
+            (Segment::Parameter(name), None) if hides(name) => written.extend_from_slice(format!("{{{name}}}").as_bytes()),
+            _ => written.extend_from_slice(told(segment)),
         }
     }
-    told
+    written
 }
 
 /// The path's parameters that the policy tells, by name.
@@ -66,7 +71,7 @@ pub(super) fn parameters_told(target: &[u8], route: &Route, mut tell: impl FnMut
     for (segment, expected) in path.segments().zip(template) {
         let Segment::Parameter(name) = expected else { continue };
         if let Some(attribute) = route.attributes.iter().find(|attribute| attribute.name == *name) {
-            tell(attribute, segment.get(..parameters(segment)).unwrap_or_default());
+            tell(attribute, told(segment));
         }
     }
 }

@@ -14,10 +14,13 @@ import datetime
 import json
 import pathlib
 import random
+import re
 import sys
 
 HERE = pathlib.Path(__file__).parent
 HOST = "api.contoso.example"
+# What is told of a request's maker.
+VERSION = re.search(r'^version = "(.*)"', (HERE / "../../Cargo.toml").read_text(), re.MULTILINE).group(1)
 START = datetime.datetime(2026, 10, 5, 6, 0, 0)
 HOURS = 4
 
@@ -73,7 +76,7 @@ PRINCIPALS = [(127, "continued", "own-services"), (191, "linked", "partners"), (
 
 # Settings for sampling of which the outcome is known: whether all is recorded that no caller decides about, or nothing.
 SETTINGS = {"probability_1": True, "probability_0": False}
-SPANS = ["by_parent", "by_probability", "refused", "errors", "estimated_bytes"]
+REASONS = ["by_parent", "by_probability", "refused", "errors"]
 
 
 def field(number, content):
@@ -89,32 +92,68 @@ def varint(number):
     return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
 
 
-def span(method, path, status, operation, source, principal_fate):
-    """A server span of OTLP, as OpenTelemetry's conventions for HTTP ask, among those of a batch; only its length matters."""
+def attribute(key, value):
+    return field(1, key) + field(2, field(3 if isinstance(value, int) else 1, value))
+
+
+def span(method, path, status, backend_time, api, fate, draws):
+    """A server span of OTLP, as the README says what is told in one, among those of a batch; only its length matters."""
+    fixed = lambda number, size: varint(number << 3 | (1 if size == 8 else 5)) + bytes(size)
     attributes = {
         "http.request.method": method,
         "url.path": path.split("?")[0],
         "url.scheme": "https",
         "http.response.status_code": status,
         "server.address": HOST,
-        "client.address": source,
+        "tracegate.decision": "refused" if api is None else "admitted",
     }
     name = method
-    if operation is not None:
-        attributes["http.route"] = operation
-        name += " " + operation
-    fixed = lambda number: bytes([number << 3 | 1]) + bytes(8)
-    content = field(1, bytes(16)) + field(2, bytes(8)) + field(5, name) + field(6, 2) + fixed(7) + fixed(8)
-    if principal_fate == "continued":
+    if api is None:
+        attributes["tracegate.reason"] = "OperationNotFound"
+    else:
+        template = "/" + api.split("-")[0] + "/*"
+        attributes.update({"http.route": template, "tracegate.route": api, "tracegate.backend_us": backend_time * 1000})
+        name += " " + template
+    content = field(1, bytes(16)) + field(2, bytes(8)) + field(5, name) + field(6, 2) + fixed(7, 8) + fixed(8, 8) + fixed(16, 4)
+    if draws:
+        content += field(3, "ot=th:0")
+    if fate == "continued":
         content += field(4, bytes(8))
-    if principal_fate == "linked":
-        content += field(13, field(1, bytes(16)) + field(2, bytes(8)))
+    if fate == "linked":
+        content += field(13, field(1, bytes(16)) + field(2, bytes(8)) + fixed(6, 4))
     if status >= 500:
         attributes["error.type"] = str(status)
         content += field(15, field(3, 2))
     for key, value in attributes.items():
-        content += field(9, field(1, key) + field(2, field(3 if isinstance(value, int) else 1, value)))
+        content += field(9, attribute(key, value))
     return field(2, content)
+
+
+def request(spans):
+    """A request with these spans, of the sample policy's resource."""
+    resource = {
+        "service.name": "contoso-edge",
+        "service.namespace": "contoso",
+        "service.instance.id": "-" * 36,
+        "telemetry.sdk.name": "tracegate",
+        "telemetry.sdk.language": "rust",
+        "telemetry.sdk.version": VERSION,
+        "tracegate.policy.fingerprint": "-" * 16,
+        "deployment.environment.name": "production",
+    }
+    attributes = b"".join(field(1, attribute(key, value)) for key, value in resource.items())
+    scope = field(1, field(1, "tracegate") + field(2, VERSION))
+    return field(1, field(1, attributes) + field(2, scope + b"".join(spans)))
+
+
+def gathered(spans):
+    """The bytes of all requests, where a batch waits for five seconds at most; it is never full."""
+    batches = []
+    for time, content in sorted(spans):
+        if not batches or time - batches[-1][0] >= datetime.timedelta(seconds=5):
+            batches.append((time, []))
+        batches[-1][1].append(content)
+    return sum(len(request(batch)) for _, batch in batches)
 
 
 class Generator:
@@ -129,6 +168,7 @@ class Generator:
         self.sent = []
         # What is recorded whatever is drawn: at probability 1, and at 0.
         self.sampling = {setting: collections.Counter() for setting in SETTINGS}
+        self.spans = {setting: [] for setting in SETTINGS}
         self.stolen = f"00-{self.hex(32)}-{self.hex(16)}-01"
 
     def below(self, limit):
@@ -201,7 +241,7 @@ class Generator:
         if self.random.random() * 100 < UNKNOWN_SHARE:
             method, path = UNKNOWN[self.below(len(UNKNOWN))].split()
             self.count(HOST, refused=True, goes_on=goes_on, undecidable=None)
-            self.sample(source, headers, valid, method, path, 404, None)
+            self.sample(time, source, headers, valid, method, path, 404, 0, None)
             overhead = 1 + self.below(3)
             properties = {
                 "method": method,
@@ -228,7 +268,7 @@ class Generator:
             backend_time = 0 if backend_code is None else 8 + int(self.random.expovariate(1 / 60))
             duration, successful = overhead + backend_time, code < 400
             operation = template.split("?")[0].replace("/", "-").replace(" ", "").replace("{", "").replace("}", "").lower()
-            self.sample(source, headers, valid, method, path, 200 if backend_code is None else backend_code, operation)
+            self.sample(time, source, headers, valid, method, path, 200 if backend_code is None else backend_code, backend_time, api)
             url = path
             if error is None and self.random.random() < 0.03:
                 url += ("&" if "?" in path else "?") + f"subscription-key={self.hex(32)}"
@@ -271,15 +311,14 @@ class Generator:
         self.principals[principal][fate if valid else "restarted"] += 1
         return valid and fate == "continued"
 
-    def sample(self, source, headers, valid, method, path, status, operation):
+    def sample(self, time, source, headers, valid, method, path, status, backend_time, api):
         """Counts the span that is recorded at probability 1, and at 0. Only own services' valid context says whether one is."""
         fate = next(fate for last, fate, _ in PRINCIPALS if source <= last) if valid else None
         sampled = bool(int(headers["traceparent"][53:55], 16) & 1) if fate == "continued" else None
-        size = len(span(method, path, status, operation, f"203.0.113.{source}", fate))
         for setting, draws in SETTINGS.items():
             if sampled:
                 reason = "by_parent"
-            elif operation is None:
+            elif api is None:
                 reason = "refused"
             elif sampled is None and draws:
                 reason = "by_probability"
@@ -287,7 +326,9 @@ class Generator:
                 reason = "errors"
             else:
                 continue
-            self.sampling[setting].update({reason: 1, "estimated_bytes": size})
+            self.sampling[setting][reason] += 1
+            content = span(method, path, status, backend_time, api, fate, reason == "by_probability")
+            self.spans[setting].append((time, content))
 
     def signs(self):
         """Signs of spoofed context: what is no valid carrier, and pairs that another address sent a minute ago or less."""
@@ -338,7 +379,10 @@ def main():
         "undecidable": dict(sorted(generator.undecidable.items())),
         "by_principal": {name: {fate: row[fate] for fate in ["continued", "linked", "restarted"]} for name, row in generator.principals.items()},
         "signs": generator.signs(),
-        "sampling": {setting: {name: row[name] for name in SPANS} for setting, row in generator.sampling.items()},
+        "sampling": {
+            setting: {name: row[name] for name in REASONS} | {"bytes": gathered(generator.spans[setting])}
+            for setting, row in generator.sampling.items()
+        },
     }
     written = {"sample.ndjson": "\n".join(lines) + "\n", "sample.expected.json": json.dumps(expected, indent=2) + "\n"}
     for name, text in written.items():

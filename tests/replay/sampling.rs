@@ -35,13 +35,19 @@ fn section(text: &str) -> (&str, Vec<Vec<String>>) {
     let mut lines = text.lines().skip_while(|line| !line.starts_with("sampling: "));
     let heading = lines.next().unwrap_or_else(|| panic!("no section in {text}"));
     let cells = |line: &str| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect();
-    (heading, lines.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("---")).map(cells).collect())
+    let rows = lines.take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("---") && *line != STAND_IN);
+    (heading, rows.map(cells).collect())
 }
+
+/// What is said where the policy exports nothing.
+const STAND_IN: &str =
+    "the policy exports nothing: spans and bytes are those that an `export` with its defaults would send to one collector";
 
 #[test]
 fn the_sample_is_recorded_as_its_generator_says() {
     let expected: Value = serde_json::from_slice(&fs::read(folder("recordings").join("sample.expected.json")).unwrap()).unwrap();
     let told = told(&[]);
+    assert_eq!(told["exported"], false);
     let settings = told["settings"].as_array().unwrap();
     let places: Vec<_> =
         settings.iter().map(|row| (row["policy"] == true, row["probability"].as_f64().unwrap(), &row["max_per_second"])).collect();
@@ -63,9 +69,11 @@ fn the_sample_is_recorded_as_its_generator_says() {
         // The recording spans four hours, but for a fraction of a minute.
         let a_day = number(row, "spans_per_day");
         assert!((recorded * 6..=recorded * 6 + recorded / 100).contains(&a_day), "{row}");
-        let bytes = number(row, "estimated_bytes");
-        assert!((bytes * 6..=bytes * 6 + bytes / 100).contains(&number(row, "estimated_bytes_per_day")), "{row}");
-        assert!((250..400).contains(&(bytes / recorded)), "{row}");
+        let bytes = number(row, "bytes");
+        assert!((bytes * 6..=bytes * 6 + bytes / 100).contains(&number(row, "bytes_per_day")), "{row}");
+        // One span for each, and a resource for the few that leave together at this pace.
+        assert_eq!(number(row, "spans"), recorded);
+        assert!((500..800).contains(&(bytes / recorded)), "{row}");
     }
 }
 
@@ -124,8 +132,8 @@ fn text_and_page_show_the_same_rows() {
     let told = told(&[]);
     let plain = stdout(&replay(&[]));
     let (heading, rows) = section(&plain);
-    assert_eq!(heading, "sampling: spans recorded, and estimated for a day from 4.0 hours of recording");
-    let columns = ["setting", "spans", "by parent", "by probability", "refused", "errors", "spans a day", "bytes a day"];
+    assert_eq!(heading, "sampling: requests recorded, and a day's spans at the pace of 4.0 hours of recording");
+    let columns = ["setting", "recorded", "by parent", "by probability", "refused", "errors", "spans a day", "bytes a day"];
     assert_eq!(rows[0], columns);
     assert_eq!(rows.len(), 6);
     for (row, told) in rows[1..].iter().zip(told["settings"].as_array().unwrap()) {
@@ -138,11 +146,13 @@ fn text_and_page_show_the_same_rows() {
             unit => panic!("{unit}"),
         };
         let bytes = figure.parse::<f64>().unwrap() * unit;
-        assert!((bytes - told["estimated_bytes_per_day"].as_f64().unwrap()).abs() <= unit / 20.0, "{row:?}");
+        assert!((bytes - told["bytes_per_day"].as_f64().unwrap()).abs() <= unit / 20.0, "{row:?}");
     }
     assert_eq!((rows[1][0].as_str(), rows[2][0].as_str()), ("probability 0.1, 50/s (the policy)", "probability 1, no bound"));
-    assert!(!plain.contains("core decides"), "{plain}");
-    let page = read(&stdout(&replay(&["--format", "html"])));
+    assert!(!plain.contains("core decides") && plain.contains(STAND_IN), "{plain}");
+    let page = stdout(&replay(&["--format", "html"]));
+    assert!(page.contains(&format!("<p>{STAND_IN}</p>")), "{page}");
+    let page = read(&page);
     assert_eq!(page["tables"][heading], json!(rows));
 }
 
@@ -162,25 +172,25 @@ fn a_short_recording_says_that_it_is_short() {
     for (times, heading, spans, a_day) in [
         (
             &["2026-10-05T06:00:00Z"][..],
-            "sampling: spans recorded; no time passes in this recording, so nothing can be said of a day",
+            "sampling: requests recorded; no time passes in this recording, so nothing can be said of a day",
             "1",
             "-",
         ),
         (
             &["2026-10-05T06:00:30Z", "2026-10-05T06:00:00Z"],
-            "sampling: spans recorded, and estimated for a day from 30 seconds of recording, which say little of one",
+            "sampling: requests recorded, and a day's spans at the pace of 30 seconds of recording, which say little of one",
             "2",
             "5760",
         ),
         (
             &["2026-10-05T06:00:00Z", "2026-10-05T06:07:00Z", "2026-10-05T06:12:00Z"],
-            "sampling: spans recorded, and estimated for a day from 12 minutes of recording, which say little of one",
+            "sampling: requests recorded, and a day's spans at the pace of 12 minutes of recording, which say little of one",
             "3",
             "360",
         ),
         (
             &["2026-10-05T06:00:00Z", "2026-10-07T06:00:00Z"],
-            "sampling: spans recorded, and estimated for a day from 48.0 hours of recording",
+            "sampling: requests recorded, and a day's spans at the pace of 48.0 hours of recording",
             "2",
             "1",
         ),

@@ -122,7 +122,7 @@ fn replayed(module: &Module, policy: &str, format: Format) -> Result<f64> {
     let renderer = Renderer { files: &files, redactor: &redactor, queries: &[], format, look: Look::PLAIN };
     let begun = Instant::now();
     let mut report = Report::new(&[By::Api], None);
-    let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, &mut io::sink())?;
+    let passed = Pass { renderer, progress: &mut progress, exporter: None }.run(&mut edges, &mut report, &mut io::sink())?;
     Ok(f64::from(u32::try_from(passed.exchanges).unwrap_or(u32::MAX)) / begun.elapsed().as_secs_f64())
 }
 

@@ -12,7 +12,8 @@ use crate::carrier::Carrier;
 use crate::error::{Context, Error, Result};
 use crate::look::Look;
 use crate::output;
-use crate::probe::{Probe, Target};
+use crate::probe::Probe;
+use crate::target::Target;
 
 /// Send marked requests through a live gateway and say which trace headers survive.
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 
 mod fail_on;
 
+use std::env;
 use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +18,10 @@ use crate::look::{Look, complain};
 use crate::output::OutputFile;
 use crate::policy::{self, PolicyError};
 use crate::recording::Files;
-use crate::replay::{By, Edge, Edges, Format, Minted, Pass, Progress, Query, Renderer, Report, Summary, Tokens, WhatIf, WhatIfs, changed};
-use crate::{Redactor, keys, module, workspace};
+use crate::replay::{
+    By, Edge, Edges, Exporter, Format, Minted, Pass, Progress, Query, Renderer, Report, Summary, Tokens, WhatIf, WhatIfs, changed,
+};
+use crate::{Redactor, keys, module, replay, workspace};
 use fail_on::FailOn;
 
 /// Replay recorded traffic through the compiled module and compare with the record, or with another policy or module.
@@ -38,8 +41,14 @@ the rules do with it, nothing about the true issuer's signatures: such exchanges
 are a finding with --fail-on minted only. None can be minted where the policy itself holds the
 public keys.
 
+--export shows yesterday's incident in today's tracing UI: spans as the policy records them (all that
+callers let be recorded, where it says nothing of sampling), at the recorded times, as long as was
+recorded; with --find only those that are found. What a collector doesn't take is an error, and
+what it had taken before is told.
+
 Exit code: 0 where all agrees or can't be decided, 1 where something differs or is malformed,
-2 where a file or the policy can't be used or nothing could be replayed.
+2 where a file or the policy can't be used, nothing could be replayed or a collector
+doesn't take what is exported.
 
 Examples:
   cargo harness replay
@@ -50,7 +59,9 @@ Examples:
   cargo harness replay logs/ --policy edge.yaml --against main.yaml
   cargo harness replay logs/ --policy edge.yaml --mint --rotate-keys-at 1000
   cargo harness replay logs/ --policy edge.yaml --what-if per-caller=100
-  cargo harness replay logs/ --find path=/files/42 --find caller=203.0.113.9")]
+  cargo harness replay logs/ --find path=/files/42 --find caller=203.0.113.9
+  cargo harness replay logs/ --policy edge.yaml --export http://localhost:4318
+  OTEL_EXPORTER_OTLP_HEADERS=\"x-token=$TOKEN\" cargo harness replay logs/ --export http://localhost:4318")]
 pub(super) struct Replay {
     /// Recordings: API Management's logs in any layout, or native NDJSON, gzipped or not; a directory stands for every
     /// file below it
@@ -95,6 +106,10 @@ pub(super) struct Replay {
     /// many quotas at once
     #[arg(long, value_name = "QUOTA=AMOUNT", conflicts_with_all = ["against", "find"])]
     what_if: Vec<WhatIf>,
+    /// Send the spans of what is shown on to a collector, by OTLP over HTTP, with their recorded times: as http://HOST:PORT, to its /v1/traces, or
+    /// with another path. Headers that it asks for stand in OTEL_EXPORTER_OTLP_HEADERS
+    #[arg(long, value_name = "URL")]
+    export: Option<String>,
     /// What is a reason for exit code 1, instead of `differed` and `malformed`; may be given several times
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "lenient")]
     fail_on: Vec<FailOn>,
@@ -145,7 +160,7 @@ impl<'a> Side<'a> {
         if let Some(manifest) = self.module.manifest() {
             manifest.check_reads(&self.policy.policy)?;
         }
-        let started = Edge::start(self.module, &self.policy.canonical, seed);
+        let started = Edge::exporting(self.module, &self.policy, seed);
         if version == tracegate::VERSION {
             started
         } else {
@@ -234,6 +249,8 @@ impl Replay {
         }
         let otherwise = otherwise.as_ref().map(|other| other.start(self.seed)).transpose()?;
         let mut edges = Edges::new(side.start(self.seed)?, against_edge, tokens).asking(otherwise);
+        let connect = |url: &String| Exporter::connect(url, replay::headers(|name| env::var(name).ok())?);
+        let mut exporter = self.export.as_ref().map(connect).transpose()?;
         let files = Files::named(&self.recordings);
         let mut progress = self.progress(&files);
         let name = self.against.as_ref().map(|path| path.display().to_string());
@@ -241,7 +258,7 @@ impl Replay {
         let by = if self.format == Format::Html { By::value_variants() } else { &by };
         let mut report = Report::new(by, name);
         if against.is_none() && self.find.is_empty() {
-            report.compare_sampling(&side.policy, self.seed);
+            report.compare_spans(&side.policy, self.seed)?;
             report.compare_limits(&side.policy);
         }
         if let Some(what_if) = what_if {
@@ -253,8 +270,9 @@ impl Replay {
         let policies = [Some(&side), against.as_ref()].into_iter().flatten().map(|side| &side.policy.policy);
         let redactor = policies.fold(Redactor::new(self.seed), Redactor::knowing);
         let renderer = Renderer { files: &files, redactor: &redactor, queries: &self.find, format: self.format, look: self.look() };
-        let passed = Pass { renderer, progress: &mut progress }.run(&mut edges, &mut report, out)?;
+        let passed = Pass { renderer, progress: &mut progress, exporter: exporter.as_mut() }.run(&mut edges, &mut report, out)?;
         progress.bar.finish_and_clear();
+        let sent = exporter.map(Exporter::finish).transpose()?;
         if passed.late > 0 {
             eprintln!("{} records stand further out of order than the window holds, and were replayed where they stand", passed.late);
         }
@@ -278,6 +296,9 @@ impl Replay {
             seed: self.seed,
         };
         renderer.end(out, &report, &summary).context(|| "can't write the results")?;
+        if let Some(sent) = sent {
+            eprintln!("{sent}");
+        }
         let counted = self.reasons_to_fail().map(|kind| (kind, kind.count(&report, &passed)));
         let found: Vec<(FailOn, u64)> = counted.filter(|(_, count)| *count > 0).collect();
         if !self.fail_on.is_empty() && !found.is_empty() {

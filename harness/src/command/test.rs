@@ -55,7 +55,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "spans, as OpenTelemetry's own types read them",
-        arguments: &["test", "--release", "--package", "tracegate-otlp", "--features", "reader"],
+        arguments: &["test", "--release", "--package", "tracegate-otlp", "--features", "reader,service"],
         environment: &[],
         needs: None,
     },

@@ -6,7 +6,7 @@
 
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
-use super::{Apim, Caller, Sizes};
+use super::{Apim, Caller, Durations, Sizes};
 
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
     let (backend, code) = (fields.code("backendResponseCode")?, fields.code("responseCode")?);
@@ -22,6 +22,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         request_headers: LoggedHeaders::default(),
         response_headers: LoggedHeaders::default(),
         sizes: Sizes { request: fields.size("requestSize"), response: fields.size("responseSize") },
+        durations: Durations { total: fields.milliseconds("apiTime"), backend: fields.milliseconds("serviceTime") },
         caller: Caller {
             address: fields.told("ipAddress"),
             subscription: entity("subscriptionId", "/subscriptions/"),

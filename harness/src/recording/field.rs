@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the fields of every layout must be. Messages name the field and never show what may be a credential.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
@@ -27,6 +29,12 @@ pub(super) fn portal_time(text: &str) -> Option<String> {
     };
     let time = DateTime::strptime(formats, text).ok()?;
     Some(format!("{time}Z"))
+}
+
+/// So many milliseconds; `None` for what lasts less than nothing, or longer than a day.
+pub(super) fn milliseconds(milliseconds: f64) -> Option<Duration> {
+    let most = 86_400_000.0;
+    (0.0..=most).contains(&milliseconds).then(|| Duration::from_secs_f64(milliseconds / 1000.0))
 }
 
 /// What stands in a wrong column may be a credential: only what is like what was expected is shown.

@@ -3,13 +3,14 @@
 //! same field as a value or as text, so both are read. Messages name the field.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::field::{portal_time, unlocated};
+use super::field::{milliseconds, portal_time, unlocated};
 use super::logged::LoggedHeaders;
 
 /// Those fields of a record that some layout knows.
@@ -69,6 +70,11 @@ impl<'a> Fields<'a> {
     /// A field as a number of bytes, told by the way: none where it is no such number.
     pub(super) fn size(&self, name: &'static str) -> Option<u64> {
         self.told(name)?.trim().parse().ok()
+    }
+
+    /// A field as milliseconds, told by the way: none where it is no such number.
+    pub(super) fn milliseconds(&self, name: &'static str) -> Option<Duration> {
+        milliseconds(self.told(name)?.trim().parse().ok()?)
     }
 
     /// A field as values by name: an object, or one as JSON text.
@@ -151,6 +157,8 @@ const KNOWN: &[&str] = &[
     "CorrelationId",
     "RequestSize",
     "ResponseSize",
+    "TotalTime",
+    "BackendTime",
     // Application Insights' requests, and the table AppRequests.
     "timestamp",
     "name",
@@ -166,6 +174,8 @@ const KNOWN: &[&str] = &[
     "OperationId",
     "client_IP",
     "ClientIP",
+    "duration",
+    "DurationMs",
     // Reports by request.
     "method",
     "apiId",
@@ -178,4 +188,6 @@ const KNOWN: &[&str] = &[
     "requestId",
     "requestSize",
     "responseSize",
+    "apiTime",
+    "serviceTime",
 ];

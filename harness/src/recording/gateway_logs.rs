@@ -12,11 +12,11 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::field::located;
+use super::field::{located, milliseconds};
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
 use super::told::Told;
-use super::{Apim, Caller, LastError, Place, Recorded, Sizes, row};
+use super::{Apim, Caller, Durations, LastError, Place, Recorded, Sizes, row};
 use crate::redact::Redactor;
 
 #[derive(Deserialize)]
@@ -28,6 +28,8 @@ struct GatewayLog {
     caller_ip_address: Told,
     #[serde(default)]
     correlation_id: Told,
+    #[serde(default)]
+    duration_ms: Told,
     /// Of another layout: a record that has this is none of these.
     #[serde(default)]
     request: Foreign,
@@ -77,6 +79,8 @@ struct Properties {
     request_size: Told,
     #[serde(default)]
     response_size: Told,
+    #[serde(default)]
+    backend_time: Told,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +112,7 @@ impl GatewayLog {
         };
         logged.caller.address = self.caller_ip_address.0;
         logged.ids = self.correlation_id.0.into_iter().collect();
+        logged.durations.total = self.duration_ms.milliseconds();
         Logged { time: Some(self.time), ..logged }.recorded(names, place, size, redactor)
     }
 }
@@ -118,6 +123,7 @@ pub(super) fn quoted(quoted: &Value) -> Result<Logged, serde_json::Error> {
     let text = |name| quoted.get(name).and_then(Value::as_str).map(str::to_owned);
     logged.caller.address = text("callerIpAddress");
     logged.ids = text("correlationId").into_iter().collect();
+    logged.durations.total = quoted.get("durationMs").and_then(Value::as_f64).and_then(milliseconds);
     Ok(logged)
 }
 
@@ -142,6 +148,7 @@ impl From<Properties> for Logged {
             request_headers: properties.request_headers.unwrap_or_default(),
             response_headers: properties.backend_response_headers.unwrap_or_default(),
             sizes: Sizes { request: properties.request_size.number(), response: properties.response_size.number() },
+            durations: Durations { total: None, backend: properties.backend_time.milliseconds() },
             caller: Caller {
                 address: None,
                 subscription: properties.apim_subscription_id.0,

@@ -10,7 +10,7 @@ use tracegate::trace::TraceId;
 
 use super::fields::Fields;
 use super::logged::{Logged, LoggedHeaders, Names};
-use super::{Apim, Caller, Sizes};
+use super::{Apim, Caller, Durations, Sizes};
 
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
     let either = |name, other| fields.text(name).and_then(|text| text.map_or_else(|| fields.text(other), |text| Ok(Some(text))));
@@ -27,6 +27,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         request_headers: LoggedHeaders::prefixed("Request-", &dimensions),
         response_headers: LoggedHeaders::prefixed("Response-", &dimensions),
         sizes: Sizes::default(),
+        durations: Durations { total: fields.milliseconds("duration").or_else(|| fields.milliseconds("DurationMs")), backend: None },
         caller: Caller {
             // Masked unless that was switched off.
             address: told("client_IP", "ClientIP").filter(|address| address != "0.0.0.0"),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tracegate::trace::{TraceId, TraceParent};
 
 use super::field::{check_header, check_method, check_origin, check_target, timestamp};
-use super::{Apim, Caller, Certificate, LastError, Place, Recorded, Request, Response, Sizes};
+use super::{Apim, Caller, Certificate, Durations, LastError, Place, Recorded, Request, Response, Sizes};
 use crate::carrier::Carried;
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
@@ -22,6 +22,7 @@ pub(super) struct Logged {
     pub(super) request_headers: LoggedHeaders,
     pub(super) response_headers: LoggedHeaders,
     pub(super) sizes: Sizes,
+    pub(super) durations: Durations,
     pub(super) caller: Caller,
     pub(super) ids: Vec<String>,
     pub(super) apim: Apim,
@@ -91,6 +92,7 @@ impl Logged {
             },
             response: Response { status, headers: self.response_headers.into_map(Part::Response)? },
             sizes: self.sizes,
+            durations: self.durations,
             caller: self.caller.redacted(redactor),
             ids: self.ids.into_iter().map(|id| redactor.text(id)).collect(),
             apim: Some(self.apim.redacted(redactor)),

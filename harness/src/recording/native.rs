@@ -9,10 +9,12 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::field::{check_header, check_method, check_origin, check_status, check_target, located, source_address, timestamp};
+use super::field::{
+    check_header, check_method, check_origin, check_status, check_target, located, milliseconds, source_address, timestamp,
+};
 use super::gateway_logs::quoted;
 use super::logged::MAX_HEADERS;
-use super::{Caller, Certificate, Expect, Place, Recorded, Request, Response, Sizes};
+use super::{Caller, Certificate, Durations, Expect, Place, Recorded, Request, Response, Sizes};
 use crate::host::{HeaderMap, Part};
 use crate::redact::Redactor;
 
@@ -63,13 +65,12 @@ struct NativeResponse {
     headers: Vec<(String, Bytes)>,
     request_bytes: Option<u64>,
     response_bytes: Option<u64>,
-    #[serde(default, rename = "duration_ms")]
-    _duration_ms: f64,
+    duration_ms: Option<f64>,
 }
 
 impl Default for NativeResponse {
     fn default() -> Self {
-        Self { status: ok(), headers: Vec::new(), request_bytes: None, response_bytes: None, _duration_ms: 0.0 }
+        Self { status: ok(), headers: Vec::new(), request_bytes: None, response_bytes: None, duration_ms: None }
     }
 }
 
@@ -138,12 +139,13 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
     check_origin(&scheme, &authority)?;
     check_status(response.status)?;
     let quoted = apim.map(|apim| quoted(&apim).map_err(|error| format!("apim: {}", located(&error)))).transpose()?;
-    let (caller, ids, quoted_sizes, apim) = match quoted {
-        Some(logged) => (logged.caller, logged.ids, logged.sizes, Some(logged.apim)),
-        None => (Caller::default(), Vec::new(), Sizes::default(), None),
+    let (caller, ids, quoted_sizes, quoted_durations, apim) = match quoted {
+        Some(logged) => (logged.caller, logged.ids, logged.sizes, logged.durations, Some(logged.apim)),
+        None => (Caller::default(), Vec::new(), Sizes::default(), Durations::default(), None),
     };
     let sizes =
         Sizes { request: response.request_bytes.or(quoted_sizes.request), response: response.response_bytes.or(quoted_sizes.response) };
+    let total = response.duration_ms.and_then(milliseconds).or(quoted_durations.total);
     Ok(Recorded {
         place,
         size: bytes.len(),
@@ -151,6 +153,7 @@ pub(super) fn read(bytes: &[u8], place: Place, redactor: &Redactor) -> Result<Re
         request: Request { method, scheme, authority, path: redactor.target(&path), headers: header_map(Part::Request, headers)? },
         response: Response { status: response.status, headers: header_map(Part::Response, response.headers)? },
         sizes,
+        durations: Durations { total, ..quoted_durations },
         caller: Caller { address: address.or(caller.address), certificate: tls.map(Certificate::from), ..caller }.redacted(redactor),
         ids: ids.into_iter().map(|id| redactor.text(id)).collect(),
         apim: apim.map(|apim| apim.redacted(redactor)),

@@ -7,7 +7,7 @@
 
 use super::fields::Fields;
 use super::logged::{Logged, Names};
-use super::{Apim, Caller, LastError, Sizes};
+use super::{Apim, Caller, Durations, LastError, Sizes};
 
 /// What the columns say, but for the time.
 pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
@@ -22,6 +22,7 @@ pub(super) fn logged(fields: &Fields<'_>) -> Result<Logged, String> {
         request_headers: fields.pairs("RequestHeaders")?,
         response_headers: fields.pairs("BackendResponseHeaders")?,
         sizes: Sizes { request: fields.size("RequestSize"), response: fields.size("ResponseSize") },
+        durations: Durations { total: fields.milliseconds("TotalTime"), backend: fields.milliseconds("BackendTime") },
         caller: Caller {
             address: fields.told("CallerIpAddress"),
             subscription: fields.told("ApimSubscriptionId").or_else(|| fields.told("SubscriptionId")),

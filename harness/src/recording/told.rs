@@ -3,9 +3,12 @@
 //! lose the record.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+
+use super::field::milliseconds;
 
 /// Text, if there was any.
 #[derive(Default)]
@@ -15,6 +18,11 @@ impl Told {
     /// The number that it is, if it is one.
     pub(super) fn number(&self) -> Option<u64> {
         self.0.as_ref()?.parse().ok()
+    }
+
+    /// The milliseconds that it is, if it is such a number.
+    pub(super) fn milliseconds(&self) -> Option<Duration> {
+        milliseconds(self.0.as_ref()?.parse().ok()?)
     }
 }
 

@@ -6,18 +6,22 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracegate::config::Loaded;
 use tracegate::{Policy, network};
 
 use super::decided::{ClientResponse, Decided};
 use super::exceeded::Meters;
+use super::exported;
+use super::exporting::{self, Exporting};
 use super::published::{self, Published};
 use super::rate_limits::RateLimits;
 use super::stand_in::{self, Seconds};
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::host::{
     Callout, Cluster, ExchangeId, Facts, Finished, GrpcCall, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
 };
 use crate::keys;
+use crate::otlp;
 use crate::recording::{self, Caller, Recorded, Sizes};
 
 /// A policy at work in a proxy of its own.
@@ -30,6 +34,10 @@ pub struct Edge<'m> {
     seconds: Seconds,
     /// What the module counts of the policy's limits.
     meters: Meters,
+    /// Spans leave at once.
+    exports: bool,
+    /// The fingerprint of the policy that the module runs, which has stand-ins in it; and of the one that it is to tell.
+    fingerprints: Option<(String, String)>,
 }
 
 /// What lies behind the edge in a replay.
@@ -41,6 +49,8 @@ struct Recording {
     fetches: u64,
     /// The rate-limit service of the policy's global quotas.
     limits: RateLimits,
+    /// Bodies of what was exported of the last exchange, in order.
+    exported: Vec<Vec<u8>>,
 }
 
 impl World for Recording {
@@ -51,7 +61,7 @@ impl World for Recording {
     fn service(&mut self, callout: &Callout) -> Reply {
         let asked = |name: &[u8]| callout.request.head.first(name).unwrap_or_default();
         if asked(b":method") == b"POST" {
-            // Spans: whom it concerns takes them.
+            self.exported.push(callout.request.body.clone());
             return Reply::now(Message::response(200, [("content-type", "application/x-protobuf")], b""));
         }
         let Some(document) = self.published.find(callout.cluster.as_bytes(), asked(b":authority"), asked(b":path")) else {
@@ -77,13 +87,33 @@ impl<'m> Edge<'m> {
     ///
     /// When the module traps or refuses the policy.
     pub fn start(module: &'m Module, policy: &str, seed: u64) -> Result<Self> {
+        Self::start_as(module, policy, seed, None)
+    }
+
+    /// The same with spans that leave at once, see [`exported`](Self::exported): where the policy exports nothing, those of an `export` with its
+    /// defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn exporting(module: &'m Module, policy: &Loaded, seed: u64) -> Result<Self> {
+        let own = policy.policy.fingerprint.to_string();
+        Self::start_as(module, &Exporting::of(policy)?.loaded.canonical, seed, Some(own))
+    }
+
+    fn start_as(module: &'m Module, policy: &str, seed: u64, own: Option<String>) -> Result<Self> {
+        let (mut exports, mut fingerprints) = (false, None);
         let mut options = Options::new(policy, seed);
         let (mut seconds, mut meters, mut world) = (Seconds::default(), Meters::default(), Recording::default());
         if let Ok(loaded) = Policy::from_json(policy.as_bytes()) {
+            let mut told = loaded.policy.fingerprint;
             if let Some(document) = stand_in::document(&loaded, seed)? {
                 options = Options::new(&document, seed);
                 seconds = Seconds::of(&loaded.policy, seed);
+                told = Policy::from_json(document.as_bytes()).map_or(told, |loaded| loaded.policy.fingerprint);
             }
+            exports = exporting::is_at_once(&loaded.policy);
+            fingerprints = own.map(|own| (told.to_string(), own));
             meters = Meters::new(&loaded.policy);
             world.limits = RateLimits::new(&loaded.policy);
             options.vm.environment = keys::environment(&loaded.policy, seed);
@@ -94,7 +124,7 @@ impl<'m> Edge<'m> {
             (false, true) => ANSWERED,
             (false, false) => ASKED_AHEAD,
         };
-        Ok(Self { calls, seconds, meters, proxy: Proxy::start(module, options, world)? })
+        Ok(Self { calls, seconds, meters, exports, fingerprints, proxy: Proxy::start(module, options, world)? })
     }
 
     /// From now on key sets are what the test issuer publishes.
@@ -115,9 +145,13 @@ impl<'m> Edge<'m> {
     pub fn decide(&mut self, recorded: &Recorded, presented: &recording::Request) -> Result<Decided> {
         self.proxy.vm_mut().set_clock(clock(recorded));
         self.proxy.world_mut().response = response(recorded);
+        self.proxy.world_mut().exported.clear();
         let (head, sent) = self.seconds.stand_in(head(presented));
         let request = Request { message: Message::request(head), facts: Arc::new(facts(recorded)), ..Request::default() };
         let Finished { upstream, response, details } = self.proxy.exchange(request);
+        if self.exports {
+            self.proxy.tick();
+        }
         if !self.calls.is_zero() {
             // The next exchange may be an hour later: answers that are under way come before.
             self.proxy.advance(self.calls);
@@ -132,6 +166,21 @@ impl<'m> Edge<'m> {
             (None, Some(response)) => Decided::Refused { reason: details, response: response.into() },
             // The plugin closed the connection.
             (_, None) => Decided::Refused { reason: details, response: ClientResponse::CLOSED },
+        })
+    }
+
+    /// What left of the request that was decided last, one request to each collector in the order of their names: its spans last as long as was
+    /// recorded. Nothing of one that isn't recorded, or where spans don't leave at once.
+    ///
+    /// # Errors
+    ///
+    /// When it isn't as the module makes it.
+    pub fn exported(&mut self, recorded: &Recorded, decided: &Decided) -> Result<Vec<otlp::Request>> {
+        let bodies = std::mem::take(&mut self.proxy.world_mut().exported);
+        let requests = exported::read(&bodies, recorded, decided).context(|| "what the module exports")?;
+        Ok(match &self.fingerprints {
+            Some((told, own)) => requests.into_iter().map(|request| request.telling(own, told)).collect(),
+            None => requests,
         })
     }
 

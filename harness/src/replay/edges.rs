@@ -3,9 +3,9 @@
 
 use super::tokens::{Prepared, Tokens};
 use super::{Decided, Edge, Exceeded, Replayed};
-use crate::Redactor;
 use crate::error::{Context, Error};
 use crate::recording::{Files, Ordered, Recorded, Unread};
+use crate::{Redactor, otlp};
 
 /// The edge of a replay, and the one that it is compared with, if it is with one.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ pub struct Executed {
     decided: Decided,
     against: Option<Decided>,
     exceeded: Exceeded,
+    exported: Vec<otlp::Request>,
 }
 
 /// Why there is no decision.
@@ -46,7 +47,7 @@ impl Executed {
     #[must_use]
     pub fn compare(self, redactor: &Redactor) -> (Replayed, bool) {
         let replayed = Replayed::new(self.recorded, self.prepared, self.decided, self.against, redactor);
-        (Replayed { exceeded: self.exceeded, ..replayed }, self.late)
+        (Replayed { exceeded: self.exceeded, exported: self.exported, ..replayed }, self.late)
     }
 }
 
@@ -92,6 +93,7 @@ impl<'m> Edges<'m> {
         }
         let presented = prepared.request.as_deref().unwrap_or(&recorded.request);
         let decided = self.edge.decide(&recorded, presented).context(place).map_err(Lost::Trapped)?;
+        let exported = self.edge.exported(&recorded, &decided).context(place).map_err(Lost::Trapped)?;
         let against = self.against.as_mut().map(|edge| edge.decide(&recorded, presented)).transpose();
         let against = against.context(|| format!("{} (against)", place())).map_err(Lost::Trapped)?;
         let mut exceeded = Exceeded::default();
@@ -103,6 +105,6 @@ impl<'m> Edges<'m> {
             let otherwise = edge.decide(&recorded, presented).context(place).map_err(Lost::Trapped)?;
             exceeded.what_if = edge.exceeded(&otherwise).context(place).map_err(Lost::Trapped)?;
         }
-        Ok(Executed { recorded, late, prepared, decided, against, exceeded })
+        Ok(Executed { recorded, late, prepared, decided, against, exceeded, exported })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::columns::Columns;
+use super::export::{self, Export};
 use super::found::Found;
 use super::limits::{self, Limits};
 use super::report::{Report, Rows};
@@ -66,6 +67,7 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
         write_counts(out, minted::KINDS, &minted.kinds)?;
     }
     report.sampling.as_ref().map_or(Ok(()), |sampling| write_sampling(out, sampling))?;
+    report.export.as_ref().map_or(Ok(()), |export| write_export(out, export))?;
     report.limits.as_ref().map_or(Ok(()), |limits| write_limits(out, limits))?;
     if let Some(what_if) = &report.what_if {
         what_if.sections(SHOWN_KEYS).iter().try_for_each(|section| write_what_if(out, section))?;
@@ -90,22 +92,38 @@ fn write_report(out: &mut impl Write, report: &Report) -> fmt::Result {
 }
 
 fn write_sampling(out: &mut impl Write, sampling: &Sampling) -> fmt::Result {
-    write!(out, "<h2>{}</h2>\n<table><thead><tr>", escaped(&sampling.heading()))?;
-    let class = |index: usize| if index == 0 { "" } else { " class=\"number\"" };
-    (0..).zip(SAMPLING).try_for_each(|(index, heading)| write!(out, "<th scope=\"col\"{}>{heading}</th>", class(index)))?;
-    writeln!(out, "</tr></thead><tbody>")?;
-    for row in sampling.rows() {
-        let spans = row.spans;
-        write!(out, "<tr><th scope=\"row\">{}</th>", escaped(&row.name()))?;
-        let numbers = [row.recorded, spans.by_parent, spans.by_probability, spans.refused, spans.errors].map(Some);
+    let rows = sampling.rows().into_iter().map(|row| {
+        let by = row.by;
+        let numbers = [row.recorded, by.by_parent, by.by_probability, by.refused, by.errors].map(Some);
         let numbers = numbers.into_iter().chain([row.spans_per_day]).map(|number| number.map(|number| number.to_string()));
-        for told in numbers.chain([row.bytes_per_day.map(human)]) {
-            write!(out, "<td class=\"number\">{}</td>", told.as_deref().unwrap_or("-"))?;
-        }
+        (row.name(), numbers.chain([row.bytes_per_day.map(human)]).collect())
+    });
+    write_figures(out, &sampling.heading(), SAMPLING, &rows.collect::<Vec<_>>())?;
+    sampling.remark().map_or(Ok(()), |remark| writeln!(out, "<p>{}</p>", escaped(remark)))?;
+    sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "<p class=\"alarm\">{}</p>", escaped(&doubt)))
+}
+
+fn write_export(out: &mut impl Write, export: &Export) -> fmt::Result {
+    let rows = export.rows().map(|row| {
+        let numbers = [Some(row.spans), Some(row.batches)].map(|number| number.map(|number| number.to_string()));
+        let day = [row.spans_per_day.map(|spans| spans.to_string()), row.bytes_per_day.map(human)];
+        (row.collector.to_owned(), numbers.into_iter().chain([Some(human(row.bytes))]).chain(day).collect())
+    });
+    write_figures(out, &export.heading(), export::HEADINGS, &rows.collect::<Vec<_>>())
+}
+
+/// A table of names and figures; `-` for one of which nothing can be said.
+fn write_figures(out: &mut impl Write, heading: &str, headings: &[&str], rows: &[(String, Vec<Option<String>>)]) -> fmt::Result {
+    write!(out, "<h2>{}</h2>\n<table><thead><tr>", escaped(heading))?;
+    let class = |index: usize| if index == 0 { "" } else { " class=\"number\"" };
+    (0..).zip(headings).try_for_each(|(index, heading)| write!(out, "<th scope=\"col\"{}>{heading}</th>", class(index)))?;
+    writeln!(out, "</tr></thead><tbody>")?;
+    for (name, figures) in rows {
+        write!(out, "<tr><th scope=\"row\">{}</th>", escaped(name))?;
+        figures.iter().try_for_each(|told| write!(out, "<td class=\"number\">{}</td>", told.as_deref().unwrap_or("-")))?;
         writeln!(out, "</tr>")?;
     }
-    writeln!(out, "</tbody></table>")?;
-    sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "<p class=\"alarm\">{}</p>", escaped(&doubt)))
+    writeln!(out, "</tbody></table>")
 }
 
 fn write_limits(out: &mut impl Write, limits: &Limits) -> fmt::Result {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::export::{self, Export};
 use super::found::Found;
 use super::limits::{self, Limits};
 use super::report::Report;
@@ -14,8 +15,8 @@ use super::sampling::{self, Sampling};
 use super::summary::Summary;
 use super::survival::{Compared, Lost, Survivals};
 use super::{Agreement, Decided, Minted, Replayed, Totals, Trust, WhatIfs, minted, what_if};
-use crate::Redactor;
 use crate::host::HeaderMap;
+use crate::{Redactor, otlp};
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -27,7 +28,11 @@ struct Line<'a> {
     reason: Option<&'a str>,
     upstream_request: Option<UpstreamRequest>,
     response: Response,
+    /// What left of it: the span for the client's request.
     span: Option<Value>,
+    /// The span for the call to the upstream; absent where none is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_span: Option<Value>,
     agrees: Option<bool>,
     undecidable: Option<&'static str>,
     difference: Option<Difference<'a>>,
@@ -95,6 +100,8 @@ struct SummaryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sampling: Option<sampling::Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    export: Option<export::Shown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<limits::Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     what_if: Option<Vec<what_if::Shown<'a>>>,
@@ -122,6 +129,10 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
         Agreement::Differs(difference) => (Some(false), None, Some(difference)),
         Agreement::Undecidable(undecidable) => (None, Some(undecidable.as_str()), None),
     };
+    let span = |kind| {
+        let span = replayed.exported.first().and_then(|request| request.of_kind(kind));
+        span.map(|span| otlp::json(span, &|text| redactor.text(text))).transpose().map_err(io::Error::other)
+    };
     let line = Line {
         recording,
         index: recorded.place.index,
@@ -131,7 +142,8 @@ pub fn write_exchange(out: &mut impl Write, recording: &str, replayed: &Replayed
         reason: decided.reason(),
         upstream_request: upstream_request(decided, redactor),
         response: Response { status: decided.status(), headers: headers(&decided.response().headers, redactor) },
-        span: None,
+        span: span(SERVER)?,
+        client_span: span(CLIENT)?,
         agrees,
         undecidable,
         difference: difference.map(|difference| Difference {
@@ -174,6 +186,7 @@ pub(super) fn write_summary(out: &mut impl Write, report: &Report, summary: &Sum
         unknown_subscriptions: &report.strangers,
         trust: report.trust.as_ref(),
         sampling: report.sampling.as_ref().map(Sampling::shown),
+        export: report.export.as_ref().map(Export::shown),
         limits: report.limits.as_ref().map(Limits::shown),
         what_if: report.what_if.as_ref().map(WhatIfs::shown),
         survival: survivals.map(|survivals| survivals.lost().collect()),
@@ -204,3 +217,7 @@ fn headers(map: &HeaderMap, redactor: &Redactor) -> Vec<(String, Value)> {
     let regular = map.iter().filter(|line| !line.name.starts_with(b":"));
     regular.map(|line| (String::from_utf8_lossy(&line.name).into_owned(), redactor.header(&line.name, &line.value))).collect()
 }
+
+// Kinds of spans.
+const SERVER: u64 = 2;
+const CLIENT: u64 = 3;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The policy core as it is compiled into the harness, beside the module: what it would record under another setting.
+//! The policy core as it is compiled into the harness, beside the module: what it would record and export under another setting.
 //!
 //! Given what the module is given, randomness included, it decides what the module decides; a test holds it to that.
 
@@ -115,7 +115,7 @@ impl Presented<'_> {
 }
 
 impl Native {
-    /// The core with this policy, but for its sampling, and the module's keys and randomness.
+    /// The core with this policy, whose spans leave at once, but for its sampling; and the module's keys and randomness.
     pub(super) fn new(policy: &Policy, sampling: SamplingPolicy, seed: u64) -> Self {
         let mut policy = policy.clone();
         policy.trace.sampling = Some(sampling);
@@ -128,8 +128,8 @@ impl Native {
         Self { gateway, store: OwnStore::default(), randomness: ChaCha8Rng::seed_from_u64(seed), limits }
     }
 
-    /// What becomes of the next request's trace.
-    pub(super) fn settle(&mut self, presented: &Presented<'_>) -> Fate {
+    /// What becomes of the next request's trace, and the bodies of what leaves of it.
+    pub(super) fn settle(&mut self, presented: &Presented<'_>) -> (Fate, Vec<Vec<u8>>) {
         let randomness = &mut self.randomness;
         let mut entropy = |bytes: &mut [u8]| {
             randomness.fill_bytes(bytes);
@@ -143,6 +143,7 @@ impl Native {
         let mut exchange = self.gateway.open(ExchangeId(0));
         let Step { mut verdict, effects } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
         let mut woken = VecDeque::from([Woken { effects, ..Woken::default() }]);
+        let mut bodies = Vec::new();
         // As the proxy's clock goes on while a request waits for keys.
         loop {
             while let Some(Woken { effects, wake, .. }) = woken.pop_front() {
@@ -160,8 +161,7 @@ impl Native {
                             let answer = body.as_deref().map(|body| Reply { headers: Headers::default(), body });
                             (asked.call, answer.ok_or(CallFailed::Refused))
                         }
-                        // Whom it concerns takes them.
-                        Effect::Export(export) => (export.call, Ok(Reply { headers: Headers::new(ANSWER), body: b"" })),
+                        Effect::Export(export) => (export.call, TAKEN),
                     };
                     woken.push_back(self.gateway.reply(call, answer, &mut inputs));
                 }
@@ -181,6 +181,14 @@ impl Native {
         if exchange.awaits_close(&self.gateway) {
             let _ = exchange.step(&mut self.gateway, Event::Closed(presented.totals), &mut inputs);
         }
+        // As the module, on the tick after an exchange.
+        while self.gateway.has_batch() {
+            for effect in self.gateway.tick(&mut inputs).effects {
+                let Effect::Export(export) = effect else { continue };
+                bodies.push(export.body.to_vec());
+                drop(self.gateway.reply(export.call, TAKEN, &mut inputs));
+            }
+        }
         let mut fate = Fate::default();
         for (index, _) in self.gateway.drain_counts() {
             match Counter::all().nth(index) {
@@ -191,11 +199,13 @@ impl Native {
                 _ => {}
             }
         }
-        fate
+        (fate, bodies)
     }
 }
 
 /// The head of an answer that keys are in.
 const ANSWER: &[Header<'_>] = &[Header { name: b":status", value: b"200" }];
+/// What a collector answers.
+const TAKEN: Result<Reply<'_>, CallFailed> = Ok(Reply { headers: Headers::new(ANSWER), body: b"" });
 /// Nanoseconds from one tick to the next while somebody waits.
 const TICK: u64 = 10_000_000;

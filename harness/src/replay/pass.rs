@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::edges::{Edges, Executed, Lost};
+use super::exporter::Exporter;
 use super::held::Held;
 use super::progress::Progress;
 use super::render::{Renderer, Shown};
@@ -26,6 +27,8 @@ pub struct Pass<'a> {
     pub renderer: Renderer<'a>,
     /// Advances by the bytes read.
     pub progress: &'a mut Progress,
+    /// Where what leaves of exchanges is sent on to, if it is.
+    pub exporter: Option<&'a mut Exporter>,
 }
 
 /// What a pass came to, besides its report.
@@ -47,9 +50,9 @@ impl Pass<'_> {
     ///
     /// # Errors
     ///
-    /// When the module traps, `out` can't be written, or there is no thread to be had.
+    /// When the module traps, `out` can't be written, a collector doesn't take what is sent on, or there is no thread to be had.
     pub fn run(self, edges: &mut Edges<'_>, report: &mut Report, out: &mut impl Write) -> Result<Passed> {
-        let Self { renderer, progress } = self;
+        let Self { renderer, progress, mut exporter } = self;
         let bar = progress.bar.clone();
         let no_thread = || "can't start a thread";
         let (mut passed, mut held) = (Passed::default(), Held::default());
@@ -77,7 +80,7 @@ impl Pass<'_> {
                         passed.late += u64::from(shown.late);
                         held.push(shown, report.limits.as_mut(), &renderer);
                         while let Some(shown) = held.next(report.limits.as_mut(), &renderer, false) {
-                            take(&shown, &renderer, report, out)?;
+                            take(&shown, &renderer, report, exporter.as_deref_mut(), out)?;
                         }
                     }
                     Err(Lost::Unread(unread)) => {
@@ -89,7 +92,7 @@ impl Pass<'_> {
                 }
             }
             while let Some(shown) = held.next(report.limits.as_mut(), &renderer, true) {
-                take(&shown, &renderer, report, out)?;
+                take(&shown, &renderer, report, exporter.as_deref_mut(), out)?;
             }
             Ok(passed)
         });
@@ -98,10 +101,14 @@ impl Pass<'_> {
     }
 }
 
-/// Counts an exchange, and writes what is shown of it.
-fn take(shown: &Shown, renderer: &Renderer<'_>, report: &mut Report, out: &mut impl Write) -> Result<()> {
+/// Counts an exchange, sends on what left of it, and writes what is shown of it.
+fn take(shown: &Shown, renderer: &Renderer<'_>, report: &mut Report, exporter: Option<&mut Exporter>, out: &mut impl Write) -> Result<()> {
     if shown.found {
         report.add(&shown.replayed, renderer.files, renderer.redactor);
+        // Each collector of the policy's gets the same.
+        if let (Some(exporter), Some(request)) = (exporter, shown.replayed.exported.first()) {
+            exporter.add(request)?;
+        }
     }
     out.write_all(&shown.text).context(|| "can't write the results")
 }

@@ -7,11 +7,13 @@ use clap::ValueEnum;
 use tracegate::Policy;
 use tracegate::config::Loaded;
 
+use super::export::Export;
 use super::limits::Limits;
 use super::sampling::Sampling;
 use super::survival::Survivals;
 use super::{Agreement, Decided, Difference, Minted, Replayed, Totals, Trust, Undecidable, WhatIfs};
 use crate::Redactor;
+use crate::error::Result;
 use crate::look::printable;
 use crate::recording::Files;
 
@@ -53,6 +55,8 @@ pub struct Report {
     pub(super) minted: Option<Minted>,
     /// What is recorded, by the policy's setting for sampling and by others, where that is asked for.
     pub(super) sampling: Option<Sampling>,
+    /// What left for collectors, where the policy exports anything.
+    pub(super) export: Option<Export>,
     /// What was limited then and is now, where the policy limits anything.
     pub(super) limits: Option<Limits>,
     /// What other amounts would have refused, where that is asked for.
@@ -108,9 +112,16 @@ impl Report {
         Self { tables, against, ..Self::default() }
     }
 
-    /// Tells what the policy's setting for sampling records, if it has one, and what others would. `seed` is the module's.
-    pub fn compare_sampling(&mut self, loaded: &Loaded, seed: u64) {
-        self.sampling = Sampling::new(loaded, seed);
+    /// Tells what the policy's setting for sampling records, if it has one, and what others would; and what leaves for collectors, if anything does.
+    /// `seed` is the module's.
+    ///
+    /// # Errors
+    ///
+    /// Never: the policy's document is canonical.
+    pub fn compare_spans(&mut self, loaded: &Loaded, seed: u64) -> Result<()> {
+        self.sampling = Sampling::new(loaded, seed)?;
+        self.export = Export::new(loaded)?;
+        Ok(())
     }
 
     /// Tells what was limited then and is now, if the policy limits anything.
@@ -141,6 +152,9 @@ impl Report {
         self.with_headers += u64::from(!replayed.recorded.request.headers.is_empty());
         if let Some(reason) = replayed.decided.reason() {
             *self.by_reason.entry(reason.to_owned()).or_default() += 1;
+        }
+        if let Some(export) = &mut self.export {
+            export.add(replayed);
         }
         if let Some(minted) = &mut self.minted {
             minted.add(replayed);

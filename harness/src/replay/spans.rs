@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Spans that are recorded, by why, and the bytes that they take.
+//! Exchanges that are recorded, by why.
 
 use serde::Serialize;
 use tracegate::trace::DecidedBy;
 
-/// How many spans are recorded.
+/// How many exchanges are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Spans {
     /// As callers had decided.
@@ -15,22 +15,18 @@ pub(super) struct Spans {
     pub(super) refused: u64,
     /// For a status of 500 and above, though not sampled.
     pub(super) errors: u64,
-    /// What they take in OTLP.
-    #[serde(rename = "estimated_bytes")]
-    pub(super) bytes: u64,
 }
 
 impl Spans {
-    /// Counts an exchange that may be recorded `by` somebody's decision, or else because it `failed`.
-    pub(super) const fn add(&mut self, by: Option<DecidedBy>, failed: bool, size: u64) {
+    /// Counts an exchange that may be recorded `by` somebody's decision, or else is `exported` because it failed.
+    pub(super) const fn add(&mut self, by: Option<DecidedBy>, exported: bool) {
         match by {
             Some(DecidedBy::Parent) => self.by_parent += 1,
             Some(DecidedBy::Probability | DecidedBy::Limit) => self.by_probability += 1,
             Some(DecidedBy::Refusal) => self.refused += 1,
-            None if failed => self.errors += 1,
-            None => return,
+            None if exported => self.errors += 1,
+            None => {}
         }
-        self.bytes += size;
     }
 
     /// All of them.
@@ -82,18 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn a_span_is_recorded_once_and_for_one_reason() {
+    fn an_exchange_is_recorded_once_and_for_one_reason() {
         let mut spans = Spans::default();
-        for (by, failed) in [
+        for (by, exported) in [
             (Some(DecidedBy::Parent), true),
             (Some(DecidedBy::Probability), false),
             (Some(DecidedBy::Refusal), true),
             (None, true),
             (None, false),
         ] {
-            spans.add(by, failed, 100);
+            spans.add(by, exported);
         }
-        assert_eq!(spans, Spans { by_parent: 1, by_probability: 1, refused: 1, errors: 1, bytes: 400 });
+        assert_eq!(spans, Spans { by_parent: 1, by_probability: 1, refused: 1, errors: 1 });
         assert_eq!(spans.all(), 4);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::columns::Columns;
+use super::export::{self, Export};
 use super::limits::{self, Limits};
 use super::minted::{self, Minted};
 use super::report::{By, Report, Rows};
@@ -44,6 +45,9 @@ fn write_report(out: &mut impl Write, report: &Report, look: Look) -> fmt::Resul
     if let Some(sampling) = &report.sampling {
         write_sampling(out, sampling, look)?;
     }
+    if let Some(export) = &report.export {
+        write_export(out, export, look)?;
+    }
     if let Some(limits) = &report.limits {
         write_limits(out, limits, look)?;
     }
@@ -77,14 +81,30 @@ fn write_sampling(out: &mut impl Write, sampling: &Sampling, look: Look) -> fmt:
     writeln!(out, "\n{}", look.styled(Style::Bold, &sampling.heading()))?;
     let mut grid = Grid::new(SAMPLING);
     for row in sampling.rows() {
-        let spans = row.spans;
-        let numbers = [row.recorded, spans.by_parent, spans.by_probability, spans.refused, spans.errors];
-        let day = [row.spans_per_day.map(|spans| spans.to_string()), row.bytes_per_day.map(human)];
-        let day = day.map(|told| Cell::figure(told.unwrap_or_else(|| "-".to_owned())));
+        let by = row.by;
+        let numbers = [row.recorded, by.by_parent, by.by_probability, by.refused, by.errors];
+        let day = a_day(row.spans_per_day, row.bytes_per_day);
         grid.add([Cell::text(row.name())].into_iter().chain(numbers.map(Cell::number)).chain(day).collect());
     }
     grid.write(out, look)?;
+    sampling.remark().map_or(Ok(()), |remark| writeln!(out, "{remark}"))?;
     sampling.doubt().map_or(Ok(()), |doubt| writeln!(out, "{}", look.styled(Style::Alarm, &doubt)))
+}
+
+fn write_export(out: &mut impl Write, export: &Export, look: Look) -> fmt::Result {
+    writeln!(out, "\n{}", look.styled(Style::Bold, &export.heading()))?;
+    let mut grid = Grid::new(export::HEADINGS);
+    for row in export.rows() {
+        let figures = [Cell::number(row.spans), Cell::number(row.batches), Cell::figure(human(row.bytes))];
+        let day = a_day(row.spans_per_day, row.bytes_per_day);
+        grid.add([Cell::text(row.collector)].into_iter().chain(figures).chain(day).collect());
+    }
+    grid.write(out, look)
+}
+
+/// Spans and bytes a day; `-` where nothing can be said of one.
+fn a_day(spans: Option<u64>, bytes: Option<u64>) -> [Cell; 2] {
+    [spans.map(|spans| spans.to_string()), bytes.map(human)].map(|told| Cell::figure(told.unwrap_or_else(|| "-".to_owned())))
 }
 
 fn write_limits(out: &mut impl Write, limits: &Limits, look: Look) -> fmt::Result {
@@ -197,7 +217,7 @@ pub(super) const SHADOWED: &str = "admitted, though rules in `mode: shadow` woul
 pub(super) const STRANGERS: &str = "the policy has no such subscription";
 /// What stands over what is recorded.
 pub(super) const SAMPLING: &[&str] =
-    &["setting", "spans", "by parent", "by probability", "refused", "errors", "spans a day", "bytes a day"];
+    &["setting", "recorded", "by parent", "by probability", "refused", "errors", "spans a day", "bytes a day"];
 /// What stands over trace headers that didn't come through.
 pub(super) const SURVIVAL: &[&str] = &["API", "operation", "header", "outcome", "exchanges", "likely cause"];
 /// What stands over the exchanges of which that can't be told.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where a probe goes to.
+//! Where something is sent to.
 
 use std::fmt;
 use std::io;
@@ -61,7 +61,7 @@ impl FromStr for Target {
         let wrong = || Error::new("expected a URL as http://HOST[:PORT]/PATH, found another");
         let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
         if scheme.eq_ignore_ascii_case("https") {
-            let why = "expected an http URL, found https: the probe speaks no TLS; send it to a listener without TLS, or through a proxy \
+            let why = "expected an http URL, found https: no TLS is spoken here; send to a listener without TLS, or through a proxy \
                        on this machine that adds it";
             return Err(Error::new(why));
         }
@@ -69,7 +69,7 @@ impl FromStr for Target {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or_else(wrong)?;
         if authority.contains('@') {
-            return Err(Error::new("expected a URL without user information: credentials go with --header"));
+            return Err(Error::new("expected a URL without user information: credentials go in headers"));
         }
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
