@@ -147,7 +147,8 @@ fn verify_changed(logs: &Logs, otlp: &Path) {
     let has = |place: &&usize, what: &str| logs.log[**place].contains(what);
     let closed = *places.iter().find(|place| has(place, "\"AccessDenied\"")).unwrap();
     let last = *places.iter().rfind(|place| has(place, "\"decision\":\"refused\"")).unwrap();
-    let changes: [(&str, fn(&mut Vec<String>, usize), usize, &str); 6] = [
+    type Change = fn(&mut Vec<String>, usize);
+    let changes: [(&str, Change, usize, &str); 6] = [
         ("another reason", |log, at| log[at] = log[at].replace("AccessDenied", "TokenExpired"), closed, "is changed"),
         ("more behind the MAC", |log, at| log[at] = log[at].replace("\"}", "\",\"reason\":\"x\"}"), closed, "is changed"),
         ("no MAC", |log, at| log[at] = format!("{}}}", log[at].split_once(",\"mac\"").unwrap().0), closed, "has no MAC"),
