@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request and its response: the stages, in order.
 
+use std::net::IpAddr;
+
 use crate::caller::Caller;
 use crate::condition::Facts;
+use crate::config::Policy;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::edits::HeaderEdits;
 use crate::effect::{ExchangeId, Step, Verdict};
@@ -14,7 +17,7 @@ use crate::inputs::{Inputs, Remembered, UnknownPeer};
 use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
 use crate::span::{Awaited, Draft, Observed, OptionalAttribute, Times, Wait};
-use crate::trace::{self, Circumstances, Outcome, TraceParent};
+use crate::trace::{self, Circumstances, Outcome, Settled, TraceParent};
 
 /// One request on its way through the edge.
 #[derive(Debug)]
@@ -82,6 +85,12 @@ impl Exchange {
         matches!(&self.state, State::Decided { draft: Some(_), .. }) || self.reads_totals(gateway)
     }
 
+    /// Whether [`Event::Cancelled`] is waited for, should the exchange end now: something is recorded of it.
+    #[must_use]
+    pub fn awaits_cancellation(&self, gateway: &Gateway) -> bool {
+        matches!(&self.state, State::Waiting(_)) && !gateway.policy().export.traces.is_empty()
+    }
+
     /// Whether [`Event::Closed`] must tell how many bytes there were: what the request costs depends on it.
     #[must_use]
     pub fn reads_totals(&self, gateway: &Gateway) -> bool {
@@ -102,6 +111,11 @@ impl Exchange {
                 let (step, state) = decide(self.id, gateway, headers, times, inputs);
                 self.state = state;
                 step
+            }
+            (State::Waiting(waiting), Event::Cancelled(headers)) => {
+                let draft = cancelled(gateway, headers, &waiting.woken(inputs.monotonic), inputs);
+                self.leave(gateway, State::refused(draft), inputs);
+                Step::of(Verdict::Wait)
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => {
@@ -136,7 +150,7 @@ impl Exchange {
                 gateway.forget(self.id, inputs);
                 Step::of(Verdict::Wait)
             }
-            (_, Event::Reply(..) | Event::Wake(_)) => Step::of(Verdict::Wait),
+            (_, Event::Reply(..) | Event::Wake(_) | Event::Cancelled(_)) => Step::of(Verdict::Wait),
         }
     }
 
@@ -222,25 +236,21 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     };
     counts.count_decision(&decision);
     counts.count_trace(&settled);
-    let records = !policy.export.traces.is_empty()
-        && (settled.sampling.sampled || policy.trace.sampling.is_some_and(|sampling| sampling.record_errors));
+    let records = may_be_recorded(&settled, policy);
     let server = if records && policy.export.spans.client { settler.mint_span(&mut *inputs.entropy) } else { None };
     let draft = settled.sent.filter(|_| records).map(|sent| {
-        let asks_source = policy.export.spans.attributes.contains(&OptionalAttribute::ClientAddress);
-        let source =
-            if asks_source { Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, &caller).source() } else { None };
         let observed = Observed {
             head: head.as_ref().ok(),
             route,
             caller: &caller,
             providers: &policy.identity.providers,
-            decision: &decision,
+            decision: Some(&decision),
             settled: &settled,
             sent,
             server,
             remaining: &charges.remaining(&policy.quota),
             would_refuse: &charges.would_refuse(&policy.quota),
-            source,
+            source: source(headers, policy, &caller, inputs),
             times: &times,
         };
         Box::new(Draft::new(&observed, &policy.export.spans, digest_key))
@@ -260,6 +270,55 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused(draft))
         }
     }
+}
+
+/// What is recorded of a request that ended while it waited. Who calls isn't proven again.
+fn cancelled(gateway: &mut Gateway, headers: Headers<'_>, times: &Times, inputs: &mut Inputs<'_>) -> Option<Box<Draft>> {
+    let Parts { policy, settler, counts, digest_key, .. } = gateway.parts();
+    let head = RequestHead::read(headers).ok()?;
+    let route = match route::find(&head, &policy.routes) {
+        Matched::Route(route) => Some(route),
+        Matched::Default(_) | Matched::Ambiguous(_) => None,
+    };
+    let caller = &Caller::unknown();
+    let circumstances = Circumstances {
+        caller,
+        route: route.map(|route| route.name.as_str()),
+        root: route.and_then(|route| route.root),
+        refused: false,
+        trusted_hops: policy.listener.trusted_hops,
+    };
+    let carried = trace::read(headers, &policy.trace.extract);
+    let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut HeaderEdits::none());
+    counts.count_trace(&settled);
+    let sent = settled.sent.filter(|_| may_be_recorded(&settled, policy))?;
+    let observed = Observed {
+        head: Some(&head),
+        route,
+        caller,
+        providers: &policy.identity.providers,
+        decision: None,
+        settled: &settled,
+        sent,
+        server: None,
+        remaining: &[],
+        would_refuse: &[],
+        source: source(headers, policy, caller, inputs),
+        times,
+    };
+    Some(Box::new(Draft::new(&observed, &policy.export.spans, digest_key)))
+}
+
+/// Whether spans are drafted: they are sampled, or an error may come of the request.
+fn may_be_recorded(settled: &Settled, policy: &Policy) -> bool {
+    let errors = || policy.trace.sampling.is_some_and(|sampling| sampling.record_errors);
+    !policy.export.traces.is_empty() && (settled.sampling.sampled || errors())
+}
+
+/// Where a request comes from, if spans tell it.
+fn source(headers: Headers<'_>, policy: &Policy, caller: &Caller, inputs: &mut Inputs<'_>) -> Option<IpAddr> {
+    let asked = policy.export.spans.attributes.contains(&OptionalAttribute::ClientAddress);
+    if asked { Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, caller).source() } else { None }
 }
 
 /// An exchange that waits.

@@ -9,6 +9,7 @@
 mod attribute;
 mod digest;
 mod draft;
+mod http;
 mod subject;
 mod url;
 

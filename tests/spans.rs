@@ -41,11 +41,19 @@ fn often() -> Value {
 
 /// Envoy before an upstream that answers 200, with a collector; `None` where it can't be had.
 fn start(policy: &Value, workers: u32, collector: SocketAddr) -> Option<Envoy> {
+    start_beside(policy, workers, vec![cluster("otel", collector)])
+}
+
+/// The same with these clusters.
+fn start_beside(policy: &Value, workers: u32, clusters: Vec<Cluster>) -> Option<Envoy> {
     let version = std::env::var("TRACEGATE_TEST_ENVOY").unwrap_or_else(|_| envoy::VERSION.to_owned());
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
-    let clusters = vec![Cluster::at("otel", &collector.to_string()).expect("an address is one")];
     let options = Options { workers, clusters, ..Options::new(binary(&version)?, plugin) };
     Some(Envoy::start(&options).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn cluster(name: &str, address: SocketAddr) -> Cluster {
+    Cluster::at(name, &address.to_string()).expect("an address is one")
 }
 
 fn ask(connection: &mut Connection, path: &str, headers: &[(&str, &[u8])]) -> Response {
