@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::access_log::{Logged, Property};
 use crate::caller::Caller;
 use crate::condition::Facts;
 use crate::config::Policy;
@@ -85,10 +86,11 @@ impl Exchange {
         matches!(&self.state, State::Decided { draft: Some(_), .. }) || self.reads_totals(gateway)
     }
 
-    /// Whether [`Event::Cancelled`] is waited for, should the exchange end now: something is recorded of it.
+    /// Whether [`Event::Cancelled`] is waited for, should the exchange end now: something is told of it.
     #[must_use]
     pub fn awaits_cancellation(&self, gateway: &Gateway) -> bool {
-        matches!(&self.state, State::Waiting(_)) && !gateway.policy().export.traces.is_empty()
+        let export = &gateway.policy().export;
+        matches!(&self.state, State::Waiting(_)) && !(export.traces.is_empty() && export.access_log.is_empty())
     }
 
     /// Whether [`Event::Closed`] must tell how many bytes there were: what the request costs depends on it.
@@ -113,9 +115,9 @@ impl Exchange {
                 step
             }
             (State::Waiting(waiting), Event::Cancelled(headers)) => {
-                let draft = cancelled(gateway, headers, &waiting.woken(inputs.monotonic), inputs);
+                let (draft, properties) = cancelled(gateway, headers, &waiting.woken(inputs.monotonic), inputs).unwrap_or_default();
                 self.leave(gateway, State::refused(draft), inputs);
-                Step::of(Verdict::Wait)
+                Step { properties, ..Step::of(Verdict::Wait) }
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => {
@@ -209,7 +211,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
                 }
                 Admission::Wait(effects) => {
                     let waiting = Waiting::of(Awaited::RateLimitService, times, monotonic);
-                    return (Step { verdict: Verdict::Wait, effects }, State::Waiting(waiting));
+                    return (Step { effects, ..Step::of(Verdict::Wait) }, State::Waiting(waiting));
                 }
             }
         }
@@ -237,6 +239,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     counts.count_decision(&decision);
     counts.count_trace(&settled);
     let records = may_be_recorded(&settled, policy);
+    let remaining = if records || !policy.export.access_log.is_empty() { charges.remaining(&policy.quota) } else { Vec::new() };
     let server = if records && policy.export.spans.client { settler.mint_span(&mut *inputs.entropy) } else { None };
     let draft = settled.sent.filter(|_| records).map(|sent| {
         let observed = Observed {
@@ -248,13 +251,21 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             settled: &settled,
             sent,
             server,
-            remaining: &charges.remaining(&policy.quota),
+            remaining: &remaining,
             would_refuse: &charges.would_refuse(&policy.quota),
             source: source(headers, policy, &caller, inputs),
             times: &times,
         };
         Box::new(Draft::new(&observed, &policy.export.spans, digest_key))
     });
+    let logged = Logged {
+        ids: settled.sent.map(|sent| (sent.trace_id(), server.unwrap_or(sent.parent_id()))),
+        decision: Some(&decision),
+        caller: &caller,
+        providers: &policy.identity.providers,
+        remaining: &remaining,
+    };
+    let properties = logged.properties(&policy.export.access_log, digest_key);
     match decision {
         Decision::Admitted { .. } => {
             if let Ok(head) = &head {
@@ -264,16 +275,21 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             // The caller's call was answered by the server's span.
             let answered = settled.sent.map(|sent| server.map_or(sent, |server| sent.sent_by(server)));
             let trace_response = answered.filter(|_| settled.trace_response);
-            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges, draft })
+            (Step { verdict: Verdict::Continue(edits), effects, properties }, State::Decided { trace_response, charges, draft })
         }
         Decision::Refused(refusal) => {
-            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused(draft))
+            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects, properties }, State::refused(draft))
         }
     }
 }
 
-/// What is recorded of a request that ended while it waited. Who calls isn't proven again.
-fn cancelled(gateway: &mut Gateway, headers: Headers<'_>, times: &Times, inputs: &mut Inputs<'_>) -> Option<Box<Draft>> {
+/// What is told of a request that ended while it waited; nothing where its head can't be read. Who calls isn't proven again.
+fn cancelled(
+    gateway: &mut Gateway,
+    headers: Headers<'_>,
+    times: &Times,
+    inputs: &mut Inputs<'_>,
+) -> Option<(Option<Box<Draft>>, Vec<Property>)> {
     let Parts { policy, settler, counts, digest_key, .. } = gateway.parts();
     let head = RequestHead::read(headers).ok()?;
     let route = match route::find(&head, &policy.routes) {
@@ -291,7 +307,15 @@ fn cancelled(gateway: &mut Gateway, headers: Headers<'_>, times: &Times, inputs:
     let carried = trace::read(headers, &policy.trace.extract);
     let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut HeaderEdits::none());
     counts.count_trace(&settled);
-    let sent = settled.sent.filter(|_| may_be_recorded(&settled, policy))?;
+    let logged = Logged {
+        ids: settled.sent.map(|sent| (sent.trace_id(), sent.parent_id())),
+        decision: None,
+        caller,
+        providers: &policy.identity.providers,
+        remaining: &[],
+    };
+    let properties = logged.properties(&policy.export.access_log, digest_key);
+    let Some(sent) = settled.sent.filter(|_| may_be_recorded(&settled, policy)) else { return Some((None, properties)) };
     let observed = Observed {
         head: Some(&head),
         route,
@@ -306,7 +330,7 @@ fn cancelled(gateway: &mut Gateway, headers: Headers<'_>, times: &Times, inputs:
         source: source(headers, policy, caller, inputs),
         times,
     };
-    Some(Box::new(Draft::new(&observed, &policy.export.spans, digest_key)))
+    Some((Some(Box::new(Draft::new(&observed, &policy.export.spans, digest_key))), properties))
 }
 
 /// Whether spans are drafted: they are sampled, or an error may come of the request.

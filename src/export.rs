@@ -17,6 +17,7 @@ mod http_date;
 
 pub(crate) use exporter::{Exporter, Fate, Source, Tell};
 
+use crate::access_log::AccessLogProperty;
 use crate::identity::FetchUri;
 use crate::secret::SecretReference;
 use crate::span::SpanPolicy;
@@ -28,6 +29,8 @@ pub struct ExportPolicy {
     pub traces: Vec<Collector>,
     /// What is told in them.
     pub spans: SpanPolicy,
+    /// What the host's access log can tell.
+    pub access_log: Vec<AccessLogProperty>,
 }
 
 /// Where spans go.

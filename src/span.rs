@@ -16,6 +16,7 @@ mod url;
 pub(crate) use attribute::{Value, put_attribute};
 pub(crate) use digest::DigestKey;
 pub(crate) use draft::{Awaited, Draft, Finished, Observed, Times, Wait};
+pub(crate) use subject::digest;
 
 use crate::claim::ClaimPath;
 use crate::secret::SecretReference;

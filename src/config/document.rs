@@ -4,6 +4,7 @@
 //! meaning, and gives the fingerprint. With the feature `schema` these types are also where the JSON Schema comes from:
 //! their documentation is what an editor shows to a policy's author.
 
+mod access_log;
 mod caller;
 mod certificate;
 mod condition;
@@ -38,6 +39,7 @@ use crate::json::Value;
 use crate::path::PathMatch;
 use crate::route::HostMatch;
 
+pub(super) use access_log::AccessLogProperty;
 pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
 pub(super) use enforcement::{Breaker, Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};

@@ -46,7 +46,7 @@ pub(super) fn tell(
 }
 
 /// Tells this caller from all others, by what tells it from its provider's.
-fn digest(key: &DigestKey, providers: &[Provider], identity: &Identity) -> [u8; 16] {
+pub(crate) fn digest(key: &DigestKey, providers: &[Provider], identity: &Identity) -> [u8; 16] {
     key.digest_of(|tell| {
         tell(providers.get(identity.provider).map(|provider| provider.name.as_bytes()).unwrap_or_default());
         identity.tell(tell);

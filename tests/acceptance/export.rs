@@ -20,6 +20,7 @@ pub(super) fn extend(policy: &mut Value) {
             "claims": [{"provider": "inline", "path": "/org/id"}, {"path": "tid"}], "digest_key": {"secret": "hop-key"},
             "request_id_header": "X-Request-Id",
         },
+        "access_log_properties": ["trace_id", "span_id", "decision", "reason", "caller", "remaining"],
     });
     let route = json!({
         "name": "files", "match": {"path": {"template": "/files/{file_id}/{part}"}}, "attributes": {"path": {"file_id": "digest", "part": "raw"}},
@@ -39,6 +40,8 @@ pub(super) fn accepted() -> Vec<(&'static str, Value)> {
         ("/export/traces/otel/otlp/batch", json!({"max_queue_size": 65536, "max_export_batch_size": 8192})),
         ("/export/traces/otel/otlp/batch", json!({"schedule_delay": "100ms", "export_timeout": "1m"})),
         ("/export/traces/lightstep/lightstep", json!({"cluster": "a", "access_token": {"secret": "old-key"}})),
+        ("/export/access_log_properties", json!([])),
+        ("/export/access_log_properties", json!(["caller", "trace_id"])),
         ("/export/spans/client", json!(false)),
         ("/export/spans/url_path", json!("full")),
         ("/export/spans/attributes", json!([])),
@@ -76,6 +79,10 @@ pub(super) fn refused_by_both() -> Vec<(&'static str, Option<Value>)> {
         ("/export/traces/otel/otlp/batch/max_queue_size", vec![json!(0), json!(65537), json!("many")]),
         ("/export/traces/otel/otlp/batch/max_export_batch_size", vec![json!(0), json!(8193)]),
         ("/export/traces/otel/otlp/batch/schedule_delay", vec![json!(5), json!("5"), json!("1d"), json!(null)]),
+        (
+            "/export/access_log_properties",
+            vec![json!(["path"]), json!(["caller", "caller"]), json!("caller"), json!(null), json!({"caller": true})],
+        ),
         ("/export/spans/client", vec![json!("yes"), json!(null)]),
         ("/export/spans/url_path", vec![json!("none"), json!(true)]),
         ("/export/spans/attributes", vec![json!(["url.query"]), json!(["client.address", "client.address"]), json!("client.address")]),

@@ -117,7 +117,7 @@ impl<'m> Edge<'m> {
         self.proxy.world_mut().response = response(recorded);
         let (head, sent) = self.seconds.stand_in(head(presented));
         let request = Request { message: Message::request(head), facts: Arc::new(facts(recorded)), ..Request::default() };
-        let Finished { upstream, response, details } = self.proxy.exchange(request);
+        let Finished { upstream, response, details, .. } = self.proxy.exchange(request);
         if !self.calls.is_zero() {
             // The next exchange may be an hour later: answers that are under way come before.
             self.proxy.advance(self.calls);

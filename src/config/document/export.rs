@@ -10,6 +10,7 @@ use super::super::finding::{Findings, Problem};
 use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
+use super::access_log::AccessLogProperty;
 use super::identity::Provider;
 use super::jwt::{duration, token};
 use super::trace::SecretName;
@@ -28,6 +29,9 @@ pub(in crate::config) struct Export {
     pub(in crate::config) traces: BTreeMap<String, Collector>,
     /// What is told in spans.
     pub(in crate::config) spans: Spans,
+    /// What the host's access log can tell of a decision, as properties `tracegate.<word>` of the exchange; nothing by default.
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
+    pub(in crate::config) access_log_properties: Vec<AccessLogProperty>,
 }
 
 /// Where spans go.
@@ -290,8 +294,16 @@ impl Decode for Export {
         let mut fields = place.fields(findings)?;
         let traces = fields.maybe("traces", findings, collectors);
         let spans = fields.maybe("spans", findings, Spans::decode);
+        let access_log = fields.maybe("access_log_properties", findings, |place, findings| {
+            let items = place.list(findings)?;
+            place.each_once(items, findings)
+        });
         fields.finish(findings);
-        Some(Self { traces: traces?.unwrap_or_default(), spans: spans?.unwrap_or_default() })
+        Some(Self {
+            traces: traces?.unwrap_or_default(),
+            spans: spans?.unwrap_or_default(),
+            access_log_properties: access_log?.unwrap_or_default(),
+        })
     }
 }
 
