@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::access_log::Property;
 use crate::config::Policy;
 use crate::decision::Refusal;
 use crate::edits::HeaderEdits;
@@ -126,12 +127,14 @@ pub struct Step {
     pub verdict: Verdict,
     /// What to ask of the world, in this order.
     pub effects: Vec<Effect>,
+    /// What to set on the exchange, before the verdict is carried out: its access log tells it.
+    pub properties: Vec<Property>,
 }
 
 impl Step {
     /// A step that asks nothing of the world.
     pub(crate) const fn of(verdict: Verdict) -> Self {
-        Self { verdict, effects: Vec::new() }
+        Self { verdict, effects: Vec::new(), properties: Vec::new() }
     }
 }
 

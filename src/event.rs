@@ -20,6 +20,9 @@ pub enum Event<'a> {
     Trailers(Headers<'a>),
     /// The response's header lines, of which `:status` alone is read.
     Response(Headers<'a>),
+    /// The request ends while it waits: its client left, or the host answered in our place. Here it is for the last time, and
+    /// [`Closed`](Self::Closed) follows. A host that can't show it any more leaves this out.
+    Cancelled(Headers<'a>),
     /// The exchange is over; nothing comes after. What it carried is as far as the host knows it.
     Closed(Totals),
 }

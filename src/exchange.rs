@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request and its response: the stages, in order.
 
+use std::net::IpAddr;
+
+use crate::access_log::{Logged, Property};
 use crate::audit::Decided;
 use crate::caller::Caller;
 use crate::condition::Facts;
+use crate::config::Policy;
 use crate::decision::{Decision, Reason, Refusal};
 use crate::edits::HeaderEdits;
 use crate::effect::{ExchangeId, Step, Verdict};
@@ -17,7 +21,7 @@ use crate::metrics::{Durations, Timed};
 use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
 use crate::span::{Awaited, Draft, Observed, OptionalAttribute, Times, Wait};
-use crate::trace::{self, Circumstances, Outcome, TraceParent};
+use crate::trace::{self, Circumstances, Outcome, Settled, TraceParent};
 
 /// One request on its way through the edge.
 #[derive(Debug)]
@@ -87,6 +91,13 @@ impl Exchange {
         matches!(&self.state, State::Decided { draft: Some(_), .. } | State::Decided { timed: Some(_), .. }) || self.reads_totals(gateway)
     }
 
+    /// Whether [`Event::Cancelled`] is waited for, should the exchange end now: something is told of it.
+    #[must_use]
+    pub fn awaits_cancellation(&self, gateway: &Gateway) -> bool {
+        let export = &gateway.policy().export;
+        matches!(&self.state, State::Waiting(_)) && !(export.traces.is_empty() && export.access_log.is_empty())
+    }
+
     /// Whether [`Event::Closed`] must tell how many bytes there were: what the request costs depends on it.
     #[must_use]
     pub fn reads_totals(&self, gateway: &Gateway) -> bool {
@@ -109,6 +120,11 @@ impl Exchange {
                 gateway.put_on_record(inputs.monotonic);
                 self.state = state;
                 step
+            }
+            (State::Waiting(waiting), Event::Cancelled(headers)) => {
+                let (draft, properties) = cancelled(gateway, headers, &waiting.woken(inputs.monotonic), inputs).unwrap_or_default();
+                self.leave(gateway, State::refused(draft, None), inputs);
+                Step { properties, ..Step::of(Verdict::Wait) }
             }
             // A second head for one exchange can't be told from an attack on the first one's decision.
             (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => {
@@ -146,7 +162,7 @@ impl Exchange {
                 gateway.forget(self.id, inputs);
                 Step::of(Verdict::Wait)
             }
-            (_, Event::Reply(..) | Event::Wake(_)) => Step::of(Verdict::Wait),
+            (_, Event::Reply(..) | Event::Wake(_) | Event::Cancelled(_)) => Step::of(Verdict::Wait),
         }
     }
 
@@ -206,7 +222,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
                 Admission::Wait(effects) => {
                     let waiting = Waiting::of(Awaited::RateLimitService, times, monotonic);
                     durations.call(&effects, monotonic);
-                    return (Step { verdict: Verdict::Wait, effects }, State::Waiting(waiting));
+                    return (Step { effects, ..Step::of(Verdict::Wait) }, State::Waiting(waiting));
                 }
             }
         }
@@ -234,8 +250,8 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     };
     counts.count_decision(&decision);
     counts.count_trace(&settled);
-    let records = !policy.export.traces.is_empty()
-        && (settled.sampling.sampled || policy.trace.sampling.is_some_and(|sampling| sampling.record_errors));
+    let records = may_be_recorded(&settled, policy);
+    let remaining = if records || !policy.export.access_log.is_empty() { charges.remaining(&policy.quota) } else { Vec::new() };
     let server = if records && policy.export.spans.client { settler.mint_span(&mut *inputs.entropy) } else { None };
     let record = policy.audit.as_ref().and_then(|audit| {
         let (decision, caller, sent) = (&decision, &caller, settled.sent);
@@ -248,22 +264,19 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
         })
     });
     let draft = settled.sent.filter(|_| records).map(|sent| {
-        let asks_source = policy.export.spans.attributes.contains(&OptionalAttribute::ClientAddress);
-        let source =
-            if asks_source { Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, &caller).source() } else { None };
         let observed = Observed {
             head: head.as_ref().ok(),
             route,
             caller: &caller,
             providers: &policy.identity.providers,
-            decision: &decision,
+            decision: Some(&decision),
             settled: &settled,
             sent,
             server,
-            remaining: &charges.remaining(&policy.quota),
+            remaining: &remaining,
             would_refuse: &charges.would_refuse(&policy.quota),
-            source,
             record: record.as_deref(),
+            source: source(headers, policy, &caller, inputs),
             times: &times,
         };
         Box::new(Draft::new(&observed, &policy.export.spans, digest_key))
@@ -271,6 +284,14 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     durations.call(&effects, monotonic);
     let place = route.and_then(|route| policy.routes.routes().element_offset(route));
     let timed = Durations::begin(policy, place, times.began);
+    let logged = Logged {
+        ids: settled.sent.map(|sent| (sent.trace_id(), server.unwrap_or(sent.parent_id()))),
+        decision: Some(&decision),
+        caller: &caller,
+        providers: &policy.identity.providers,
+        remaining: &remaining,
+    };
+    let properties = logged.properties(&policy.export.access_log, digest_key);
     match decision {
         Decision::Admitted { .. } => {
             if let Ok(head) = &head {
@@ -280,12 +301,75 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             // The caller's call was answered by the server's span.
             let answered = settled.sent.map(|sent| server.map_or(sent, |server| sent.sent_by(server)));
             let trace_response = answered.filter(|_| settled.trace_response);
-            (Step { verdict: Verdict::Continue(edits), effects }, State::Decided { trace_response, charges, draft, timed })
+            (Step { verdict: Verdict::Continue(edits), effects, properties }, State::Decided { trace_response, charges, draft, timed })
         }
         Decision::Refused(refusal) => {
-            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects }, State::refused(draft, timed))
+            (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects, properties }, State::refused(draft, timed))
         }
     }
+}
+
+/// What is told of a request that ended while it waited; nothing where its head can't be read. Who calls isn't proven again.
+fn cancelled(
+    gateway: &mut Gateway,
+    headers: Headers<'_>,
+    times: &Times,
+    inputs: &mut Inputs<'_>,
+) -> Option<(Option<Box<Draft>>, Vec<Property>)> {
+    let Parts { policy, settler, counts, digest_key, .. } = gateway.parts();
+    let head = RequestHead::read(headers).ok()?;
+    let route = match route::find(&head, &policy.routes) {
+        Matched::Route(route) => Some(route),
+        Matched::Default(_) | Matched::Ambiguous(_) => None,
+    };
+    let caller = &Caller::unknown();
+    let circumstances = Circumstances {
+        caller,
+        route: route.map(|route| route.name.as_str()),
+        root: route.and_then(|route| route.root),
+        refused: false,
+        trusted_hops: policy.listener.trusted_hops,
+    };
+    let carried = trace::read(headers, &policy.trace.extract);
+    let settled = settler.settle(&carried, circumstances, &policy.trace, inputs, &mut HeaderEdits::none());
+    counts.count_trace(&settled);
+    let logged = Logged {
+        ids: settled.sent.map(|sent| (sent.trace_id(), sent.parent_id())),
+        decision: None,
+        caller,
+        providers: &policy.identity.providers,
+        remaining: &[],
+    };
+    let properties = logged.properties(&policy.export.access_log, digest_key);
+    let Some(sent) = settled.sent.filter(|_| may_be_recorded(&settled, policy)) else { return Some((None, properties)) };
+    let observed = Observed {
+        head: Some(&head),
+        route,
+        caller,
+        providers: &policy.identity.providers,
+        decision: None,
+        settled: &settled,
+        sent,
+        server: None,
+        remaining: &[],
+        would_refuse: &[],
+        source: source(headers, policy, caller, inputs),
+        record: None,
+        times,
+    };
+    Some((Some(Box::new(Draft::new(&observed, &policy.export.spans, digest_key))), properties))
+}
+
+/// Whether spans are drafted: they are sampled, or an error may come of the request.
+fn may_be_recorded(settled: &Settled, policy: &Policy) -> bool {
+    let errors = || policy.trace.sampling.is_some_and(|sampling| sampling.record_errors);
+    !policy.export.traces.is_empty() && (settled.sampling.sampled || errors())
+}
+
+/// Where a request comes from, if spans tell it.
+fn source(headers: Headers<'_>, policy: &Policy, caller: &Caller, inputs: &mut Inputs<'_>) -> Option<IpAddr> {
+    let asked = policy.export.spans.attributes.contains(&OptionalAttribute::ClientAddress);
+    if asked { Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, caller).source() } else { None }
 }
 
 /// An exchange that waits.

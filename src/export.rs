@@ -17,6 +17,7 @@ mod http_date;
 
 pub(crate) use exporter::{Exporter, Fate, Source, Tell};
 
+use crate::access_log::AccessLogProperty;
 use crate::identity::FetchUri;
 use crate::secret::SecretReference;
 use crate::span::SpanPolicy;
@@ -32,6 +33,8 @@ pub struct ExportPolicy {
     pub spans: SpanPolicy,
     /// How long requests take is measured, by route.
     pub request_durations: bool,
+    /// What the host's access log can tell.
+    pub access_log: Vec<AccessLogProperty>,
 }
 
 impl ExportPolicy {

@@ -8,7 +8,7 @@
 //!                  request or response headers, callout replies, ticks
 //!                                     │
 //!   face      adapter/abi.rs   adapter/component.rs   adapter/browser.rs      thin: types and calls only
-//!                                     │ Event + Inputs      ▲ Step { verdict, effects }
+//!                                     │ Event + Inputs      ▲ Step { verdict, effects, properties }
 //!   one request                 Exchange::step ─────────────┘
 //!                               trace::read → route → identity → quota → trace::settle → edits → span
 //!   one configuration           Gateway: Policy, KeyRing, Ledger, Exporters, entropy in blocks, counts
@@ -27,6 +27,7 @@
 //! | [`quota`] | stage: how much of it, counted here or by a rate-limit service |
 //! | [`decision`], [`edits`], [`effect`] | what goes out |
 //! | [`span`] | stage: what is recorded of it, metadata only |
+//! | [`access_log`] | what the host's access log can tell of it |
 //! | [`audit`] | what is put on record of decisions, chained |
 //! | [`export`] | what leaves for collectors, and what becomes of it |
 //! | [`metrics`] | what is counted |
@@ -58,6 +59,7 @@
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice))]
 
+pub mod access_log;
 mod adapter;
 pub mod audit;
 pub mod caller;

@@ -9,13 +9,14 @@
 mod attribute;
 mod digest;
 mod draft;
+mod http;
 mod subject;
 mod url;
 
 pub(crate) use attribute::{Value, put_attribute};
 pub(crate) use digest::DigestKey;
 pub(crate) use draft::{Awaited, Draft, Observed, Times, Wait};
-pub(crate) use subject::tell as tell_caller;
+pub(crate) use subject::{digest, tell as tell_caller};
 
 use crate::claim::ClaimPath;
 use crate::secret::{SecretKey, SecretReference, SecretUnavailable, Secrets};
@@ -48,7 +49,7 @@ pub struct SpanPolicy {
 pub fn parameter_digest(policy: &SpanPolicy, value: &[u8], secrets: &mut dyn Secrets) -> Result<Option<String>, SecretUnavailable> {
     let Some(reference) = &policy.digest_key else { return Ok(None) };
     let key = DigestKey::new(&SecretKey::fetch(reference, secrets)?);
-    Ok(key.map(|key| String::from_utf8_lossy(&key.digest(url::told(value))).into_owned()))
+    Ok(key.map(|key| String::from_utf8_lossy(&key.digest(&url::id(value))).into_owned()))
 }
 
 /// What stands in `url.path`.

@@ -12,7 +12,7 @@ fn a_valid_policy_has_a_fingerprint_and_perhaps_warnings() {
     let text = stdout(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(
-        text.contains("sample-policy.yaml: valid, fingerprint e199a50a22f564a7 (as a gauge 248050015150837)")
+        text.contains("sample-policy.yaml: valid, fingerprint a30b432413a05ebc (as a gauge 179268766405536)")
             && text.ends_with(", 5 routes\n"),
         "{text}"
     );

@@ -24,7 +24,7 @@ fn explain(policy: &Path) -> Value {
     serde_json::from_str(&stdout(&output)).expect("it is one document")
 }
 
-const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint 993eb65f7a3fda3e (as a gauge 168494626732607), 3 routes
+const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint 71c06d8eaa1883df (as a gauge 125071285725720), 3 routes
 
 route        requests                          who can reach it
 ----------------------------------------------------------------------------------------------------------------------

@@ -46,17 +46,20 @@ fn often() -> Value {
 
 /// Envoy before an upstream that answers 200, with a collector; `None` where it can't be had.
 fn start(policy: &Value, workers: u32, collector: SocketAddr) -> Option<Envoy> {
-    start_before(None, policy, workers, collector)
+    start_before(None, policy, workers, vec![cluster("otel", collector)])
 }
 
-/// The same before this upstream.
-fn start_before(upstream: Option<SocketAddr>, policy: &Value, workers: u32, collector: SocketAddr) -> Option<Envoy> {
+/// The same before this upstream, with these clusters.
+fn start_before(upstream: Option<SocketAddr>, policy: &Value, workers: u32, clusters: Vec<Cluster>) -> Option<Envoy> {
     let version = std::env::var("TRACEGATE_TEST_ENVOY").unwrap_or_else(|_| envoy::VERSION.to_owned());
     let plugin = Plugin::Wasm { module: module::build().expect("the module builds"), configuration: policy.to_string() };
-    let clusters = vec![Cluster::at("otel", &collector.to_string()).expect("an address is one")];
     let upstream = upstream.map(|address| (address.ip().to_string(), address.port()));
     let options = Options { workers, clusters, upstream, ..Options::new(binary(&version)?, plugin) };
     Some(Envoy::start(&options).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn cluster(name: &str, address: SocketAddr) -> Cluster {
+    Cluster::at(name, &address.to_string()).expect("an address is one")
 }
 
 fn ask(connection: &mut Connection, path: &str, headers: &[(&str, &[u8])]) -> Response {

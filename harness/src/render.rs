@@ -5,6 +5,7 @@
 //! clusters are that the policy calls. Each target writes that down in its own terms. What a target can't do it says in a comment, where one
 //! looks for it. Rate-limit services are told what to count.
 
+mod access_log;
 pub mod apim;
 mod capabilities;
 mod counted;

@@ -135,6 +135,36 @@ fn a_module_that_fails_at_its_start_starts_nothing() {
 }
 
 /// What the host has no implementation of says so, rather than pretend.
+/// The host ends a module that says it is tracegate, and asks for more than metadata.
+#[test]
+fn a_module_that_asks_for_a_body_is_ended_and_named() {
+    const IMPORTS: &str = r#"(import "env" "proxy_get_buffer_bytes" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+        (import "env" "proxy_get_buffer_status" (func $status (param i32 i32 i32) (result i32)))
+        (import "env" "proxy_set_buffer_bytes" (func $set (param i32 i32 i32 i32 i32) (result i32))) (memory (export "memory") 1)"#;
+    let five = |buffer: u32| format!("(i32.const {buffer}) (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 12)");
+    let get = |buffer: u32| (format!("(call $get {})", five(buffer)), format!("proxy_get_buffer_bytes of buffer {buffer}"));
+    let body = "(call $status (i32.const 0) (i32.const 8) (i32.const 12))".to_owned();
+    let mut calls: Vec<(String, String)> = [0, 1, 2, 3, 8].map(get).into();
+    calls.push((body, "proxy_get_buffer_status of buffer 0".to_owned()));
+    calls.push((format!("(call $set {})", five(1)), "proxy_set_buffer_bytes of buffer 1".to_owned()));
+    let own = [4, 5, 6, 7].map(|buffer| (get(buffer).0, String::new()));
+    let says = format!(r#"(@custom "tracegate" "{{\"version\":\"{}\",\"schema\":1}}")"#, tracegate::VERSION);
+    for (call, expected) in calls.into_iter().chain(own) {
+        let callback =
+            format!(r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (drop {call}) (i32.const 0))"#);
+        for (section, ends) in [(says.as_str(), !expected.is_empty()), ("", false)] {
+            let text = format!("(module {IMPORTS} (func (export \"proxy_abi_version_0_2_1\")) {ALLOCATOR} {callback} {section})");
+            let module = compile(&text).unwrap();
+            let mut proxy = Proxy::start(&module, Options::new("", 0), upstream()).unwrap();
+            let status = proxy.exchange(self::get("/")).response.map(|response| response.status());
+            let failure = proxy.failure().unwrap_or_default();
+            let ended =
+                format!("the module trapped in proxy_on_request_headers: expected metadata alone to be asked for, found {expected}");
+            assert_eq!((failure, status), if ends { (ended.as_str(), Some(503)) } else { ("", Some(200)) }, "{call} {section}");
+        }
+    }
+}
+
 #[test]
 fn unimplemented_host_functions_answer_12() {
     let parts = r#"

@@ -69,7 +69,7 @@ impl Edge {
         let mut exchange = self.gateway.open(ExchangeId(self.next));
         self.next = self.next.wrapping_add(1);
         let headers = Headers::new(&lines);
-        let Step { mut verdict, effects } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
+        let Step { mut verdict, effects, .. } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
         for effect in effects {
             self.refuse(&effect, &mut inputs);
         }

@@ -4,6 +4,7 @@
 //! meaning, and gives the fingerprint. With the feature `schema` these types are also where the JSON Schema comes from:
 //! their documentation is what an editor shows to a policy's author.
 
+mod access_log;
 mod audit;
 mod caller;
 mod certificate;
@@ -39,6 +40,7 @@ use crate::json::Value;
 use crate::path::PathMatch;
 use crate::route::HostMatch;
 
+pub(super) use access_log::AccessLogProperty;
 pub(super) use audit::{Audit, Audited, Output};
 pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
@@ -119,8 +121,8 @@ pub(super) struct Service {
     #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<String>,
-    /// Any other resource attribute: texts by name.
-    #[cfg_attr(feature = "schema", schemars(default, extend("propertyNames" = {"minLength": 1})))]
+    /// Any other resource attribute: texts by name. Not `service.instance.id`, `telemetry.sdk.*` and `tracegate.*`, which the gateway tells itself.
+    #[cfg_attr(feature = "schema", schemars(default, schema_with = "schema::resource_attributes"))]
     pub(super) attributes: BTreeMap<String, String>,
 }
 
@@ -381,12 +383,28 @@ fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {
     unique.and(routes)
 }
 
+/// By keys that spans' resource doesn't have anyway.
+fn resource_attributes(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, String>> {
+    let attributes: BTreeMap<String, String> = place.map(findings)?;
+    let taken = |key: &str| {
+        matches!(key, "service.name" | "service.namespace" | "service.instance.id")
+            || ["telemetry.sdk.", "tracegate."].iter().any(|prefix| key.starts_with(prefix))
+    };
+    let wrong: Vec<&String> = attributes.keys().filter(|key| taken(key)).collect();
+    for key in &wrong {
+        let text =
+            "expected another key than the gateway's own: service.{name,namespace,instance.id}, telemetry.sdk.*, tracegate.*, found one";
+        place.descend(&[key]).report::<()>(Problem::Invalid(text.to_owned()), findings);
+    }
+    wrong.is_empty().then_some(attributes)
+}
+
 impl Decode for Service {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         let mut fields = place.fields(findings)?;
         let name = fields.required("name", findings).and_then(|place| place.name(findings));
         let namespace = fields.maybe("namespace", findings, |place, findings| place.name(findings));
-        let attributes = fields.maybe("attributes", findings, |place, findings| place.map(findings));
+        let attributes = fields.maybe("attributes", findings, resource_attributes);
         fields.finish(findings);
         Some(Self { name: name?, namespace: namespace?, attributes: attributes?.unwrap_or_default() })
     }

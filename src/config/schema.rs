@@ -78,6 +78,13 @@ pub(super) fn log_collectors(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
+pub(super) fn resource_attributes(_: &mut SchemaGenerator) -> Schema {
+    let taken = r"^(service\.(name|namespace|instance\.id)$|telemetry\.sdk\.|tracegate\.)";
+    schema!({
+        "type": "object", "propertyNames": {"minLength": 1, "not": {"pattern": taken}}, "additionalProperties": {"type": "string"}
+    })
+}
+
 pub(super) fn secret_headers(generator: &mut SchemaGenerator) -> Schema {
     let secret = generator.subschema_for::<super::document::SecretName>();
     schema!({

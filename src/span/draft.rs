@@ -4,14 +4,15 @@
 use std::net::IpAddr;
 
 use super::attribute::{Value, put_attribute};
+use super::http::{known, scheme, tell_method, tell_server};
 use super::{DigestKey, OptionalAttribute, SpanPolicy, subject, url};
 use crate::caller::Caller;
-use crate::decision::{Decision, Reason};
+use crate::decision::Decision;
 use crate::head::RequestHead;
 use crate::identity::Provider;
 use crate::protobuf::{put_bytes, put_fixed32, put_fixed64, put_integer, put_length, put_number, put_text, size_of_integer};
 use crate::route::Route;
-use crate::trace::{Context, Settled, SpanId, TraceParent};
+use crate::trace::{Context, Settled, SpanId, Threshold, TraceParent};
 
 /// What was seen of a request until it was decided.
 pub(crate) struct Observed<'a> {
@@ -20,7 +21,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) route: Option<&'a Route>,
     pub(crate) caller: &'a Caller,
     pub(crate) providers: &'a [Provider],
-    pub(crate) decision: &'a Decision,
+    /// `None` where it ended while it waited.
+    pub(crate) decision: Option<&'a Decision>,
     pub(crate) settled: &'a Settled,
     /// What the upstream is told.
     pub(crate) sent: TraceParent,
@@ -76,8 +78,8 @@ pub(crate) struct Draft {
     /// Recorded whatever comes; otherwise only where it ends in an error.
     sampled: bool,
     status: Option<u16>,
-    /// Why it was refused, if it was.
-    refused: Option<Reason>,
+    /// Why no response of the upstream comes: the reason of a refusal, or [`CANCELLED`].
+    ended: Option<&'static str>,
     /// When the response's head came.
     answered: Option<u64>,
 }
@@ -98,9 +100,7 @@ impl Draft {
         let mut span = Vec::with_capacity(CAPACITY);
         put_bytes(&mut span, TRACE_ID, &sent.trace_id().to_bytes());
         put_bytes(&mut span, SPAN_ID, &own.to_bytes());
-        if let Some(threshold) = settled.sampling.threshold.and_then(crate::trace::Threshold::encode) {
-            put_text(&mut span, TRACE_STATE, &format!("ot=th:{threshold}"));
-        }
+        put_state(&mut span, settled);
         if let Some(parent) = settled.parent {
             put_bytes(&mut span, PARENT_SPAN_ID, &parent.to_bytes());
         }
@@ -118,36 +118,40 @@ impl Draft {
         let remote = if settled.parent.is_some() { IS_REMOTE } else { 0 };
         put_fixed32(&mut span, FLAGS, u32::from(sent.flags().bits()) | HAS_IS_REMOTE | remote);
         let refused = match decision {
-            Decision::Refused(refusal) => Some(refusal),
-            Decision::Admitted { .. } => None,
+            Some(Decision::Refused(refusal)) => Some(refusal),
+            Some(Decision::Admitted { .. }) | None => None,
         };
-        let client = server.filter(|_| refused.is_none()).zip(head).map(|(server, head)| observed.client(head, server, policy, key));
+        let ended = match decision {
+            Some(_) => refused.map(|refusal| refusal.reason().as_str()),
+            None => Some(CANCELLED),
+        };
+        let client = server.filter(|_| ended.is_none()).zip(head).map(|(server, head)| observed.client(head, server, policy, key));
         Self {
             server: span,
             client,
             times: times.clone(),
             sampled: settled.sampling.sampled,
             status: refused.map(|refusal| refusal.status()),
-            refused: refused.map(|refusal| refusal.reason()),
+            ended,
             answered: None,
         }
     }
 
     /// Whether the response's head is still to come.
     pub(crate) const fn awaits_response(&self) -> bool {
-        self.status.is_none()
+        self.status.is_none() && self.ended.is_none()
     }
 
     /// The response's head has come.
     pub(crate) fn respond(&mut self, status: Option<u16>, monotonic: u64) {
-        if self.answered.is_none() && self.refused.is_none() {
+        if self.answered.is_none() && self.ended.is_none() {
             (self.status, self.answered) = (status, Some(monotonic));
         }
     }
 
     /// The exchange is over. `None` where its spans aren't recorded: `errors` says whether those are that end in an error and aren't sampled.
     pub(crate) fn finish(self, errors: bool, monotonic: u64) -> Option<Finished> {
-        let Self { mut server, client, times, sampled, status, refused, answered } = self;
+        let Self { mut server, client, times, sampled, status, ended, answered } = self;
         let failed = status.is_none_or(|status| status >= 500);
         if !(sampled || errors && failed) {
             return None;
@@ -157,7 +161,7 @@ impl Draft {
             let backend = answered.saturating_sub(times.decided) / 1000;
             put_attribute(&mut server, ATTRIBUTES, "tracegate.backend_us", Value::Integer(backend));
         }
-        put_outcome(&mut server, status, failed, refused);
+        put_outcome(&mut server, status, failed, ended);
         let client = client.map(|mut client| {
             put_fixed64(&mut client, END_TIME, times.at(monotonic));
             // What the upstream refuses is the client's fault, and so an error of the client's span.
@@ -182,13 +186,14 @@ impl Observed<'_> {
             attribute("tracegate.route", Value::Text(route.name.as_bytes()));
         }
         match self.decision {
-            Decision::Admitted { shadow } => {
+            None => attribute("tracegate.decision", Value::Text(CANCELLED.as_bytes())),
+            Some(Decision::Admitted { shadow }) => {
                 attribute("tracegate.decision", Value::Text(b"admitted"));
                 if let Some(reason) = shadow {
                     attribute("tracegate.shadow", Value::Text(reason.as_str().as_bytes()));
                 }
             }
-            Decision::Refused(refusal) => {
+            Some(Decision::Refused(refusal)) => {
                 attribute("tracegate.decision", Value::Text(b"refused"));
                 attribute("tracegate.reason", Value::Text(refusal.reason().as_str().as_bytes()));
             }
@@ -206,10 +211,7 @@ impl Observed<'_> {
     }
 
     fn tell_head(&self, head: &RequestHead<'_>, policy: &SpanPolicy, key: Option<&DigestKey>, attribute: &mut impl FnMut(&str, Value<'_>)) {
-        attribute("http.request.method", Value::Text(known(head.method).unwrap_or("_OTHER").as_bytes()));
-        if known(head.method).is_none() {
-            attribute("http.request.method_original", Value::Text(head.method.get(..MAX_METHOD).unwrap_or(head.method)));
-        }
+        tell_method(head.method, attribute);
         if let Some(scheme) = scheme(head) {
             attribute("url.scheme", Value::Text(scheme.as_bytes()));
         }
@@ -219,7 +221,7 @@ impl Observed<'_> {
         }
         for asked in &policy.attributes {
             match asked {
-                OptionalAttribute::ServerAddress => tell_server(head.authority, attribute),
+                OptionalAttribute::ServerAddress => tell_server(head, attribute),
                 OptionalAttribute::UserAgent => {
                     if let Some(agent) = head.headers.values("user-agent").next() {
                         attribute("user_agent.original", Value::Text(agent));
@@ -257,8 +259,8 @@ impl Observed<'_> {
         put_number(&mut span, KIND, KIND_CLIENT);
         put_fixed64(&mut span, START_TIME, times.at(times.decided));
         let mut attribute = |key: &str, value: Value<'_>| put_attribute(&mut span, ATTRIBUTES, key, value);
-        attribute("http.request.method", Value::Text(known(head.method).unwrap_or("_OTHER").as_bytes()));
-        tell_server(head.authority, &mut attribute);
+        tell_method(head.method, &mut attribute);
+        tell_server(head, &mut attribute);
         let scheme = if scheme(head) == Some("https") { "https://" } else { "http://" };
         let path = url::path(head.path, route, policy, key);
         if !head.authority.contains(&b'@') {
@@ -273,22 +275,6 @@ impl Times {
     /// A time of the monotonic clock, in wall-clock nanoseconds: a span's length is what passed, whatever the wall's clock did meanwhile.
     fn at(&self, monotonic: u64) -> u64 {
         nanoseconds(self.began_at).saturating_add(monotonic.saturating_sub(self.began))
-    }
-}
-
-/// `server.address`, and `server.port` where the authority names one.
-fn tell_server(authority: &[u8], attribute: &mut impl FnMut(&str, Value<'_>)) {
-    // What stands before an `@` may be a password.
-    let authority = if authority.contains(&b'@') { b"" } else { authority };
-    // An IPv6 address stands in brackets.
-    let after = authority.iter().rposition(|byte| *byte == b']').map_or(0, |place| place.saturating_add(1));
-    let colon = authority.iter().rposition(|byte| *byte == b':').filter(|place| *place >= after);
-    let (host, port) = colon.and_then(|place| authority.split_at_checked(place)).unwrap_or((authority, b""));
-    if !host.is_empty() {
-        attribute("server.address", Value::Text(host));
-    }
-    if let Some(port) = port.get(1..).and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u16>().ok()) {
-        attribute("server.port", Value::Integer(port.into()));
     }
 }
 
@@ -331,8 +317,18 @@ fn put_link(span: &mut Vec<u8>, link: &Context) {
     put_bytes(span, LINKS, &message);
 }
 
-/// Writes what a response came to.
-fn put_outcome(span: &mut Vec<u8>, status: Option<u16>, failed: bool, refused: Option<Reason>) {
+/// Writes what of `tracestate` says how much the span stands for: OpenTelemetry's member, without parts that nobody here knows.
+fn put_state(span: &mut Vec<u8>, settled: &Settled) {
+    let threshold = settled.sampling.threshold.and_then(Threshold::encode).map(|digits| format!("th:{digits}"));
+    let randomness = settled.randomness.map(|randomness| format!("rv:{}", randomness.encode()));
+    let parts: Vec<String> = threshold.into_iter().chain(randomness).collect();
+    if !parts.is_empty() {
+        put_text(span, TRACE_STATE, &format!("ot={}", parts.join(";")));
+    }
+}
+
+/// Writes what a response came to; `ended` says why none of the upstream's came.
+fn put_outcome(span: &mut Vec<u8>, status: Option<u16>, failed: bool, ended: Option<&str>) {
     const STATUS_CODE: u8 = 3;
     const ERROR: u64 = 2;
     if let Some(status) = status {
@@ -341,25 +337,13 @@ fn put_outcome(span: &mut Vec<u8>, status: Option<u16>, failed: bool, refused: O
     if !failed {
         return;
     }
-    match (refused, status) {
-        (Some(reason), _) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(reason.as_str().as_bytes())),
+    match (ended, status) {
+        (Some(why), _) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(why.as_bytes())),
         (None, Some(status)) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(status.to_string().as_bytes())),
         (None, None) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(b"no_response")),
     }
     put_length(span, STATUS, size_of_integer(ERROR));
     put_integer(span, STATUS_CODE, ERROR);
-}
-
-/// The methods that the conventions know: RFC 9110's, PATCH and QUERY.
-fn known(method: &[u8]) -> Option<&'static str> {
-    const KNOWN: [&str; 10] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"];
-    KNOWN.into_iter().find(|known| known.as_bytes() == method)
-}
-
-/// `None` where the host doesn't say.
-fn scheme(head: &RequestHead<'_>) -> Option<&'static str> {
-    let scheme = head.headers.values(":scheme").next()?;
-    Some(if scheme.eq_ignore_ascii_case(b"https") { "https" } else { "http" })
 }
 
 /// Whether a value looks like an id, and not like a URL or what else headers hold.
@@ -395,7 +379,8 @@ const HAS_IS_REMOTE: u32 = 0x100;
 /// `SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK`
 const IS_REMOTE: u32 = 0x200;
 
+/// What became of a request that ended while it waited: its client left, or the host answered in our place.
+const CANCELLED: &str = "cancelled";
 /// What most spans take.
 const CAPACITY: usize = 512;
-const MAX_METHOD: usize = 32;
 const MAX_REQUEST_ID: usize = 64;

@@ -29,20 +29,64 @@ pub(crate) fn tell(
     if let Some(key) = key {
         attribute("tracegate.caller.digest", Value::Text(&digest(key, providers, identity)));
     }
+    let mut keys = Vec::new();
     for claim in &policy.claims {
+        // Of two providers' claims with one name the first that the caller has is told.
+        if keys.contains(&claim.path.as_str()) {
+            continue;
+        }
         let told = caller.identities().filter(|identity| claim.provider.is_none_or(|provider| provider == identity.provider));
         let texts = told.filter_map(Identity::claims).find_map(|claims| claims.texts(&claim.path));
         if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
             let name = format!("tracegate.caller.claim.{}", claim.path.as_str());
             attribute(&name, Value::Text(texts.join(",").as_bytes()));
+            keys.push(claim.path.as_str());
         }
     }
 }
 
 /// Tells this caller from all others, by what tells it from its provider's.
-fn digest(key: &DigestKey, providers: &[Provider], identity: &Identity) -> [u8; 16] {
+pub(crate) fn digest(key: &DigestKey, providers: &[Provider], identity: &Identity) -> [u8; 16] {
     key.digest_of(|tell| {
         tell(providers.get(identity.provider).map(|provider| provider.name.as_bytes()).unwrap_or_default());
         identity.tell(tell);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::claim::ClaimSet;
+    use crate::json;
+    use crate::span::TokenClaim;
+
+    /// A key stands once on a span, whatever the policy asks of several providers.
+    #[test]
+    fn of_two_claims_with_one_name_the_first_that_there_is_is_told() {
+        let token = |provider: usize, text: &str| {
+            let subject = Subject::Token(ClaimSet::new(json::parse(text.as_bytes()).unwrap()));
+            Some(Arc::new(Identity { provider, subject, service: None }))
+        };
+        let claim = |provider: Option<usize>, path: &str| TokenClaim { provider, path: path.parse().unwrap() };
+        let policy = SpanPolicy { claims: vec![claim(Some(0), "tid"), claim(Some(1), "tid"), claim(None, "tid")], ..SpanPolicy::default() };
+        for (first, second, expected) in [
+            (r#"{"tid": "a"}"#, r#"{"tid": "b"}"#, &["a"][..]),
+            ("{}", r#"{"tid": "b"}"#, &["b"]),
+            (r#"{"tid": []}"#, r#"{"tid": "b"}"#, &["b"]),
+            ("{}", "{}", &[]),
+        ] {
+            let mut caller = Caller::default();
+            caller.add(0, token(0, first));
+            caller.add(1, token(1, second));
+            let mut told = Vec::new();
+            tell(&caller, &[], &policy, None, |key, value| {
+                let Value::Text(text) = value else { panic!("{key}") };
+                told.push((key.to_owned(), String::from_utf8_lossy(text).into_owned()));
+            });
+            let expected: Vec<_> = expected.iter().map(|text| ("tracegate.caller.claim.tid".to_owned(), (*text).to_owned())).collect();
+            assert_eq!(told, expected, "{first} {second}");
+        }
+    }
 }

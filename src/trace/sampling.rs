@@ -122,6 +122,12 @@ impl Randomness {
         Self(u64::from_be_bytes(trace_id.low()) & (RANGE - 1))
     }
 
+    /// The value of `rv`: 14 hexadecimal digits.
+    #[must_use]
+    pub fn encode(self) -> String {
+        format!("{:014x}", self.0)
+    }
+
     fn decode(digits: &[u8]) -> Option<Self> {
         if digits.len() == 14 { read_hex(digits).map(Self) } else { None }
     }
@@ -182,6 +188,12 @@ impl<'a> OtMember<'a> {
     #[must_use]
     pub fn randomness(&self, trace_id: TraceId) -> Randomness {
         self.randomness.map_or(Randomness::of(trace_id), |(randomness, _)| randomness)
+    }
+
+    /// What `rv` says, where there is one.
+    #[must_use]
+    pub fn explicit_randomness(&self) -> Option<Randomness> {
+        self.randomness.map(|(randomness, _)| randomness)
     }
 
     /// From which randomness on the caller recorded.

@@ -31,6 +31,8 @@ pub struct Settled {
     pub parent: Option<SpanId>,
     /// Whether it is recorded, and who decided so.
     pub sampling: Decided,
+    /// What the trace draws, where it goes on and the caller says so (`rv` of OpenTelemetry's `tracestate` member).
+    pub randomness: Option<Randomness>,
     /// The caller's context, where it doesn't go on but a span of ours is to be linked to it.
     pub link: Option<Context>,
     /// What a valid signature of a gateway before says.
@@ -145,6 +147,7 @@ impl Settler {
             outcome: outcome(carried, rule.map_or(Treatment::Continue, |rule| rule.context)),
             parent: None,
             sampling: Decided { sampled: false, threshold: None, by: DecidedBy::Parent },
+            randomness: None,
             link: None,
             signed_hop,
             indicators: Indicators {
@@ -176,6 +179,7 @@ impl Settler {
         settled.link = carried.context.map(|(_, context)| context).filter(|_| settled.outcome == Outcome::Linked);
         settled.state_dropped = goes_on && matches!(carried.state, CarriedState::Malformed(_));
         let ot = if goes_on { ot_member(carried) } else { None };
+        settled.randomness = ot.as_ref().and_then(OtMember::explicit_randomness);
         let refused = circumstances.refused || settled.outcome == Outcome::Rejected;
         settled.sampling =
             self.sample(ids.trace_id, honored, ot.as_ref(), Circumstances { refused, ..circumstances }, policy, inputs.monotonic);

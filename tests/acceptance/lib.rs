@@ -102,7 +102,7 @@ pub fn accepted() -> Vec<Value> {
         ("/service/name", json!("ladenkasse é 店")),
         ("/service/namespace", json!(" ")),
         ("/service/attributes", json!({})),
-        ("/service/attributes", json!({" ": "", "b": "c"})),
+        ("/service/attributes", json!({" ": "", "b": "c", "service.names": "a", "telemetry.distro.name": "b", "tracegate": "d"})),
         ("/listener", json!({"client_certificates": "verified"})),
         ("/listener/trusted_hops", json!(0)),
         ("/listener/trusted_hops", json!(10)),
@@ -254,7 +254,14 @@ fn refused_by_both() -> Vec<(&'static str, Option<Value>)> {
     }
     for (place, words) in [
         ("/schema", vec![json!(0), json!(2), json!(-1), json!(1.5), json!("1"), json!(u64::MAX), json!(1e300)]),
-        ("/service/attributes", vec![json!({"": "a"}), json!({"a": 1}), json!({"a": null})]),
+        (
+            "/service/attributes",
+            vec![json!({"": "a"}), json!({"a": 1}), json!({"a": null}), json!({"service.name": "a"}), json!({"tracegate.a": "b"})],
+        ),
+        (
+            "/service/attributes",
+            vec![json!({"service.instance.id": "a"}), json!({"service.namespace": "a"}), json!({"telemetry.sdk.name": "a"})],
+        ),
         ("/trace/propagation/extract", vec![json!([]), json!(["b4"]), json!(["tracecontext", "tracecontext"])]),
         ("/trace/propagation/inject", vec![json!([]), json!(["TraceContext"])]),
         ("/trace/propagation/baggage/allow", vec![json!([""]), json!([1]), json!("a"), json!(null)]),

@@ -258,6 +258,8 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected header names in lower case",
     "expected a parameter of the route's path template",
     "expected `export.spans.digest_key` beside a digest",
+    "expected another claim",
+    "expected at least 2 beside `export.spans.client`",
     "expected the name of a route",
     "expected two keys with ids and secrets of their own",
     "expected `tracecontext` in",

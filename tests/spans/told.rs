@@ -2,13 +2,19 @@
 //! What spans say.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tracegate_harness::collector::Collector;
 use tracegate_harness::http::Connection;
+use tracegate_harness::server::Server;
+use tracegate_tests::get;
 
-use super::{ask, fates, ledger_until, often, policy, spans_until, start};
+use super::{ask, cluster, fates, ledger_until, often, policy, spans_until, start, start_before};
 
 #[test]
 fn every_request_is_told_once_by_all_workers() {
@@ -78,6 +84,46 @@ fn with_a_client_span_the_upstream_is_its_child() {
     assert_eq!((client.name.as_str(), client.get("http.response.status_code")), ("GET", "200"));
     let found = ledger_until(&envoy, Duration::from_secs(10), |ledger| ledger.get("acknowledged") == Some(&2));
     assert_eq!(found, fates([("recorded", 2), ("acknowledged", 2)]));
+}
+
+/// Who leaves while a rate-limit service is asked has a span all the same.
+#[test]
+fn who_leaves_while_waiting_is_told() {
+    let collector = Collector::start().unwrap();
+    // A service that takes what comes, and never answers.
+    let asked = Arc::new(AtomicBool::new(false));
+    let heard = Arc::clone(&asked);
+    let service = Server::start_on_streams(move |mut stream| {
+        let mut bytes = [0; 4096];
+        while stream.read(&mut bytes).is_ok_and(|length| length > 0) {
+            heard.store(true, Ordering::Relaxed);
+        }
+    })
+    .unwrap();
+    let mut policy = policy(&often());
+    policy["quotas"] = json!({"all": {
+        "limit": {"fixed_window": {"requests": 9, "window": "1m"}}, "key": ["route"],
+        "enforcement": {"global": {"cluster": "limits", "domain": "edge", "timeout": "5s", "on_unavailable": "admit"}},
+    }});
+    policy["routes"][0]["quotas"] = json!(["all"]);
+    let clusters = vec![cluster("otel", collector.address()), cluster("limits", service.address())];
+    let Some(envoy) = start_before(None, &policy, 1, clusters) else { return };
+    let mut connection = Connection::open(envoy.listener()).unwrap();
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    connection.send(&get("/orders/7?access_token=s3cret", &[("traceparent", parent.as_bytes())])).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !asked.load(Ordering::Relaxed) {
+        assert!(Instant::now() < deadline, "the service is asked");
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(connection);
+    let spans = spans_until(&collector, 1);
+    let told = ["tracegate.decision", "error.type", "tracegate.route", "url.path"].map(|key| spans[0].get(key));
+    assert_eq!(told, ["cancelled", "cancelled", "order", "/orders/7"]);
+    assert_eq!((spans[0].trace_id.as_str(), spans[0].name.as_str()), ("0af7651916cd43dd8448eb211c80319c", "GET /orders/{id}"));
+    assert!(spans[0].get("tracegate.callouts_us").parse::<u64>().is_ok_and(|waited| waited > 0 && waited < 5_000_000));
+    let found = ledger_until(&envoy, Duration::from_secs(10), |ledger| ledger.get("acknowledged") == Some(&1));
+    assert_eq!(found, fates([("recorded", 1), ("acknowledged", 1)]));
 }
 
 /// What is left when Envoy ends goes out, over the connection that is there: Envoy opens no other any more.

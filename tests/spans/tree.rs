@@ -10,7 +10,7 @@ use tracegate_harness::collector::Collector;
 use tracegate_harness::http::Connection;
 use tracegate_tests::collected::{self, Span};
 
-use super::{ask, often, policy, spans_until, start_before};
+use super::{ask, cluster, often, policy, spans_until, start_before};
 
 /// A service with OpenTelemetry's SDK; it ends when dropped.
 struct Service {
@@ -53,7 +53,7 @@ fn the_spans_of_gateway_and_service_are_one_tree() {
         let service = Service::start(collector.address());
         let mut policy = policy(&often());
         policy["export"]["spans"] = json!({"client": client});
-        let Some(envoy) = start_before(Some(service.address), &policy, 1, collector.address()) else { return };
+        let Some(envoy) = start_before(Some(service.address), &policy, 1, vec![cluster("otel", collector.address())]) else { return };
         let mut connection = Connection::open(envoy.listener()).unwrap();
         // One whose caller has a trace, one without, one whose caller's is malformed.
         let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");

@@ -113,7 +113,7 @@ impl World {
         exchange.tell(event);
         let Outcome { core, request, .. } = exchange;
         let step = event.lend(request.as_ref(), |event| core.step(&mut gateway.core, event, &mut self.host.inputs()));
-        let Step { verdict, effects } = step;
+        let Step { verdict, effects, .. } = step;
         self.note(format_args!("{id:?} {}: {}", event.name(), Shown(&verdict)));
         self.perform(Asker::Exchange(id), &effects);
         match verdict {

@@ -19,6 +19,11 @@ impl FilterState {
         self.values.get(name).map(Vec::as_slice)
     }
 
+    /// All of them.
+    pub(super) fn into_values(self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        self.values
+    }
+
     /// Sets a value; beyond [`MAX_LEFT`] in all it fails.
     pub(super) fn set(&mut self, name: &[u8], value: &[u8]) -> Answer {
         let before = self.get(name).map_or(0, |value| name.len() + value.len());

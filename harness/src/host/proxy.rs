@@ -52,6 +52,8 @@ pub struct Finished {
     pub response: Option<Message>,
     /// Why the client got that response, as in Envoy's access log.
     pub details: String,
+    /// What filters have set on it, by name: what an access log can tell.
+    pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// A simulated proxy. The first failure of its module is kept in [`Proxy::failure`].

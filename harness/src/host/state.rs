@@ -49,6 +49,10 @@ pub(super) struct State {
     pub(super) callouts: Callouts,
     pub(super) faults: Option<Faults>,
     pub(super) release: Release,
+    /// The module says that it is tracegate, which looks at metadata alone: to ask for a body is a failure.
+    pub(super) metadata_only: bool,
+    /// What else it asked for: it is dead.
+    pub(super) overstepped: Option<wasmtime::Error>,
     /// Why the module gave no memory when it was asked for some: it is dead.
     pub(super) trapped: Option<wasmtime::Error>,
     /// How the next buffer that is handed over will be wrong.
@@ -315,6 +319,8 @@ impl State {
             callouts: Callouts::default(),
             faults: None,
             release: Release::default(),
+            metadata_only: false,
+            overstepped: None,
             trapped: None,
             mangle: None,
             number: None,

@@ -98,6 +98,7 @@ impl Vm {
         state.metrics = Metrics::of(options.stats);
         state.faults = options.faults;
         state.release = options.release;
+        state.metadata_only = module.version().is_some();
         state.memory_limit = MemoryLimit { bytes: options.limits.memory, refused: false };
         let mut store = Store::new(engine, state);
         store.limiter(|state| &mut state.memory_limit);
@@ -280,9 +281,11 @@ impl Vm {
             let left = self.store.get_fuel().unwrap_or(0);
             self.fuel_used += self.limits.callback_fuel.saturating_sub(left);
         }
-        let (name, result) = match self.store.data_mut().trapped.take() {
-            Some(error) => ("proxy_on_memory_allocate", Err(error)),
-            None => (name, result),
+        let state = self.store.data_mut();
+        let (name, result) = match (state.trapped.take(), state.overstepped.take()) {
+            (Some(error), _) => ("proxy_on_memory_allocate", Err(error)),
+            (None, Some(error)) => (name, Err(error)),
+            (None, None) => (name, result),
         };
         result.map(Some).map_err(|error| {
             let failure = self.describe(name, &error);

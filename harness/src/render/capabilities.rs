@@ -2,7 +2,7 @@
 //! What the module may do: a host that restricts it to this refuses the rest, such as changing a body.
 
 /// The host functions that the module calls; the SDK imports more.
-pub const HOST_FUNCTIONS: [&str; 25] = [
+pub const HOST_FUNCTIONS: [&str; 26] = [
     "environ_get",
     "environ_sizes_get",
     "fd_write",
@@ -25,6 +25,7 @@ pub const HOST_FUNCTIONS: [&str; 25] = [
     "proxy_replace_header_map_value",
     "proxy_send_local_response",
     "proxy_set_effective_context",
+    "proxy_set_property",
     "proxy_set_shared_data",
     "proxy_set_tick_period_milliseconds",
     "random_get",

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::{CALLBACKS, ClientCertHeader, Clients, HOST_FUNCTIONS, Needs};
+use super::{CALLBACKS, ClientCertHeader, Clients, HOST_FUNCTIONS, Needs, access_log};
 use crate::cluster::Cluster;
 use crate::policy::Document;
 use crate::yaml::{Map, Yaml};
@@ -143,9 +143,11 @@ fn manager_config(needs: &Needs, configuration: String, settings: &Settings, ups
     let host = Map::new().with("name", "all").with("domains", ["*"]).with("routes", [everything]);
     let router = Map::new().with("name", "envoy.filters.http.router");
     let router = router.with("typed_config", Map::new().with("@type", typed("filters.http.router.v3.Router")));
-    Map::new()
-        .with("@type", typed("filters.network.http_connection_manager.v3.HttpConnectionManager"))
-        .with("stat_prefix", "edge")
+    let manager = Map::new().with("@type", typed("filters.network.http_connection_manager.v3.HttpConnectionManager"));
+    let manager = manager.with("stat_prefix", "edge");
+    let logs = !needs.access_log.is_empty();
+    let manager = if logs { manager.noted(access_log::NOTE, "access_log", [access_log::logger(&needs.access_log)]) } else { manager };
+    manager
         .noted(ADDRESS_NOTE, "use_remote_address", true)
         .maybe("xff_num_trusted_hops", (hops > 0).then_some(hops))
         .noted(CERT_HEADER_NOTE, "forward_client_cert_details", details)

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use tracegate::Policy;
+use tracegate::access_log::AccessLogProperty;
 use tracegate::config::{Call, Serves};
 use tracegate::identity::ForwardedClientCert;
 
@@ -23,6 +24,8 @@ pub struct Needs {
     pub variables: Vec<String>,
     /// Where the clusters are that the policy calls.
     pub clusters: Vec<Cluster>,
+    /// What its access log tells of decisions; without any it has none.
+    pub access_log: Vec<AccessLogProperty>,
 }
 
 /// What a listener asks of clients.
@@ -69,6 +72,7 @@ impl Needs {
             },
             variables: policy.variables().into_iter().map(str::to_owned).collect(),
             clusters: clusters(&policy.calls(), told)?,
+            access_log: policy.export.access_log.clone(),
         })
     }
 }

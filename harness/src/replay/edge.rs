@@ -148,7 +148,7 @@ impl<'m> Edge<'m> {
         self.proxy.world_mut().exported.clear();
         let (head, sent) = self.seconds.stand_in(head(presented));
         let request = Request { message: Message::request(head), facts: Arc::new(facts(recorded)), ..Request::default() };
-        let Finished { upstream, response, details } = self.proxy.exchange(request);
+        let Finished { upstream, response, details, .. } = self.proxy.exchange(request);
         if self.exports {
             self.proxy.tick();
         }

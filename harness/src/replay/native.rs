@@ -141,7 +141,7 @@ impl Native {
         let mut inputs = Inputs { now: presented.now, monotonic, entropy: &mut entropy, peer, store, signatures };
         let headers = Headers::new(&presented.lines);
         let mut exchange = self.gateway.open(ExchangeId(0));
-        let Step { mut verdict, effects } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
+        let Step { mut verdict, effects, .. } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
         let mut woken = VecDeque::from([Woken { effects, ..Woken::default() }]);
         let mut bodies = Vec::new();
         // As the proxy's clock goes on while a request waits for keys.

@@ -31,6 +31,7 @@ mod raw {
         ) -> u32;
         pub(super) fn proxy_get_property(path_data: *const u8, path_size: usize, return_data: *mut *mut u8, return_size: *mut usize)
         -> u32;
+        pub(super) fn proxy_set_property(path_data: *const u8, path_size: usize, value_data: *const u8, value_size: usize) -> u32;
         pub(super) fn proxy_get_shared_data(
             key_data: *const u8,
             key_size: usize,
@@ -212,6 +213,12 @@ const MAX_GRPC_CLUSTER: u8 = 125;
 pub(super) fn property(path: &str) -> Result<Vec<u8>, Failed> {
     // SAFETY: the path is a live string, which the host only reads; it writes to the two live places that `returned` gives it.
     returned(|data, length| unsafe { raw::proxy_get_property(path.as_ptr(), path.len(), data, length) })
+}
+
+/// Sets an attribute of the stream at hand that later filters and the access log see.
+pub(super) fn set_property(path: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: pointers and sizes are those of live slices, which the host only reads.
+    checked(unsafe { raw::proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
 }
 
 /// A serialised header map, in the host's own buffer.

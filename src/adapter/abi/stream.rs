@@ -113,6 +113,11 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         let Some(world) = &self.world else { return };
         let Some(mut exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else { return };
+        if world.asks(|gateway| exchange.awaits_cancellation(gateway)) == Some(true) {
+            let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
+            let lines = pairs::read(&map).unwrap_or_default();
+            let _ = world.step(&mut exchange, Event::Cancelled(Headers::new(&lines)));
+        }
         match world.asks(|gateway| (exchange.awaits_close(gateway), exchange.reads_totals(gateway))) {
             Some((true, reads)) => {
                 let totals = if reads { totals() } else { Totals::default() };

@@ -11,6 +11,7 @@ use proxy_wasm::types::{LogLevel, MapType};
 
 use super::host::{self, Failed};
 use super::inputs::with_inputs;
+use crate::access_log::Property;
 use crate::adapter::pairs;
 use crate::decision::Refusal;
 use crate::edits::{HeaderEdit, HeaderEdits};
@@ -98,7 +99,8 @@ impl World {
     ///
     /// What an exchange waits for is asked for at once, in its stream; the rest from the root context.
     pub(super) fn step(&self, exchange: &mut Exchange, event: Event<'_>) -> Option<Verdict> {
-        let Step { verdict, effects } = self.with_gateway(|gateway, inputs| exchange.step(gateway, event, inputs))?;
+        let Step { verdict, effects, properties } = self.with_gateway(|gateway, inputs| exchange.step(gateway, event, inputs))?;
+        set(&properties);
         if effects.is_empty() {
             return Some(verdict);
         }
@@ -244,7 +246,8 @@ impl World {
         let lines = pairs::read(&map).unwrap_or_default();
         let step = self.with_gateway(|gateway, inputs| exchange.step(gateway, Event::Wake(Headers::new(&lines)), inputs));
         self.paused.borrow_mut().insert(id, exchange);
-        let verdict = step.map(|Step { verdict, effects }| {
+        let verdict = step.map(|Step { verdict, effects, properties }| {
+            set(&properties);
             // Another stream's callback may be at work.
             self.deferred.borrow_mut().extend(effects);
             verdict
@@ -291,6 +294,13 @@ fn send_export(Export { cluster, uri, headers, body, timeout, .. }: &Export) -> 
 fn send_rate_limit(RateLimitCall { cluster, message, timeout, .. }: &RateLimitCall) -> Option<u32> {
     const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
     host::grpc_call(cluster, SERVICE, "ShouldRateLimit", message, Duration::from_nanos(*timeout))
+}
+
+/// Sets what the access log can tell. A host that keeps no properties has a log without them.
+fn set(properties: &[Property]) {
+    for Property { name, value } in properties {
+        let _ = host::set_property(name, value.as_bytes());
+    }
 }
 
 /// Makes the edits, in order.

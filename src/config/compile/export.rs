@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::super::document;
 use super::callers::Callers;
 use super::reference;
+use crate::access_log::AccessLogProperty;
 use crate::export::{BatchPolicy, Collector, ExportPolicy};
 use crate::route::PathAttribute;
 use crate::span::{OptionalAttribute, SpanPolicy, TokenClaim, UrlPath};
@@ -16,7 +17,7 @@ pub(super) fn policy(
     secrets: &BTreeMap<String, document::Secret>,
     callers: &Callers,
 ) -> ExportPolicy {
-    let document::Export { traces, logs, spans, metrics } = export;
+    let document::Export { traces, logs, spans, metrics, access_log_properties } = export;
     ExportPolicy {
         traces: traces.into_iter().map(|(name, collector)| self::collector(name, collector, secrets)).collect(),
         logs: logs.into_iter().map(|(name, document::LogCollector::Otlp(otlp))| self::otlp(name, otlp, secrets)).collect(),
@@ -37,6 +38,7 @@ pub(super) fn policy(
             digest_key: spans.digest_key.map(|key| reference(key.secret, secrets)),
             request_id_header: spans.request_id_header.map(|name| name.to_ascii_lowercase()),
         },
+        access_log: access_log_properties.into_iter().map(access_log_property).collect(),
     }
 }
 
@@ -73,6 +75,17 @@ const fn attribute(attribute: document::SpanAttribute) -> OptionalAttribute {
         document::SpanAttribute::ClientAddress => OptionalAttribute::ClientAddress,
         document::SpanAttribute::UserAgent => OptionalAttribute::UserAgent,
         document::SpanAttribute::ServerAddress => OptionalAttribute::ServerAddress,
+    }
+}
+
+const fn access_log_property(property: document::AccessLogProperty) -> AccessLogProperty {
+    match property {
+        document::AccessLogProperty::TraceId => AccessLogProperty::TraceId,
+        document::AccessLogProperty::SpanId => AccessLogProperty::SpanId,
+        document::AccessLogProperty::Decision => AccessLogProperty::Decision,
+        document::AccessLogProperty::Reason => AccessLogProperty::Reason,
+        document::AccessLogProperty::Caller => AccessLogProperty::Caller,
+        document::AccessLogProperty::Remaining => AccessLogProperty::Remaining,
     }
 }
 

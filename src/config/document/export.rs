@@ -10,6 +10,7 @@ use super::super::finding::{Findings, Problem};
 use super::super::number::Duration;
 #[cfg(feature = "schema")]
 use super::super::schema;
+use super::access_log::AccessLogProperty;
 use super::identity::Provider;
 use super::jwt::{duration, token};
 use super::trace::SecretName;
@@ -35,6 +36,9 @@ pub(in crate::config) struct Export {
     /// What is measured beside what always is.
     #[serde(skip_serializing_if = "Metrics::is_default")]
     pub(in crate::config) metrics: Metrics,
+    /// What the host's access log can tell of a decision, as properties `tracegate.<word>` of the exchange; nothing by default.
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
+    pub(in crate::config) access_log_properties: Vec<AccessLogProperty>,
 }
 
 /// Where spans go.
@@ -229,6 +233,20 @@ impl Default for Spans {
 }
 
 impl Collector {
+    /// As the document calls it.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Otlp(_) => "otlp",
+            Self::Lightstep(_) => "lightstep",
+        }
+    }
+
+    const fn batch(&self) -> &Batch {
+        match self {
+            Self::Otlp(Otlp { batch, .. }) | Self::Lightstep(Lightstep { batch, .. }) => batch,
+        }
+    }
+
     /// The secrets that it names, and where.
     fn secrets(&self) -> Vec<(Vec<&str>, &str)> {
         match self {
@@ -248,6 +266,10 @@ impl Otlp {
 impl Export {
     /// Reports what doesn't go together with the rest of the document. `place` is this section's.
     pub(super) fn check_against(&self, document: &Document, place: &Place<'_>, findings: &mut Findings) {
+        for (name, collector) in &self.traces {
+            let batch = place.descend(&["traces", name, collector.kind(), "batch"]);
+            collector.batch().check_against(&self.spans, &batch, findings);
+        }
         let mut known = |path: &[&str], secret: &str| {
             if !document.secrets.contains_key(secret) {
                 let text = "expected a name in `secrets`, found another";
@@ -289,6 +311,12 @@ impl Export {
                 }
                 _ => {}
             }
+            // One that tells of any provider's tokens, or of the same one's, leaves nothing to tell.
+            let told = |before: &SpanClaim| before.path == claim.path && (before.provider.is_none() || before.provider == claim.provider);
+            if let Some(before) = self.spans.claims.iter().take(index).position(told) {
+                let text = format!("expected another claim, found that of `claims[{before}]`");
+                at.report::<()>(Problem::Invalid(text), findings);
+            }
         }
     }
 }
@@ -320,12 +348,17 @@ impl Decode for Export {
         let logs = fields.maybe("logs", findings, collectors);
         let spans = fields.maybe("spans", findings, Spans::decode);
         let metrics = fields.maybe("metrics", findings, Metrics::decode);
+        let access_log = fields.maybe("access_log_properties", findings, |place, findings| {
+            let items = place.list(findings)?;
+            place.each_once(items, findings)
+        });
         fields.finish(findings);
         Some(Self {
             traces: traces?.unwrap_or_default(),
             logs: logs?.unwrap_or_default(),
             spans: spans?.unwrap_or_default(),
             metrics: metrics?.unwrap_or_default(),
+            access_log_properties: access_log?.unwrap_or_default(),
         })
     }
 }
@@ -399,6 +432,18 @@ impl Decode for Lightstep {
 }
 
 impl Batch {
+    /// Reports bounds that a request's two spans never fit into.
+    fn check_against(&self, spans: &Spans, place: &Place<'_>, findings: &mut Findings) {
+        for (name, most) in [("max_queue_size", self.max_queue_size), ("max_export_batch_size", self.max_export_batch_size)] {
+            // The second bound follows the first where it isn't written.
+            let written = name == "max_queue_size" || self.max_queue_size > 1;
+            if spans.client && most < 2 && written {
+                let text = format!("expected at least 2 beside `export.spans.client`: two spans of a request leave together, found {most}");
+                place.descend(&[name]).report::<()>(Problem::Invalid(text), findings);
+            }
+        }
+    }
+
     fn by_default() -> Option<Self> {
         Some(Self {
             schedule_delay: Leaf::of(DEFAULT_DELAY)?,

@@ -57,6 +57,42 @@ fn a_collector_is_somewhere_and_takes_spans() {
     assert_eq!(wrong(&policy(|policy| policy["export"]["traces"] = many)), ["export.traces: expected at most 4 collectors, found 5"]);
 }
 
+/// A provider with tokens.
+fn tokens() -> Value {
+    json!({"jwt": {"issuer": "a", "audiences": ["b"], "algorithms": ["HS256"], "keys": {"secrets": [{"key": {"secret": "key"}}]}}})
+}
+
+#[test]
+fn a_request_has_room_for_both_its_spans() {
+    let batch = |client: bool, batch: Value| {
+        wrong(&policy(|policy| {
+            policy["export"]["spans"]["client"] = json!(client);
+            policy["export"]["traces"]["otel"]["otlp"]["batch"] = batch;
+        }))
+    };
+    let at = "export.traces.otel.otlp.batch";
+    let expected = "expected at least 2 beside `export.spans.client`: two spans of a request leave together, found 1";
+    assert_eq!(batch(true, json!({"max_queue_size": 1})), [format!("{at}.max_queue_size: {expected}")]);
+    assert_eq!(batch(true, json!({"max_export_batch_size": 1})), [format!("{at}.max_export_batch_size: {expected}")]);
+    for (client, sizes) in [(false, json!({"max_queue_size": 1})), (true, json!({"max_queue_size": 2})), (true, json!({}))] {
+        assert_eq!(batch(client, sizes), [""; 0]);
+    }
+}
+
+/// OTLP has each key of a resource once.
+#[test]
+fn a_resource_is_told_nothing_twice() {
+    let keys = ["service.name", "service.namespace", "service.instance.id", "telemetry.sdk.name", "tracegate.policy.fingerprint"];
+    let expected =
+        "expected another key than the gateway's own: service.{name,namespace,instance.id}, telemetry.sdk.*, tracegate.*, found one";
+    for key in keys {
+        let found = wrong(&policy(|policy| policy["service"]["attributes"] = json!({key: "a", "cloud.region": "b"})));
+        assert_eq!(found, [format!("service.attributes.{key}: {expected}")]);
+    }
+    let others = json!({"service.version": "1", "telemetry.distro.name": "a", "service.names": "b"});
+    assert_eq!(wrong(&policy(|policy| policy["service"]["attributes"] = others)), [""; 0]);
+}
+
 #[test]
 fn requests_are_measured_or_not() {
     assert_eq!(wrong(&policy(|policy| policy["export"]["metrics"] = json!({"request_durations": true}))), [""; 0]);
@@ -80,6 +116,12 @@ fn spans_tell_what_there_is_and_no_credentials() {
             json!([{"path": "tid", "provider": "shops"}]),
             "claims[0].provider: expected a name in `identity.providers` of one with tokens, found \"shops\"",
         ),
+        ("claims", json!([{"path": "sub"}, {"path": "sub"}]), "claims[1]: expected another claim, found that of `claims[0]`"),
+        (
+            "claims",
+            json!([{"path": "sub", "provider": "users"}, {"path": "tid"}, {"path": "tid", "provider": "users"}]),
+            "claims[2]: expected another claim, found that of `claims[1]`",
+        ),
         ("request_id_header", json!("Cookie"), "request_id_header: expected a header without credentials, found \"Cookie\""),
         (
             "request_id_header",
@@ -92,7 +134,13 @@ fn spans_tell_what_there_is_and_no_credentials() {
             "attributes[0]: expected `client.address` or `user_agent.original` or `server.address`, found \"url.query\"",
         ),
     ] {
-        let found = wrong(&policy(|policy| policy["export"]["spans"][field] = value.clone()));
+        let found = wrong(&policy(|policy| {
+            policy["export"]["spans"][field] = value.clone();
+            if value.to_string().contains("sub") {
+                policy["identity"]["providers"] =
+                    json!({"shops": policy["identity"]["providers"]["shops"], "users": tokens(), "others": tokens()});
+            }
+        }));
         assert_eq!(found, [format!("export.spans.{expected}")], "{field} {value}");
     }
     let told = |attributes: Value, change: fn(&mut Value)| {

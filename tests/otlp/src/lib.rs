@@ -143,9 +143,10 @@ fn check_http(span: &Span, wrong: &mut Wrong) {
     let method = get("http.request.method").unwrap_or_default();
     let known = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY"].contains(&method);
     wrong.expect(!readable || known != (method == "_OTHER"), || format!("{name}: method {method:?}"));
-    wrong.expect((method == "_OTHER") != get("http.request.method_original").is_none() || span.kind() == SpanKind::Client, || {
+    wrong.expect((method == "_OTHER") != get("http.request.method_original").is_none(), || {
         format!("{name}: method {method:?}, originally {:?}", get("http.request.method_original"))
     });
+    wrong.expect(get("server.address").is_none() || get("server.port").is_some(), || format!("{name}: no server.port"));
     let spoken = if known { method } else { "HTTP" };
     let expected = match (span.kind(), get("http.route")) {
         (SpanKind::Server, Some(route)) => format!("{spoken} {route}"),

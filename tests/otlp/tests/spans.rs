@@ -145,6 +145,8 @@ fn names_are_of_routes_and_never_of_paths() {
         ("GET", "/healthz", "GET /healthz", ["/healthz", "/healthz", "health", "admitted", "-", "200"]),
         ("POST", "/x;access_token=s3cret/y", "POST", ["/x/y", "-", "rest", "admitted", "-", "200"]),
         ("POST", "/x%3Baccess_token=s3cret", "POST", ["/x", "-", "rest", "admitted", "-", "200"]),
+        ("POST", "/x%253Baccess_token=s3cret/y", "POST", ["/x/y", "-", "rest", "admitted", "-", "200"]),
+        ("POST", "/x%25%33baccess_token=s3cret/100%25/a%41", "POST", ["/x/100/a%41", "-", "rest", "admitted", "-", "200"]),
         ("BREW", "/pot", "HTTP", ["/pot", "-", "rest", "admitted", "-", "200"]),
         ("GET", "/nowhere", "GET", ["/nowhere", "-", "-", "refused", "OperationNotFound", "404"]),
     ] {
@@ -156,6 +158,82 @@ fn names_are_of_routes_and_never_of_paths() {
     let keys =
         ["http.request.method", "http.request.method_original", "server.address", "server.port", "tracegate.backend_us", "error.type"];
     assert_eq!(edge.spans(&keys)[0].1, some(&["_OTHER", "BREW", "api.shop.example", "8443", "5000", "-"]));
+}
+
+/// A client's span says what the conventions require of it, a port too.
+#[test]
+fn what_is_asked_for_is_told_of_the_upstream() {
+    let mut edge = Edge::new(&policy(r#"{"name": "all"}"#, "", r#""client": true"#));
+    let keys = ["http.request.method", "http.request.method_original", "server.address", "server.port", "url.full"];
+    for (scheme, authority, expected) in [
+        ("https", "api.shop.example", ["api.shop.example", "443", "https://api.shop.example/pot"]),
+        ("http", "api.shop.example", ["api.shop.example", "80", "http://api.shop.example/pot"]),
+        ("https", "api.shop.example:", ["api.shop.example", "443", "https://api.shop.example:/pot"]),
+        ("https", "[2001:db8::1]", ["[2001:db8::1]", "443", "https://[2001:db8::1]/pot"]),
+        ("https", "[2001:db8::1]:8443", ["[2001:db8::1]", "8443", "https://[2001:db8::1]:8443/pot"]),
+    ] {
+        let lines: [(&[u8], &[u8]); 4] =
+            [(b":method", b"BREW"), (b":path", b"/pot"), (b":scheme", scheme.as_bytes()), (b":authority", authority.as_bytes())];
+        edge.exchange(&lines, Some(200));
+        let told = edge.spans(&keys);
+        assert_eq!(told[1].1, some(&[&["_OTHER", "BREW"][..], &expected].concat()), "{scheme} {authority}");
+        assert_eq!(told[0].1[..4], told[1].1[..4], "{scheme} {authority}");
+    }
+}
+
+/// How much a span stands for, in the words of consistent probability sampling; nothing else of the caller's `tracestate`.
+#[test]
+fn a_spans_state_holds_the_traces_randomness() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (trust, state, expected) in [
+        ("continue", "ot=th:c;rv:e123456789abcd", "ot=th:c;rv:e123456789abcd"),
+        ("continue", "ot=rv:e123456789abcd;th:c;p:s3cret,vendor=s3cret", "ot=th:c;rv:e123456789abcd"),
+        ("continue", "ot=rv:0123456789abcd", "ot=rv:0123456789abcd"),
+        ("continue", "ot=th:c;rv:e123456789ab", ""),
+        ("continue", "ot=th:8", ""),
+        ("continue", "ot=th:4", "ot=th:4"),
+        ("continue", "vendor=s3cret", ""),
+        ("restart", "ot=th:c;rv:e123456789abcd", "ot=th:0"),
+    ] {
+        let sections =
+            format!(r#""trace": {{"trust": [{{"name": "all", "context": "{trust}"}}], "sampling": {{"root": {{"probability": 1}}}}}},"#);
+        let mut edge = Edge::new(&policy(r#"{"name": "all"}"#, &sections, ""));
+        let mut lines = head("GET", "/");
+        lines.extend([(&b"traceparent"[..], parent.as_bytes()), (b"tracestate", state.as_bytes())]);
+        edge.exchange(&lines, Some(200));
+        let request = read(&edge.bodies()[0]).unwrap();
+        assert_eq!(spans(&request).next().unwrap().trace_state, expected, "{trust} {state}");
+    }
+}
+
+/// A request that ends while it waits has a span too.
+#[test]
+fn who_leaves_while_waiting_is_told() {
+    let quotas = r#""quotas": {"all": {"limit": {"fixed_window": {"requests": 9, "window": "1m"}}, "key": ["route"],
+        "enforcement": {"global": {"cluster": "rls", "domain": "edge", "on_unavailable": "admit"}}}},"#;
+    let routes = r#"{"name": "order", "match": {"path": {"template": "/orders/{id}"}}, "quotas": ["all"]}"#;
+    for always in ["[]", r#"["error"]"#] {
+        let sections = format!(
+            r#"{quotas} "trace": {{"sampling": {{"root": {{"probability": {}}}, "always_record": {always}}}}},"#,
+            u8::from(always == "[]")
+        );
+        let mut edge = Edge::new(&policy(routes, &sections, r#""client": true"#));
+        let lines = head("GET", "/orders/7");
+        let lines: Vec<Header<'_>> = lines.iter().map(|&(name, value)| Header { name, value }).collect();
+        let mut exchange = edge.gateway.open(ExchangeId(1));
+        let step = edge.with(|gateway, inputs| exchange.step(gateway, Event::Request(Headers::new(&lines)), inputs));
+        assert_eq!(step.verdict, Verdict::Wait);
+        assert!(exchange.awaits_cancellation(&edge.gateway) && !exchange.awaits_close(&edge.gateway));
+        edge.now += 7_000_000;
+        for event in [Event::Cancelled(Headers::new(&lines)), Event::Cancelled(Headers::new(&lines)), Event::Closed(Totals::default())] {
+            let step = edge.with(|gateway, inputs| exchange.step(gateway, event, inputs));
+            assert_eq!((step.verdict, step.effects.len()), (Verdict::Wait, 0));
+        }
+        let keys =
+            ["tracegate.decision", "error.type", "tracegate.route", "url.path", "tracegate.callouts_us", "http.response.status_code"];
+        let expected = some(&["cancelled", "cancelled", "order", "/orders/7", "7000", "-"]);
+        assert_eq!(edge.spans(&keys), [("GET /orders/{id}".to_owned(), expected)], "{always}");
+    }
 }
 
 #[test]
@@ -198,6 +276,16 @@ fn path_parameters_are_told_as_the_policy_says() {
         edge.exchange(&head("GET", path), Some(200));
         assert!(matches!(edge.spans(&keys)[0].1[2].as_deref(), Some("/*" | "/")), "{path}");
     }
+    // Who decodes twice reads the same id, and so does who looks for it.
+    for path in ["/files/%2532f1a/parts/3", "/files/%252532f%2531a/parts/3", "/files/2f1a%253Bsid=s3cret/parts/3%253bsid=s3cret"] {
+        edge.exchange(&head("GET", path), Some(200));
+        assert_eq!(edge.spans(&keys)[0].1, some(&[digest, "3", &format!("/files/{digest}/parts/3")]), "{path}");
+    }
+    // Nor does an id leak into what is told as it is, by a way that only those take who decode twice.
+    edge.exchange(&head("GET", "/files/x/parts/..%252F..%252F2f1a"), Some(200));
+    let told = edge.spans(&keys).remove(0).1;
+    assert_eq!(told[1].as_deref(), Some(".."));
+    assert!(told[2].as_deref().is_some_and(|path| path.ends_with("/parts/..")), "{told:?}");
     let mut edge = Edge::new(&policy(FILES, "", &format!(r#"{KEY}, "url_path": "template""#)));
     edge.exchange(&head("GET", "/files/2f1a/parts/3"), Some(200));
     assert_eq!(edge.spans(&keys)[0].1, some(&[digest, "3", "/files/{file_id}/parts/{part}"]));
@@ -349,7 +437,8 @@ proptest! {
         for body in edge.bodies() {
             let request = read(&body).unwrap();
             // An authority that is none has no address to tell.
-            let wrong: Vec<_> = violations(&request, &body).into_iter().filter(|wrong| !wrong.ends_with("server.address") && !wrong.ends_with("url.full")).collect();
+            let told = |wrong: &String| ["server.address", "server.port", "url.full"].iter().any(|key| wrong.ends_with(key));
+            let wrong: Vec<_> = violations(&request, &body).into_iter().filter(|wrong| !told(wrong)).collect();
             prop_assert_eq!(wrong, Vec::<String>::new());
             prop_assert!(!body.windows(6).any(|window| window == b"s3cret"));
         }

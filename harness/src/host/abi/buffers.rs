@@ -19,6 +19,7 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 }
 
 fn get(host: &mut Host<'_>, buffer: u32, start: u32, length: u32, data: u32, size: u32) -> Answer {
+    guard(host, "proxy_get_buffer_bytes", is_own(buffer), buffer)?;
     let available = lent(host.data(), buffer)?.len();
     let start = memory::index(start);
     let end = start.saturating_add(memory::index(length)).min(available);
@@ -35,12 +36,14 @@ fn get(host: &mut Host<'_>, buffer: u32, start: u32, length: u32, data: u32, siz
 }
 
 fn status(host: &mut Host<'_>, buffer: u32, return_length: u32, return_flags: u32) -> Answer {
+    guard(host, "proxy_get_buffer_status", is_own(buffer), buffer)?;
     let length = memory::length(lent(host.data(), buffer)?.len());
     memory::write_word(host, return_length, length)?;
     memory::write_word(host, return_flags, 0)
 }
 
 fn set(host: &mut Host<'_>, buffer: u32, start: u32, length: u32, place: u32, size: u32) -> Answer {
+    guard(host, "proxy_set_buffer_bytes", false, buffer)?;
     if buffer > MAX_BUFFER {
         return Err(Status::BadArgument);
     }
@@ -59,6 +62,22 @@ fn set(host: &mut Host<'_>, buffer: u32, start: u32, length: u32, place: u32, si
         return Err(Status::BadArgument);
     }
     Ok(())
+}
+
+/// Whether a buffer is the module's own: a configuration, or what a callout of its own brought.
+const fn is_own(buffer: u32) -> bool {
+    matches!(buffer, HTTP_CALL_RESPONSE_BODY | GRPC_RECEIVE_BUFFER | VM_CONFIGURATION | PLUGIN_CONFIGURATION)
+}
+
+/// Ends a module that looks at metadata alone, and asks for more: this call on this buffer isn't `allowed`.
+fn guard(host: &mut Host<'_>, call: &str, allowed: bool, buffer: u32) -> Answer {
+    let state = host.data_mut();
+    if allowed || !state.metadata_only {
+        return Ok(());
+    }
+    let what = format!("expected metadata alone to be asked for, found {call} of buffer {buffer}");
+    state.overstepped = Some(wasmtime::Error::msg(what));
+    Err(Status::BadArgument)
 }
 
 /// What the effective context may read.

@@ -219,6 +219,7 @@ impl Live {
             upstream: self.reached_upstream.then(|| message(exchange.request, self.request.sent)),
             response: exchange.response.filter(|_| self.response.ended).map(|response| message(response, self.response.sent)),
             details: exchange.details.unwrap_or_default(),
+            properties: exchange.filter_state.into_values(),
         }
     }
 }
