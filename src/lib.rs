@@ -58,6 +58,8 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions, clippy::string_slice))]
 
 mod adapter;
+mod answer;
+mod backoff;
 pub mod caller;
 pub mod claim;
 pub mod condition;
@@ -87,6 +89,7 @@ pub mod route;
 pub mod secret;
 pub mod span;
 pub mod trace;
+mod uri;
 
 pub use config::Policy;
 pub use decision::{Reason, Refusal};

@@ -47,6 +47,7 @@ mod token;
 mod tokens;
 mod totals;
 mod trust;
+mod vault;
 mod what_if;
 
 use std::sync::Arc;

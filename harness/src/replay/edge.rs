@@ -13,6 +13,7 @@ use super::exceeded::Meters;
 use super::published::{self, Published};
 use super::rate_limits::RateLimits;
 use super::stand_in::{self, Seconds};
+use super::vault::Vault;
 use crate::error::{Error, Result};
 use crate::host::{
     Callout, Cluster, ExchangeId, Facts, Finished, GrpcCall, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
@@ -39,6 +40,8 @@ struct Recording {
     /// What the test issuer publishes, where there is one.
     published: Arc<Published>,
     fetches: u64,
+    /// What holds the policy's secrets that are fetched.
+    vault: Vault,
     /// The rate-limit service of the policy's global quotas.
     limits: RateLimits,
 }
@@ -53,6 +56,9 @@ impl World for Recording {
         if asked(b":method") == b"POST" {
             // Spans: whom it concerns takes them.
             return Reply::now(Message::response(200, [("content-type", "application/x-protobuf")], b""));
+        }
+        if let Some(secret) = self.vault.find(callout.cluster.as_bytes(), asked(b":authority"), asked(b":path")) {
+            return Reply::now(Message::response(200, [("content-type", "application/octet-stream")], secret));
         }
         let Some(document) = self.published.find(callout.cluster.as_bytes(), asked(b":authority"), asked(b":path")) else {
             return Reply::Refused;
@@ -86,6 +92,7 @@ impl<'m> Edge<'m> {
             }
             meters = Meters::new(&loaded.policy);
             world.limits = RateLimits::new(&loaded.policy);
+            world.vault = Vault::new(&loaded.policy, seed);
             options.vm.environment = keys::environment(&loaded.policy, seed);
             options.clusters = loaded.policy.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
@@ -94,7 +101,13 @@ impl<'m> Edge<'m> {
             (false, true) => ANSWERED,
             (false, false) => ASKED_AHEAD,
         };
-        Ok(Self { calls, seconds, meters, proxy: Proxy::start(module, options, world)? })
+        let fetches = !world.vault.is_empty();
+        let mut proxy = Proxy::start(module, options, world)?;
+        if fetches {
+            // Its secrets come first.
+            proxy.advance(ASKED_AHEAD);
+        }
+        Ok(Self { calls, seconds, meters, proxy })
     }
 
     /// From now on key sets are what the test issuer publishes.
