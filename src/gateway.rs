@@ -70,7 +70,7 @@ impl Gateway {
     ///
     /// # Errors
     ///
-    /// [`SecretUnavailable`] for the first that the host doesn't have, or that doesn't fit its uses.
+    /// [`SecretUnavailable`] for the first, by its name, that the host doesn't have or that doesn't fit its uses.
     pub fn provide(&mut self, secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
         self.secrets.provide(secrets)?;
         self.supply();
