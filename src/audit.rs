@@ -14,7 +14,7 @@
 //!   key       tells which key: the first 4 bytes of HMAC-SHA-256 of "tracegate audit key"
 //! ```
 //!
-//! A checkpoint follows records after a while, an end when the gateway ends. What was cut off a log's end shows where another output has a later
+//! Records wait for a key that is fetched and hasn't come, 1024 of them at most. A checkpoint follows records after a while, an end when the gateway ends. What was cut off a log's end shows where another output has a later
 //! record: a chain alone can't tell it from a gateway that still runs.
 
 mod chain;

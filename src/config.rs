@@ -4,6 +4,8 @@
 //! Everything wrong with a document is found in one run, each with its place: `routes[2].match.path.prefix`, line and
 //! column, what was expected and what was found.
 
+use std::fmt;
+
 mod compile;
 mod decode;
 mod document;
@@ -22,6 +24,7 @@ use decode::{Decode, Place};
 use document::Document;
 
 use crate::json;
+use crate::secret::SecretStore;
 
 /// The newest policy schema that this version reads.
 pub const SCHEMA: u64 = 1;
@@ -36,14 +39,22 @@ pub fn read_json(text: &[u8]) -> Result<Node, Findings> {
 }
 
 /// A policy that is fit to run, with what its author should still know.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Loaded {
     /// The policy.
     pub policy: Policy,
     /// Warnings: sound, but perhaps not meant.
     pub warnings: Findings,
-    /// The document in canonical JSON, with defaults filled in.
+    /// The document in canonical JSON, with defaults filled in, and with the secrets that stand in it.
     pub canonical: String,
+}
+
+impl fmt::Debug for Loaded {
+    /// Shows nothing of the document: secrets may stand in it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { policy, warnings, .. } = self;
+        formatter.debug_struct("Loaded").field("policy", policy).field("warnings", warnings).finish_non_exhaustive()
+    }
 }
 
 impl Policy {
@@ -65,8 +76,23 @@ impl Policy {
         let mut findings = Findings::default();
         let document = Document::decode(Place::root(node), &mut findings);
         match document {
-            Some(document) if !findings.has_errors() => Ok(compile::compile(document, findings)),
+            Some(document) if !findings.has_errors() => {
+                let mut loaded = compile::compile(document, findings);
+                loaded.check_literals(node);
+                if loaded.warnings.has_errors() { Err(loaded.warnings) } else { Ok(loaded) }
+            }
             _ => Err(findings),
+        }
+    }
+}
+
+impl Loaded {
+    /// Reports secrets in the document that don't fit their uses.
+    fn check_literals(&mut self, node: &Node) {
+        let Self { policy, warnings, .. } = self;
+        for unfit in SecretStore::unfit_literals(policy.secret_uses()) {
+            let place = Place::root(node).descend(&["secrets", &unfit.name, "literal", "value"]);
+            place.report::<()>(Problem::Expected { expected: unfit.expected.into(), found: unfit.found.to_owned() }, warnings);
         }
     }
 }

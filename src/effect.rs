@@ -8,8 +8,8 @@ use crate::access_log::Property;
 use crate::config::Policy;
 use crate::decision::Refusal;
 use crate::edits::HeaderEdits;
-use crate::identity::FetchUri;
 use crate::secret::SecretText;
+use crate::uri::FetchUri;
 
 /// A request to the world. Its answer comes back to [`Gateway::reply`](crate::gateway::Gateway::reply), since it serves many exchanges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,10 @@ pub struct Fetch {
     pub cluster: String,
     /// What to ask it for.
     pub uri: FetchUri,
+    /// What stands in `accept`.
+    pub accept: &'static str,
+    /// More headers: names in lower case and their values.
+    pub headers: Vec<(&'static str, SecretText)>,
     /// How long the host should wait, in nanoseconds.
     pub timeout: u64,
     /// The longest body of use, in bytes: of a longer one, one byte more is enough to hand over.
@@ -171,6 +175,8 @@ pub enum NoteOf {
     Service(usize),
     /// A collector, by its place among [all of them](crate::export::ExportPolicy::collectors).
     Collector(usize),
+    /// A secret, by its place among those that are fetched.
+    Secret(usize),
 }
 
 impl NoteOf {
@@ -182,6 +188,7 @@ impl NoteOf {
             Self::Service(place) => {
                 format!("rate-limit service of quota {}", policy.quota.quotas.get(place).map_or("", |quota| &quota.name))
             }
+            Self::Secret(place) => format!("secret {}", policy.fetched_secrets().get(place).copied().unwrap_or_default()),
             Self::Collector(place) => {
                 let what = if place < policy.export.traces.len() { "spans" } else { "records" };
                 format!("{what} for {}", policy.export.collectors().nth(place).map_or("", |collector| &collector.name))

@@ -177,7 +177,8 @@ impl Exchange {
 /// The stages, in the order in which data flows. Limits are asked before the trace is settled: whether a request is refused says whether its trace is
 /// recorded.
 fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Times, inputs: &mut Inputs<'_>) -> (Step, State) {
-    let Parts { policy, settler, ring, ledger, counts, durations, trail, instance, digest_key, replacement, mut calls } = gateway.parts();
+    let Parts { policy, settler, ring, ledger, counts, durations, trail, instance, digest_key, replacement, lacks_replacement, mut calls } =
+        gateway.parts();
     let peer = &mut Remembered::new(&mut *inputs.peer);
     let Inputs { now, monotonic, .. } = *inputs;
     let inputs =
@@ -199,6 +200,12 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     };
     ring.forget(id);
     let Identified { decision, rule, caller, passed } = identified;
+    // What the upstream expects isn't there yet: nothing goes on in its place.
+    let lacks = lacks_replacement && caller.identities().any(|identity| identity.claims().is_some());
+    let (decision, rule) = match decision {
+        Decision::Admitted { .. } if lacks => (Decision::Refused(Refusal::of(Reason::CredentialUnavailable)), None),
+        decision => (decision, rule),
+    };
     // Who isn't let in is settled too, as nobody's, so that every refusal has a trace.
     let nobody = Caller::unknown();
     let settled_as = if matches!(decision, Decision::Refused(_)) { &nobody } else { &caller };

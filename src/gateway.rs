@@ -12,7 +12,7 @@ use crate::inputs::Inputs;
 use crate::instance::Instance;
 use crate::metrics::{Counter, Counts, Durations, Levels, is_published};
 use crate::quota::Ledger;
-use crate::secret::{SecretKey, SecretText, SecretUnavailable, Secrets};
+use crate::secret::{SecretStore, SecretText, SecretUnavailable, Secrets, Stepped};
 use crate::span::{DigestKey, Draft};
 use crate::trace::{HopKeys, Settler};
 
@@ -33,6 +33,7 @@ pub struct Gateway {
     levels: Levels,
     counts: Counts,
     durations: Durations,
+    secrets: SecretStore,
     /// What digests in spans are made with.
     digest_key: Option<DigestKey>,
     /// What goes on in the place of tokens.
@@ -53,6 +54,8 @@ pub(crate) struct Parts<'g> {
     pub(crate) instance: &'g mut Instance,
     pub(crate) digest_key: Option<&'g DigestKey>,
     pub(crate) replacement: Option<&'g [u8]>,
+    /// One is to go on, and hasn't come yet.
+    pub(crate) lacks_replacement: bool,
     pub(crate) calls: Calls<'g>,
 }
 
@@ -65,6 +68,7 @@ impl Gateway {
         let levels = Levels::new(&policy);
         let (settler, instance, trail, lines) = (Settler::new(), Instance::default(), Trail::default(), Vec::new());
         let durations = Durations::new(&policy);
+        let secrets = SecretStore::new(policy.secret_uses());
         let (digest_key, replacement) = (None, None);
         Self {
             id,
@@ -79,34 +83,52 @@ impl Gateway {
             levels,
             counts,
             durations,
+            secrets,
             digest_key,
             replacement,
             calls: 0,
         }
     }
 
-    /// Fetches the secrets that the policy names. A gateway without them signs nothing and takes no signature for valid.
+    /// Takes the secrets that the policy names, but for those that are fetched, which [`tick`](Self::tick) asks for.
+    ///
+    /// A gateway without a secret does what is safe without it: it signs nothing and takes no signature for valid, refuses tokens that only the
+    /// secret verifies, refuses who proves itself where a credential is to replace tokens, tells nothing of what only a digest may tell, and keeps
+    /// spans until their collector's headers are there.
     ///
     /// # Errors
     ///
-    /// [`SecretUnavailable`] for the first that the host doesn't have.
+    /// [`SecretUnavailable`] for the first, by its name, that the host doesn't have or that doesn't fit its uses.
     pub fn provide(&mut self, secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
-        if let Some(hop) = &self.policy.trace.signed_hop {
-            self.settler.provide(HopKeys::fetch(hop, secrets)?);
+        self.secrets.provide(secrets)?;
+        self.supply();
+        Ok(())
+    }
+
+    /// Hands out the secrets that are there now.
+    fn supply(&mut self) {
+        let Self { policy, settler, ring, trail, exporters, secrets, digest_key, replacement, .. } = self;
+        settler.provide(policy.trace.signed_hop.as_ref().and_then(|hop| HopKeys::of(hop, secrets)));
+        let replaced = policy.identity.forward.replacement.as_ref();
+        *replacement = replaced.and_then(|Replacement { scheme, secret }| secrets.text(Some(scheme), secret));
+        *digest_key = policy.export.spans.digest_key.as_ref().and_then(|reference| DigestKey::new(&secrets.key(reference)?));
+        if let Some(chain) = policy.audit.as_ref().and_then(|audit| audit.chain.as_ref()) {
+            trail.provide(secrets.key(&chain.key).as_ref());
         }
-        if let Some(Replacement { scheme, secret }) = &self.policy.identity.forward.replacement {
-            self.replacement = Some(SecretText::fetch(Some(scheme), secret, secrets)?);
+        for (exporter, collector) in exporters.iter_mut().zip(policy.export.collectors()) {
+            exporter.provide(collector, secrets);
         }
-        if let Some(reference) = &self.policy.export.spans.digest_key {
-            self.digest_key = DigestKey::new(&SecretKey::fetch(reference, secrets)?);
+        ring.provide(&policy.identity.providers, secrets);
+    }
+
+    /// Follows what became of secrets that are fetched.
+    fn follow(&mut self, Stepped { fetches, fates, notes, changed }: Stepped, woken: &mut Woken) {
+        woken.effects.extend(fetches.into_iter().map(Effect::Fetch));
+        fates.into_iter().for_each(|(place, fate)| self.counts.count_secret(place, fate));
+        woken.notes.extend(notes.into_iter().map(|(place, note)| (NoteOf::Secret(place), note)));
+        if changed {
+            self.supply();
         }
-        if let Some(chain) = self.policy.audit.as_ref().and_then(|audit| audit.chain.as_ref()) {
-            self.trail.provide(chain, secrets)?;
-        }
-        for (exporter, collector) in self.exporters.iter_mut().zip(self.policy.export.collectors()) {
-            exporter.provide(collector, secrets)?;
-        }
-        self.ring.provide(&self.policy.identity.providers, secrets)
     }
 
     /// Puts the host's signature verification to the test, once, before the first request: a gateway that hasn't done so verifies in its own code.
@@ -130,9 +152,10 @@ impl Gateway {
     pub(crate) fn parts(&mut self) -> Parts<'_> {
         let Self { id, policy, settler, ring, ledger, trail, instance, counts, durations, digest_key, replacement, calls, .. } = self;
         let replacement = replacement.as_ref().map(|replacement| replacement.as_str().as_bytes());
+        let lacks_replacement = replacement.is_none() && policy.identity.forward.replacement.is_some();
         let digest_key = digest_key.as_ref();
         let calls = Calls { gateway: *id, serial: calls };
-        Parts { policy, settler, ring, ledger, counts, durations, trail, instance, digest_key, replacement, calls }
+        Parts { policy, settler, ring, ledger, counts, durations, trail, instance, digest_key, replacement, lacks_replacement, calls }
     }
 
     /// An exchange waits no more: it is over, or its host knows it no more.
@@ -151,7 +174,8 @@ impl Gateway {
     /// Otherwise a second is soon enough.
     #[must_use]
     pub fn is_urgent(&self, monotonic: u64) -> bool {
-        self.ring.is_urgent(monotonic) || self.ledger.is_urgent() || self.exporters.iter().any(|exporter| exporter.is_urgent(monotonic))
+        let fetches = self.ring.is_urgent(monotonic) || self.secrets.is_urgent(monotonic);
+        fetches || self.ledger.is_urgent() || self.exporters.iter().any(|exporter| exporter.is_urgent(monotonic))
     }
 
     /// Whether a batch of spans waits to leave, be it now or after a pause.
@@ -168,6 +192,10 @@ impl Gateway {
             trail.tick(audit, source(policy, instance), inputs);
             self.put_on_record(inputs.monotonic);
         }
+        // Before all others: what they send may hang on them.
+        let stepped = self.secrets.tick(&mut || Calls { gateway: self.id, serial: &mut self.calls }.next(), inputs);
+        let mut secrets = Woken::default();
+        self.follow(stepped, &mut secrets);
         let Self { id, policy, ring, ledger, instance, exporters, counts, calls, .. } = self;
         let mut calls = Calls { gateway: *id, serial: calls };
         let mut woken = ring.tick(|| calls.next(), inputs, counts);
@@ -178,6 +206,8 @@ impl Gateway {
             let exports = exporter.tick(collector, source, &mut || calls.next(), inputs, tell);
             woken.effects.extend(exports.into_iter().map(Effect::Export));
         }
+        woken.effects.extend(secrets.effects);
+        woken.notes.extend(secrets.notes);
         self.durations.tick(inputs.monotonic);
         self.measure(inputs.monotonic);
         self.durations.call(&woken.effects, inputs.monotonic);
@@ -245,13 +275,10 @@ impl Gateway {
 
     /// Hands over what the trail holds: to the log, to collectors, or to both.
     pub(crate) fn put_on_record(&mut self, monotonic: u64) {
-        if self.trail.is_empty() {
-            return;
-        }
         let Self { policy, trail, instance, lines, exporters, counts, .. } = self;
-        let Some(audit) = &policy.audit else { return };
+        let Some(audit) = policy.audit.as_ref().filter(|audit| !trail.is_empty(audit.chain.as_ref())) else { return };
         let mut notes = Vec::new();
-        for Entry { line, message } in trail.take() {
+        while let Some(Entry { line, message }) = trail.next(audit.chain.as_ref()) {
             counts.add(Counter::Audited);
             for (place, exporter) in exporters.iter_mut().enumerate().skip(policy.export.traces.len()) {
                 if let Some(message) = &message {
@@ -279,13 +306,21 @@ impl Gateway {
     }
 
     fn answered(&mut self, call: CallId, answer: Result<Reply<'_>, CallFailed>, inputs: &mut Inputs<'_>) -> Woken {
-        let Self { id, policy, ring, ledger, exporters, counts, calls, .. } = self;
         let mut woken = Woken::default();
+        let stepped = self.secrets.reply(call, answer, &mut || Calls { gateway: self.id, serial: &mut self.calls }.next(), inputs);
+        if let Some(stepped) = stepped {
+            self.follow(stepped, &mut woken);
+            return woken;
+        }
+        let Self { id, policy, ring, ledger, exporters, counts, secrets, calls, .. } = self;
         if ledger.reply(&policy.quota, call, answer, inputs, counts, &mut woken) {
             return woken;
         }
         for (place, exporter) in exporters.iter_mut().enumerate() {
             if exporter.reply(call, answer, inputs, &mut Telling { place, counts: &mut *counts, notes: &mut woken.notes }) {
+                if let Some(collector) = policy.export.traces.get(place).filter(|_| exporter.take_unknown()) {
+                    collector.headers.iter().for_each(|(_, reference)| secrets.hasten(&reference.name, inputs.monotonic));
+                }
                 return woken;
             }
         }

@@ -10,7 +10,7 @@
 //! | `credential` | where a request carries its token |
 //! | `token`, `claims`, `members`, `base64url` | what it says, read strictly |
 //! | `algorithm`, `key`, `jwk`, `host` | what it is verified with, and by whom |
-//! | `source`, `discovery`, `answer`, `absent`, `record`, `uri` | where keys come from, and who of many VMs fetches them |
+//! | `source`, `discovery`, `answer`, `absent`, `record` | where keys come from, and who of many VMs fetches them |
 //! | `entra` | what is asked of tokens of Entra ID |
 //! | `subscription` | keys of subscriptions |
 //! | `certificate`, `xfcc`, `binding` | client certificates, those that a proxy tells of, tokens that are bound to one |
@@ -41,9 +41,9 @@ mod rules;
 mod source;
 mod subscription;
 mod token;
-mod uri;
 mod xfcc;
 
+pub use crate::uri::{FetchUri, InvalidUri};
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use certificate::{CertificateProvider, ForwardedClientCert};
 pub use claims::{ClaimRules, IssuerRule};
@@ -55,7 +55,6 @@ pub use key::{InvalidKey, InvalidKeySet, Key, KeySet};
 pub use provider::{Credential, Keys, Provider, TokenProvider};
 pub use source::{Location, OnUnavailable, SourcePolicy};
 pub use subscription::{InvalidKeyDigest, KeyDigest, Subscription, SubscriptionKeys};
-pub use uri::{FetchUri, InvalidUri};
 
 #[cfg(any(test, fuzzing))]
 pub use token::accepted_has_one_spelling as fuzz_token;

@@ -61,7 +61,9 @@
 
 pub mod access_log;
 mod adapter;
+mod answer;
 pub mod audit;
+mod backoff;
 pub mod caller;
 pub mod claim;
 pub mod condition;
@@ -92,6 +94,7 @@ pub mod route;
 pub mod secret;
 pub mod span;
 pub mod trace;
+mod uri;
 
 pub use config::Policy;
 pub use decision::{Reason, Refusal};

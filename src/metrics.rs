@@ -13,6 +13,7 @@ pub(crate) use levels::{Levels, is_published};
 use crate::config::Policy;
 use crate::decision::{Decision, Reason};
 use crate::export::{Collector, Fate};
+use crate::secret::SecretFate;
 use crate::trace::{DecidedBy, Outcome, RestartCause, Settled};
 
 /// Something that every gateway counts.
@@ -210,7 +211,7 @@ impl DecidedBy {
 
 /// What has been counted since the last [`drain`](Counts::drain): every [`Counter`], then for each trust rule what became of its
 /// principal's traces, then for each provider what became of fetches of its keys, then for each quota what became of requests, then for each
-/// collector what became of spans.
+/// collector what became of spans, then for each secret that is fetched what became of fetches of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts {
     counts: Vec<u64>,
@@ -220,6 +221,8 @@ pub(crate) struct Counts {
     quotas: usize,
     /// Where the collectors' begin.
     spans: usize,
+    /// Where the secrets' begin.
+    secrets: usize,
     /// Whether the policy says anything about recording: what is always so needs no count.
     samples: bool,
 }
@@ -230,12 +233,13 @@ impl Counts {
         let keys = Counter::COUNT.saturating_add(principals);
         let quotas = keys.saturating_add(policy.identity.providers.len().saturating_mul(KEY_FATES.len()));
         let spans = quotas.saturating_add(policy.quota.quotas.len().saturating_mul(QUOTA_FATES.len()));
-        let count = spans.saturating_add(policy.export.collectors().count().saturating_mul(Fate::ALL.len()));
-        Self { counts: vec![0; count], keys, quotas, spans, samples: policy.trace.sampling.is_some() }
+        let secrets = spans.saturating_add(policy.export.collectors().count().saturating_mul(Fate::ALL.len()));
+        let count = secrets.saturating_add(policy.fetched_secrets().len().saturating_mul(SecretFate::ALL.len()));
+        Self { counts: vec![0; count], keys, quotas, spans, secrets, samples: policy.trace.sampling.is_some() }
     }
 
-    /// The metrics' names, by index. Policies have at most 64 trust rules, 16 providers, 64 quotas and 4 collectors, whose names hold
-    /// no dots.
+    /// The metrics' names, by index. Policies have at most 64 trust rules, 16 providers, 64 quotas, 4 collectors and 16 secrets
+    /// that are fetched, whose names hold no dots.
     pub(crate) fn names(policy: &Policy) -> Vec<String> {
         let rules = policy.trace.trust.rules().iter();
         let principals = rules.flat_map(|rule| FATES.map(|fate| format!("tracegate.principals.{fate}.{}", rule.name)));
@@ -247,7 +251,11 @@ impl Counts {
             move |collector: &Collector| Fate::ALL.map(|fate| format!("tracegate.{signal}.{}.{}", fate.as_str(), collector.name))
         };
         let spans = policy.export.traces.iter().flat_map(fates("spans")).chain(policy.export.logs.iter().flat_map(fates("logs")));
-        Counter::all().map(Counter::name).chain(principals).chain(keys).chain(quotas).chain(spans).collect()
+        let mut names: Vec<String> = Counter::all().map(Counter::name).chain(principals).chain(keys).chain(quotas).chain(spans).collect();
+        for name in policy.fetched_secrets() {
+            names.extend(SecretFate::ALL.map(|fate| format!("tracegate.secrets.{}.{name}", fate.as_str())));
+        }
+        names
     }
 
     pub(crate) fn count_decision(&mut self, decision: &Decision) {
@@ -316,6 +324,12 @@ impl Counts {
     pub(crate) fn count_exported(&mut self, collector: usize, fate: Fate, many: u64) {
         let fate = Fate::ALL.iter().position(|other| *other == fate).unwrap_or(0);
         self.add_many(self.spans.saturating_add(collector.saturating_mul(Fate::ALL.len())).saturating_add(fate), many);
+    }
+
+    /// `place` is that among the secrets that are fetched.
+    pub(crate) fn count_secret(&mut self, place: usize, fate: SecretFate) {
+        let fate = SecretFate::ALL.iter().position(|other| *other == fate).unwrap_or(0);
+        self.add_at(self.secrets.saturating_add(place.saturating_mul(SecretFate::ALL.len())).saturating_add(fate));
     }
 
     pub(crate) fn add(&mut self, counter: Counter) {

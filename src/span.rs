@@ -19,7 +19,7 @@ pub(crate) use draft::{Awaited, Draft, Observed, Times, Wait};
 pub(crate) use subject::{digest, tell as tell_caller};
 
 use crate::claim::ClaimPath;
-use crate::secret::{SecretKey, SecretReference, SecretUnavailable, Secrets};
+use crate::secret::{SecretKey, SecretReference};
 
 /// What the policy says of spans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,16 +40,12 @@ pub struct SpanPolicy {
     pub request_id_header: Option<String>,
 }
 
-/// What spans tell of a path's parameter that the policy tells as a digest, so that it can be searched for: 16 hexadecimal digits. `value` is the
-/// segment as it is once decoded (RFC 3986 section 2.4); what stands in it behind a `;` is told in no span. `None` where the policy makes no digests.
-///
-/// # Errors
-///
-/// [`SecretUnavailable`] where the host doesn't have the policy's key.
-pub fn parameter_digest(policy: &SpanPolicy, value: &[u8], secrets: &mut dyn Secrets) -> Result<Option<String>, SecretUnavailable> {
-    let Some(reference) = &policy.digest_key else { return Ok(None) };
-    let key = DigestKey::new(&SecretKey::fetch(reference, secrets)?);
-    Ok(key.map(|key| String::from_utf8_lossy(&key.digest(&url::id(value))).into_owned()))
+/// What spans tell of a path's parameter that the policy tells as a digest with this key, so that it can be searched for: 16 hexadecimal digits.
+/// `value` is the segment as it is once decoded (RFC 3986 section 2.4); what stands in it behind a `;` is told in no span. `None` for what is no key.
+#[must_use]
+pub fn parameter_digest(key: &SecretKey, value: &[u8]) -> Option<String> {
+    let digest = DigestKey::new(key)?.digest(&url::id(value));
+    Some(String::from_utf8_lossy(&digest).into_owned())
 }
 
 /// What stands in `url.path`.

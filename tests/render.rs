@@ -395,6 +395,41 @@ fn what_a_service_cant_count_is_not_rendered() {
     assert!(rendered(&many, &["limitador"]).0.contains("max_value: 4294967296"));
 }
 
+/// A vault proves its name by TLS; the metadata service has neither. What stands in the policy itself isn't passed on.
+#[test]
+fn secrets_that_are_fetched_have_clusters_and_literals_are_refused() {
+    let policy = |more: &str| {
+        let vault =
+            r#"{"vault_uri": "https://shop-kv.vault.azure.net", "name": "hop", "vault_cluster": "key-vault", "imds_cluster": "imds"}"#;
+        format!(
+            r#"{{"schema": 1, "service": {{"name": "edge"}}, "default": {{"action": "admit"}}, "secrets": {{"hop": {{"key_vault": {vault}}}{more}}},
+            "trace": {{"tracestate": {{"member": "tgate"}}, "signed_hop": {{"active": {{"id": "k1", "key": {{"secret": "hop"}}}}}}}}}}"#
+        )
+    };
+    for target in ["envoy", "envoy-gateway"] {
+        let (text, said) = rendered(&policy(""), &[target]);
+        for expected in [
+            "{address: {socket_address: {address: 169.254.169.254, port_value: 80}}}",
+            "{address: {socket_address: {address: shop-kv.vault.azure.net, port_value: 443}}}",
+            "sni: shop-kv.vault.azure.net",
+            "{exact: shop-kv.vault.azure.net}",
+        ] {
+            assert!(text.contains(expected), "{target}, {expected}: {text}");
+        }
+        assert!(!said.contains("imds"), "{said}");
+    }
+    let named = "the cluster \"imds\": expected the name of a host, which Istio's clusters go by, found 169.254.169.254";
+    assert_eq!(unrendered(&policy(""), &["istio"]), (Some(2), named.to_owned()));
+    let (text, _) = rendered(&policy(""), &["istio", "--cluster", "imds=imds.internal:80"]);
+    assert!(text.contains("[imds.internal]") && text.contains("[shop-kv.vault.azure.net]"), "{text}");
+    // Whether anybody uses it or not.
+    let literal = "secrets.spare: expected no `literal` in what is rendered, which others read: say where the secret is";
+    for target in ["envoy", "istio", "envoy-gateway"] {
+        let found = unrendered(&policy(r#", "spare": {"literal": {"value": "hunter2"}}"#), &[target]);
+        assert_eq!(found, (Some(2), literal.to_owned()));
+    }
+}
+
 /// A name is the policy's, and may hold anything: it ends where its line does.
 #[test]
 fn names_dont_go_on_beyond_their_line() {

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tracegate::audit::AuditKey;
-use tracegate::secret::{SecretKey, SecretReference};
 
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
+use crate::keys;
 use crate::replay::Progress;
 use chain::{Chain, Kept};
 use found::{Found, Reader};
@@ -35,14 +35,12 @@ impl Verification {
     ///
     /// When one isn't set or holds no key.
     pub(crate) fn new(variables: &[String], partial: bool) -> Result<Self> {
-        let mut keys = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for variable in variables {
-            let reference = SecretReference { name: "audit-key".to_owned(), variable: variable.clone() };
-            let key = SecretKey::fetch(&reference, &mut |name: &str| std::env::var(name).ok()).context(|| "can't verify")?;
-            let key = AuditKey::new(&key).ok_or_else(|| Error::new(format!("can't verify: {variable} holds no key")))?;
-            keys.insert(key.id().to_owned(), key);
+            let key = AuditKey::new(&keys::of_variable(variable)?).ok_or_else(|| Error::new(format!("{variable} holds no key")))?;
+            known.insert(key.id().to_owned(), key);
         }
-        Ok(Self { keys, partial })
+        Ok(Self { keys: known, partial })
     }
 
     /// Reads the logs, and those of another output that should hold nothing which they don't.

@@ -4,19 +4,52 @@
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest, Sha512};
 use tracegate::Policy;
+use tracegate::secret::{MIN_KEY, SecretKey, SecretReference, SecretSource};
+
+use crate::error::{Error, Result};
 
 /// The environment variables that the policy names, with their values. A variable that isn't set gets a key of its own, so that a policy can
 /// be tried without its secrets: what was signed with the true key doesn't verify then.
 #[must_use]
 pub fn environment(policy: &Policy, seed: u64) -> Vec<(String, String)> {
-    let variable = |name: &str| (name.to_owned(), std::env::var(name).unwrap_or_else(|_| stand_in(name, seed)));
-    policy.variables().into_iter().map(variable).collect()
+    policy.variables().into_iter().map(|name| (name.to_owned(), variable(name, seed))).collect()
+}
+
+/// A secret's text: the policy's own, the environment's, or a stand-in. What is fetched elsewhere is a stand-in here.
+pub(crate) fn value(reference: &SecretReference, seed: u64) -> String {
+    match &*reference.source {
+        SecretSource::Environment { variable } => self::variable(variable, seed),
+        SecretSource::Literal(value) => value.as_str().to_owned(),
+        SecretSource::Http(_) | SecretSource::KeyVault(_) => stand_in(&reference.name, seed),
+    }
+}
+
+/// The key that an environment variable holds, in base64.
+///
+/// # Errors
+///
+/// When it isn't set or holds none.
+pub(crate) fn of_variable(variable: &str) -> Result<SecretKey> {
+    let expected = |found: &str| {
+        Error::new(format!("expected at least {MIN_KEY} bytes in base64 in the environment variable {variable}, found {found}"))
+    };
+    let text = std::env::var(variable).map_err(|_| expected("no such variable"))?;
+    SecretKey::read(&text, MIN_KEY).map_err(expected)
+}
+
+/// Whether a stand-in has to do for a secret.
+pub(crate) fn is_missing(reference: &SecretReference) -> bool {
+    reference.is_fetched() || reference.variable().is_some_and(|name| std::env::var_os(name).is_none())
 }
 
 /// The variables that the policy names and the environment hasn't.
 #[must_use]
 pub fn missing(policy: &Policy) -> Vec<&str> {
     policy.variables().into_iter().filter(|name| std::env::var_os(name).is_none()).collect()
+}
+
+fn variable(name: &str, seed: u64) -> String {
+    std::env::var(name).unwrap_or_else(|_| stand_in(name, seed))
 }
 
 /// The secret that a variable's value stands for; `None` where it is none.

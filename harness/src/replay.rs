@@ -51,6 +51,7 @@ mod token;
 mod tokens;
 mod totals;
 mod trust;
+mod vault;
 mod volume;
 mod what_if;
 

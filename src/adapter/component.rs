@@ -210,10 +210,12 @@ fn call(effect: Effect) -> wit::Call {
     }
 }
 
-fn fetch(Fetch { call, cluster, uri, timeout, max_body }: Fetch) -> wit::Fetch {
+fn fetch(Fetch { call, cluster, uri, accept, headers, timeout, max_body }: Fetch) -> wit::Fetch {
     let crate::identity::FetchUri { scheme, authority, path } = uri;
+    let more = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().to_owned()));
+    let headers = std::iter::once(("accept".to_owned(), accept.to_owned())).chain(more).collect();
     let max_body = u64::try_from(max_body).unwrap_or(u64::MAX);
-    wit::Fetch { call: call.serial, cluster, scheme: scheme.to_owned(), authority, path, timeout, max_body }
+    wit::Fetch { call: call.serial, cluster, scheme: scheme.to_owned(), authority, path, headers, timeout, max_body }
 }
 
 /// What the host knows of the peer and of its route.

@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::head::{Header, Headers};
 use crate::inputs::{EntropyUnavailable, Inputs, NoSignatures, NoStore, UnknownPeer};
 use crate::quota::Totals;
-use crate::secret::SecretKey;
+use crate::secret::{MIN_KEY, SecretKey};
 
 /// A gateway, and what time it is.
 struct World {
@@ -143,10 +143,7 @@ fn a_record_tells_when_what_and_whose_and_nothing_of_the_path() {
 
 #[test]
 fn a_key_verifies_what_it_chained_and_nothing_else() {
-    let key = |text: &str| {
-        let reference = crate::secret::SecretReference { name: "audit-key".into(), variable: "AUDIT_KEY".into() };
-        AuditKey::new(&SecretKey::fetch(&reference, &mut |_: &str| Some(text.to_owned())).unwrap()).unwrap()
-    };
+    let key = |text: &str| AuditKey::new(&SecretKey::read(text, MIN_KEY).unwrap()).unwrap();
     let (own, other) = (key(KEY), key("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTM="));
     assert_eq!(own.id(), "1a614850");
     let line = "{\"audit\":\"genesis\",\"time\":\"2026-12-01T23:59:59.000000Z\",\"instance\":\"2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a\",\"sequence\":0";
@@ -220,4 +217,53 @@ fn records_go_where_the_policy_says() {
         assert!(counts.contains(&("tracegate.audit.recorded.none".to_owned(), 2)), "{counts:?}");
         assert_eq!(counts.contains(&("tracegate.logs.recorded.otel".to_owned(), 2)), exported, "{counts:?}");
     }
+}
+
+/// A key that is fetched: what comes before it waits, within bounds, and is chained then.
+#[test]
+fn records_wait_for_a_key_that_has_still_to_come() {
+    let source = |world: &World| {
+        let gateway = &world.gateway;
+        (gateway.policy().service.clone(), gateway.policy().fingerprint)
+    };
+    let mut world = World::new(&chained());
+    let (service, fingerprint) = source(&world);
+    let policy = world.gateway.policy().audit.clone().unwrap();
+    let chain = policy.chain.as_ref();
+    let instance = crate::instance::Instance::default();
+    let source = crate::export::Source { service: &service, fingerprint, instance: &instance };
+    let (caller, spans) = (crate::caller::Caller::unknown(), crate::span::SpanPolicy::default());
+    let decision = crate::decision::Decision::Admitted { shadow: None };
+    let decided = Decided {
+        decision: &decision,
+        route: None,
+        rule: None,
+        caller: &caller,
+        providers: &[],
+        spans: &spans,
+        digest_key: None,
+        sent: None,
+        server: None,
+    };
+    for (decisions, kept) in [(3, 4), (5000, 1024)] {
+        let mut trail = Trail::default();
+        world.with(|_, inputs| (0..decisions).for_each(|_| drop(trail.record(&decided, &policy, source, inputs))));
+        assert_eq!(trail.next(chain), None, "without the key nothing leaves");
+        trail.provide(Some(&SecretKey::read(KEY, MIN_KEY).unwrap()));
+        let left: Vec<Value> = std::iter::from_fn(|| trail.next(chain)).map(|entry| serde_json::from_str(&entry.line).unwrap()).collect();
+        assert_eq!(left.len(), kept);
+        for (place, record) in left.iter().enumerate() {
+            assert_eq!((&record["sequence"], &record["key"]), (&json!(place), &json!("1a614850")));
+            assert_eq!(record["previous"], place.checked_sub(1).map_or(Value::Null, |before| left[before]["mac"].clone()));
+        }
+        // What found no room is a gap.
+        world.with(|_, inputs| drop(trail.record(&decided, &policy, source, inputs)));
+        let next: Value = serde_json::from_str(&trail.next(chain).unwrap().line).unwrap();
+        assert_eq!(next["sequence"], decisions + 1);
+    }
+    // One that never comes holds nothing back in the end.
+    let mut trail = Trail::default();
+    world.with(|_, inputs| drop(trail.record(&decided, &policy, source, inputs)));
+    world.with(|_, inputs| trail.end(&policy, source, inputs));
+    assert_eq!(std::iter::from_fn(|| trail.next(chain)).count(), 3);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One gateway's records, in their order.
 
+use std::collections::VecDeque;
+
 use super::chain::{AuditKey, BEFORE_MAC};
 use super::line::Line;
 use super::record::Decided;
@@ -8,7 +10,7 @@ use super::{AuditPolicy, ChainPolicy};
 use crate::export::Source;
 use crate::inputs::Inputs;
 use crate::protobuf::{put_bytes, put_fixed32, put_fixed64, put_number, put_text};
-use crate::secret::{SecretKey, SecretUnavailable, Secrets};
+use crate::secret::SecretKey;
 use crate::span::{Value, put_attribute};
 
 /// One gateway's records.
@@ -23,8 +25,10 @@ pub(crate) struct Trail {
     previous: Option<String>,
     /// When the first record since the last checkpoint came, on the monotonic clock.
     unchecked: Option<u64>,
-    /// What hasn't left yet.
-    entries: Vec<Entry>,
+    /// What hasn't left yet: it waits for the key, where that is still to come.
+    written: VecDeque<Written>,
+    /// The gateway ends: a key that hasn't come won't.
+    is_ending: bool,
 }
 
 /// A record on its way out.
@@ -36,15 +40,18 @@ pub(crate) struct Entry {
     pub(crate) message: Option<Vec<u8>>,
 }
 
+/// A record without its MAC.
+#[derive(Debug)]
+struct Written {
+    line: Line,
+    /// Of its message: when it was written, and the fields behind its body; `None` where it goes to no collector.
+    message: Option<(u64, Vec<u8>)>,
+}
+
 impl Trail {
-    /// Fetches the key.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretUnavailable`] where the host doesn't have it.
-    pub(crate) fn provide(&mut self, chain: &ChainPolicy, secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
-        self.key = AuditKey::new(&SecretKey::fetch(&chain.key, secrets)?);
-        Ok(())
+    /// Takes the key, or another one; `None` where it has still to come.
+    pub(crate) fn provide(&mut self, key: Option<&SecretKey>) {
+        self.key = key.and_then(AuditKey::new);
     }
 
     /// Puts a decision on record; gives the record's id.
@@ -67,6 +74,8 @@ impl Trail {
     /// Writes a checkpoint, if one is due.
     pub(crate) fn tick(&mut self, policy: &AuditPolicy, source: Source<'_>, inputs: &Inputs<'_>) {
         let Some(chain) = &policy.chain else { return };
+        // The host's monotonic clock may be the wall's, and be set back.
+        self.unchecked = self.unchecked.map(|since| since.min(inputs.monotonic));
         if self.unchecked.is_some_and(|since| inputs.monotonic.saturating_sub(since) >= chain.checkpoint_interval) {
             let decisions = self.decisions;
             self.write("checkpoint", None, policy, source, inputs, |line| line.number("decisions", decisions));
@@ -76,20 +85,39 @@ impl Trail {
 
     /// Writes that the gateway ends, if it has put anything on record.
     pub(crate) fn end(&mut self, policy: &AuditPolicy, source: Source<'_>, inputs: &Inputs<'_>) {
+        self.is_ending = true;
         if self.sequence > 0 {
             let decisions = self.decisions;
             self.write("end", None, policy, source, inputs, |line| line.number("decisions", decisions));
         }
     }
 
-    /// Whether all of it has left.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Whether nothing can leave: what `chain` chains waits for its key, until the gateway ends.
+    pub(crate) fn is_empty(&self, chain: Option<&ChainPolicy>) -> bool {
+        self.written.is_empty() || chain.is_some() && self.key.is_none() && !self.is_ending
     }
 
-    /// What hasn't left yet.
-    pub(crate) fn take(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.entries)
+    /// The next record to leave, with its MAC where there is a key.
+    pub(crate) fn next(&mut self, chain: Option<&ChainPolicy>) -> Option<Entry> {
+        if self.is_empty(chain) {
+            return None;
+        }
+        let Written { mut line, message } = self.written.pop_front()?;
+        let line = match &self.key {
+            Some(key) => {
+                if let Some(previous) = &self.previous {
+                    line.text("previous", previous);
+                }
+                line.text("key", key.id());
+                let mac = key.mac(line.as_str());
+                let line = line.end(&format!("{BEFORE_MAC}{mac}\""));
+                self.previous = Some(mac);
+                line
+            }
+            None => line.end(""),
+        };
+        let message = message.map(|(time, rest)| message_of(&line, time, &rest));
+        Some(Entry { line, message })
     }
 
     fn write(
@@ -105,25 +133,15 @@ impl Trail {
         line.time("time", inputs.now);
         line.text("instance", instance(source));
         line.number("sequence", self.sequence);
-        if let Some(previous) = &self.previous {
-            line.text("previous", previous);
-        }
         tell(&mut line);
         line.text("policy", &hex::encode(source.fingerprint.to_bytes()));
-        let line = match &self.key {
-            Some(key) => {
-                line.text("key", key.id());
-                let mac = key.mac(line.as_str());
-                let line = line.end(&format!("{BEFORE_MAC}{mac}\""));
-                self.previous = Some(mac);
-                line
-            }
-            None => line.end(""),
-        };
         self.sequence = self.sequence.saturating_add(1);
         self.unchecked = self.unchecked.or(Some(inputs.monotonic));
-        let message = policy.otlp.then(|| message(kind, &line, decided, inputs.now));
-        self.entries.push(Entry { line, message });
+        // A key that doesn't come leaves a gap, by which it can be told, and fills no memory.
+        if self.written.len() < MAX_WRITTEN {
+            let time = u64::try_from(inputs.now).unwrap_or(0);
+            self.written.push_back(Written { line, message: policy.otlp.then(|| (time, rest_of_message(kind, decided, time))) });
+        }
     }
 }
 
@@ -132,16 +150,23 @@ fn instance(source: Source<'_>) -> &str {
 }
 
 /// A record in OTLP (<https://opentelemetry.io/docs/specs/otel/logs/data-model/>): its body is the line, so that it verifies wherever it is kept.
-fn message(kind: &str, line: &str, decided: Option<&Decided<'_>>, now: i64) -> Vec<u8> {
+fn message_of(line: &str, time: u64, rest: &[u8]) -> Vec<u8> {
     const INFO: u32 = 9;
-    let time = u64::try_from(now).unwrap_or(0);
-    let mut message = Vec::with_capacity(line.len().saturating_add(256));
+    let mut message = Vec::with_capacity(line.len().saturating_add(rest.len()).saturating_add(32));
     put_fixed64(&mut message, 1, time);
     put_number(&mut message, 2, INFO);
     put_text(&mut message, 3, "INFO");
     let mut body = Vec::with_capacity(line.len().saturating_add(4));
     put_text(&mut body, 1, line);
     put_bytes(&mut message, 5, &body);
+    message.extend_from_slice(rest);
+    message
+}
+
+/// The fields behind the body.
+fn rest_of_message(kind: &str, decided: Option<&Decided<'_>>, time: u64) -> Vec<u8> {
+    const ATTRIBUTES: u8 = 6;
+    let mut message = Vec::with_capacity(256);
     put_attribute(&mut message, ATTRIBUTES, "tracegate.audit", Value::Text(kind.as_bytes()));
     if let Some(decided) = decided {
         decided.put_attributes(&mut message, ATTRIBUTES);
@@ -156,5 +181,5 @@ fn message(kind: &str, line: &str, decided: Option<&Decided<'_>>, now: i64) -> V
     message
 }
 
-/// The field of a `LogRecord`.
-const ATTRIBUTES: u8 = 6;
+/// So many records wait for a key at most.
+const MAX_WRITTEN: usize = 1024;

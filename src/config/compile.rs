@@ -9,12 +9,15 @@ mod quota;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::Loaded;
+use super::decode::Leaf;
 use super::document::{self, Action, Document, Mode};
 use super::finding::Findings;
+use super::number::Duration;
 use crate::audit::AuditPolicy;
 use crate::condition::Condition;
 use crate::decision::ErrorFormat;
@@ -23,7 +26,7 @@ use crate::identity::{ForwardedClientCert, IdentityPolicy, Keys, Location, Provi
 use crate::path::PathMatch;
 use crate::quota::{Enforcement, Quota, QuotaPolicy};
 use crate::route::{DefaultAction, HostMatch, Route, RouteTable, Rule};
-use crate::secret::SecretReference;
+use crate::secret::{HttpSecret, IMDS_HOST, KeyVaultSecret, MIN_KEY, Refresh, SecretForm, SecretReference, SecretSource, SecretValue};
 use crate::trace::{BaggagePolicy, Format, HopKeyReference, HopPolicy, SamplingPolicy, TracePolicy, Treatment, TrustPolicy, TrustRule};
 use callers::Callers;
 
@@ -58,23 +61,43 @@ impl Policy {
     /// The environment variables that hold the secrets in use, each once.
     #[must_use]
     pub fn variables(&self) -> Vec<&str> {
-        let hop = self.trace.signed_hop.iter();
-        let hop_keys = hop.flat_map(|hop| std::iter::once(&hop.active).chain(&hop.other)).map(|key| &key.key);
-        let tokens = self.identity.providers.iter().filter_map(Provider::token);
-        let token_keys = tokens.flat_map(|provider| match &provider.keys {
-            Keys::Secrets(keys) => keys.as_slice(),
-            Keys::Inline(_) | Keys::Published(_) => &[],
-        });
-        let replacement = self.identity.forward.replacement.iter().map(|replacement| &replacement.secret);
-        let export = self.export.collectors().flat_map(|collector| &collector.headers).map(|(_, reference)| reference);
-        let export = export.chain(&self.export.spans.digest_key);
-        let chain = self.audit.iter().filter_map(|audit| audit.chain.as_ref()).map(|chain| &chain.key);
-        let references = hop_keys.chain(token_keys.map(|(_, reference)| reference)).chain(replacement).chain(export).chain(chain);
-        let mut variables: Vec<&str> = references.map(|reference| reference.variable.as_str()).collect();
-        variables.sort_unstable();
-        variables.dedup();
-        variables
+        each_once(self.secret_uses().into_iter().filter_map(SecretReference::variable).collect())
     }
+
+    /// The names of the secrets in use that are fetched, each once.
+    #[must_use]
+    pub fn fetched_secrets(&self) -> Vec<&str> {
+        let fetched = self.secret_uses().into_iter().filter(|reference| reference.is_fetched());
+        each_once(fetched.map(|reference| reference.name.as_str()).collect())
+    }
+
+    /// Every use of a secret.
+    #[must_use]
+    pub fn secret_uses(&self) -> Vec<&SecretReference> {
+        let mut uses = Vec::new();
+        if let Some(hop) = &self.trace.signed_hop {
+            uses.push(&hop.active.key);
+            uses.extend(hop.other.as_ref().map(|key| &key.key));
+        }
+        for provider in self.identity.providers.iter().filter_map(Provider::token) {
+            if let Keys::Secrets(keys) = &provider.keys {
+                uses.extend(keys.iter().map(|(_, reference)| reference));
+            }
+        }
+        uses.extend(self.identity.forward.replacement.as_ref().map(|replacement| &replacement.secret));
+        for collector in self.export.collectors() {
+            uses.extend(collector.headers.iter().map(|(_, reference)| reference));
+        }
+        uses.extend(&self.export.spans.digest_key);
+        uses.extend(self.audit.iter().filter_map(|audit| audit.chain.as_ref()).map(|chain| &chain.key));
+        uses
+    }
+}
+
+fn each_once(mut names: Vec<&str>) -> Vec<&str> {
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 impl Policy {
@@ -119,6 +142,18 @@ impl Policy {
         }
         for collector in self.export.collectors() {
             calls.push(Call { cluster: &collector.cluster, serves: Serves::Http(collector.uri.scheme, &collector.uri.authority) });
+        }
+        for reference in self.secret_uses() {
+            match &*reference.source {
+                SecretSource::Environment { .. } | SecretSource::Literal(_) => {}
+                SecretSource::Http(http) => {
+                    calls.push(Call { cluster: &http.cluster, serves: Serves::Http(http.uri.scheme, &http.uri.authority) });
+                }
+                SecretSource::KeyVault(secret) => {
+                    calls.push(Call { cluster: &secret.vault_cluster, serves: Serves::Http("https", &secret.vault.authority) });
+                    calls.push(Call { cluster: &secret.imds_cluster, serves: Serves::Http("http", IMDS_HOST) });
+                }
+            }
         }
         calls.sort_unstable();
         calls.dedup();
@@ -203,9 +238,15 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
-    // A document has text keys and no value that JSON can't say, so this can't fail.
-    let canonical = serde_json::to_string(&document).unwrap_or_default();
+pub(super) fn compile(mut document: Document, warnings: Findings) -> Loaded {
+    let canonical = self::canonical(&document);
+    // A fingerprint tells two policies apart, and no secret.
+    let literals: Vec<SecretValue> = document.secrets.values_mut().filter_map(document::Secret::digest).collect();
+    let digested = if literals.is_empty() { None } else { Some(self::canonical(&document)) };
+    let fingerprint = Fingerprint::of(digested.as_ref().unwrap_or(&canonical));
+    for (literal, value) in document.secrets.values_mut().filter_map(document::Secret::literal_mut).zip(literals) {
+        *literal = value;
+    }
     let Document { schema, service, listener, responses, secrets, trace, identity, quotas, routes, default, export, audit } = document;
     let callers = Callers::of(&identity);
     let realm = realm(&service.name);
@@ -246,9 +287,15 @@ pub(super) fn compile(document: Document, warnings: Findings) -> Loaded {
             },
         ),
         quota,
-        fingerprint: Fingerprint::of(&canonical),
+        fingerprint,
     };
     Loaded { policy, warnings, canonical }
+}
+
+#[inline(never)]
+fn canonical(document: &Document) -> String {
+    // A document has text keys and no value that JSON can't say, so this can't fail.
+    serde_json::to_string(document).unwrap_or_default()
 }
 
 /// The service's name, without what can't stand between quotes in a header.
@@ -296,10 +343,42 @@ fn hop_key(key: document::HopKey, secrets: &BTreeMap<String, document::Secret>) 
     HopKeyReference { id: key.id.value, key: reference(key.key.secret, secrets) }
 }
 
+/// A secret that is used as a key.
+#[inline(never)]
 fn reference(name: String, secrets: &BTreeMap<String, document::Secret>) -> SecretReference {
     // The document was checked: the name is there.
-    let variable = secrets.get(&name).map(|document::Secret::Environment(environment)| environment.name.clone()).unwrap_or_default();
-    SecretReference { name, variable }
+    let source = secrets.get(&name).map_or_else(|| SecretSource::Environment { variable: String::new() }, secret_source);
+    SecretReference { name, source: Arc::new(source), form: SecretForm::Key { least: MIN_KEY } }
+}
+
+/// A secret that is used as a header's value.
+fn text_reference(name: String, secrets: &BTreeMap<String, document::Secret>) -> SecretReference {
+    SecretReference { form: SecretForm::Text, ..reference(name, secrets) }
+}
+
+fn secret_source(secret: &document::Secret) -> SecretSource {
+    let refresh = |interval: &Leaf<Duration>, timeout: &Leaf<Duration>| Refresh {
+        interval: interval.value.nanoseconds(),
+        timeout: timeout.value.nanoseconds(),
+    };
+    match secret {
+        document::Secret::Environment(environment) => SecretSource::Environment { variable: environment.name.clone() },
+        document::Secret::Literal(literal) => SecretSource::Literal(literal.value.clone()),
+        document::Secret::Http(http) => SecretSource::Http(HttpSecret {
+            uri: http.uri.value.clone(),
+            cluster: http.cluster.clone(),
+            refresh: refresh(&http.refresh_interval, &http.timeout),
+        }),
+        document::Secret::KeyVault(secret) => SecretSource::KeyVault(KeyVaultSecret {
+            vault: secret.vault_uri.value.clone(),
+            name: secret.name.clone(),
+            version: secret.version.clone(),
+            client_id: secret.managed_identity.client_id.as_ref().map(|id| id.value.as_str().to_owned()),
+            vault_cluster: secret.vault_cluster.clone(),
+            imds_cluster: secret.imds_cluster.clone(),
+            refresh: refresh(&secret.refresh_interval, &secret.timeout),
+        }),
+    }
 }
 
 fn trust_rule(rule: document::TrustRule, callers: &Callers) -> TrustRule {

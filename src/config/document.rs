@@ -226,7 +226,7 @@ impl Decode for Document {
         let service = fields.required("service", findings).and_then(|place| Service::decode(place, findings));
         let listener = fields.maybe("listener", findings, Listener::decode);
         let responses = fields.maybe("responses", findings, Responses::decode);
-        let secrets = fields.maybe("secrets", findings, |place, findings| place.map(findings));
+        let secrets = fields.maybe("secrets", findings, secret::secrets);
         let trace_place = fields.optional("trace");
         if !trace_place.as_ref().is_some_and(|place| place.descend(&["trust"]).is_filled_list()) {
             place.warn("every caller's valid trace context is continued: `trace.trust` tells callers apart", findings);
@@ -353,11 +353,15 @@ fn quotas(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, 
 
 /// Reports the first name that metrics and headers can't hold.
 fn plain_names<T>(place: &Place<'_>, named: &BTreeMap<String, T>, findings: &mut Findings) -> Option<()> {
-    let sound = |name: &String| {
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-        name.len() <= 64 && name.bytes().all(known) && !name.starts_with(['_', '-'])
-    };
-    let Some(name) = named.keys().find(|name| !sound(name)) else { return Some(()) };
+    named.keys().try_for_each(|name| plain_name(place, name, findings))
+}
+
+/// Reports a name that metrics and headers can't hold.
+fn plain_name(place: &Place<'_>, name: &str, findings: &mut Findings) -> Option<()> {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    if name.len() <= 64 && name.bytes().all(known) && !name.starts_with(['_', '-']) {
+        return Some(());
+    }
     let text = "expected a name of at most 64 lower-case letters, digits, `-` and `_`, found another";
     place.descend(&[name]).report(Problem::Invalid(text.to_owned()), findings)
 }

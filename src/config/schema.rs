@@ -177,6 +177,10 @@ pub(super) fn uri(_: &mut SchemaGenerator) -> Schema {
     schema!({"type": "string", "pattern": r"^https?://[A-Za-z0-9._:\[\]-]+([/?][!-~]*)?$", "maxLength": 2048})
 }
 
+pub(super) fn vault_uri(_: &mut SchemaGenerator) -> Schema {
+    schema!({"type": "string", "pattern": r"^https://[A-Za-z0-9-]{3,24}\.vault\.(azure\.net|azure\.cn|usgovcloudapi\.net)/?$"})
+}
+
 pub(super) const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
 pub(super) fn token(_: &mut SchemaGenerator) -> Schema {

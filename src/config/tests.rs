@@ -10,6 +10,7 @@ mod callers;
 mod export;
 mod identity;
 mod quota;
+mod secrets;
 
 const LEAST: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 
@@ -228,8 +229,8 @@ fn a_whole_trace_section_reads_and_its_canonical_form_is_the_same_policy() {
     assert_eq!((trace.extract.len(), trace.inject.len(), trace.baggage.allow), (8, 2, Some(["tenant".to_owned()].into())));
     let hop = trace.signed_hop.unwrap();
     assert_eq!(
-        (hop.expires_after, hop.active.key.variable.as_str(), hop.other.unwrap().key.variable.as_str()),
-        (90, "TRACEGATE_HOP_KEY", "OLD")
+        (hop.expires_after, hop.active.key.variable(), hop.other.unwrap().key.variable()),
+        (90, Some("TRACEGATE_HOP_KEY"), Some("OLD"))
     );
     let honored: Vec<bool> = trace.trust.rules().iter().map(|rule| rule.honor_sampled).collect();
     assert_eq!(honored, [true, true, true, true, false], "by default where the context goes on");

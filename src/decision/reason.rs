@@ -66,11 +66,13 @@ pub enum Reason {
     QuotaKeyNotFound,
     /// A limit can't be counted: no room, or no service, and the policy refuses what isn't counted.
     QuotaUnavailable,
+    /// The gateway's own credential, which replaces callers' tokens, can't be had.
+    CredentialUnavailable,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::RequestHeadersUnreadable,
         Self::RequestHostAmbiguous,
         Self::RequestPathAmbiguous,
@@ -102,6 +104,7 @@ impl Reason {
         Self::QuotaExceeded,
         Self::QuotaKeyNotFound,
         Self::QuotaUnavailable,
+        Self::CredentialUnavailable,
     ];
 
     /// The code.
@@ -139,6 +142,7 @@ impl Reason {
             Self::QuotaExceeded => "QuotaExceeded",
             Self::QuotaKeyNotFound => "QuotaKeyNotFound",
             Self::QuotaUnavailable => "QuotaUnavailable",
+            Self::CredentialUnavailable => "CredentialUnavailable",
         }
     }
 
@@ -178,6 +182,7 @@ impl Reason {
             Self::QuotaExceeded => "Out of call volume quota.",
             Self::QuotaKeyNotFound => "The request lacks what its quota is counted by.",
             Self::QuotaUnavailable => "Quota could not be checked.",
+            Self::CredentialUnavailable => "The request could not be authenticated to its service.",
         }
     }
 
@@ -196,7 +201,7 @@ impl Reason {
             | Self::QuotaExceeded
             | Self::QuotaKeyNotFound => 403,
             Self::RateLimitExceeded => 429,
-            Self::TokenKeysUnavailable | Self::QuotaUnavailable => 503,
+            Self::TokenKeysUnavailable | Self::QuotaUnavailable | Self::CredentialUnavailable => 503,
             Self::TokenNotPresent
             | Self::TokenAmbiguous
             | Self::JwtInvalid

@@ -49,6 +49,11 @@ pub(super) fn read(answer: Result<Reply<'_>, CallFailed>, now: i64) -> Verdict {
     }
 }
 
+/// Whether it doesn't know who sends (RFC 9110 section 15.5.2).
+pub(super) fn is_unauthorized(answer: Result<Reply<'_>, CallFailed>) -> bool {
+    answer.is_ok_and(|reply| reply.headers.values(":status").next() == Some(b"401"))
+}
+
 /// A `Retry-After` in both its forms (RFC 9110 section 10.2.3), as nanoseconds from `now`; at most [`MAX_RETRY_AFTER`].
 fn retry_after(value: &[u8], now: i64) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?.trim_ascii();

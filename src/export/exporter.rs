@@ -6,19 +6,24 @@ use std::collections::{BTreeMap, VecDeque};
 use super::answer::{self, Verdict};
 use super::batch::{Batch, Open, Resource};
 use super::{BatchPolicy, Collector};
+use crate::backoff::backoff;
 use crate::config::{Fingerprint, Service};
 use crate::effect::{CallId, Export};
 use crate::event::{CallFailed, Reply};
-use crate::inputs::{Entropy, Inputs};
+use crate::inputs::Inputs;
 use crate::instance::Instance;
-use crate::secret::{SecretText, SecretUnavailable, Secrets};
+use crate::secret::{SecretStore, SecretText};
 
 /// One collector's queue.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     policy: BatchPolicy,
-    /// Headers with secrets in them.
-    headers: Vec<(String, SecretText)>,
+    /// Headers with secrets in them; `None` until all of these have come.
+    headers: Option<Vec<(String, SecretText)>>,
+    /// Some of them are fetched, and may be replaced at any time.
+    rotates: bool,
+    /// The collector doesn't know them, and they may have been replaced.
+    is_unknown: bool,
     /// Written before the first batch leaves.
     resource: Option<Resource>,
     open: Open,
@@ -135,7 +140,9 @@ impl Exporter {
     pub(crate) fn new(policy: BatchPolicy) -> Self {
         Self {
             policy,
-            headers: Vec::new(),
+            headers: Some(Vec::new()),
+            rotates: false,
+            is_unknown: false,
             resource: None,
             open: Open::default(),
             ready: VecDeque::new(),
@@ -149,15 +156,19 @@ impl Exporter {
         }
     }
 
-    /// Fetches the secrets that stand in its headers.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretUnavailable`] for the first that the host doesn't have.
-    pub(crate) fn provide(&mut self, collector: &Collector, secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
-        let fetch = |(name, reference): &(String, _)| Ok((name.clone(), SecretText::fetch(None, reference, secrets)?));
-        self.headers = collector.headers.iter().map(fetch).collect::<Result<_, _>>()?;
-        Ok(())
+    /// Sends the secrets that are there now. Until all of its own have come nothing leaves.
+    pub(crate) fn provide(&mut self, collector: &Collector, secrets: &SecretStore) {
+        let headers = collector.headers.iter().map(|(name, reference)| Some((name.clone(), secrets.text(None, reference)?))).collect();
+        if self.headers != headers {
+            // What others got in answer says nothing of these.
+            (self.headers, self.not_before) = (headers, 0);
+        }
+        self.rotates = collector.headers.iter().any(|(_, reference)| reference.is_fetched());
+    }
+
+    /// Whether the collector has not known its secrets since the last time that somebody asked.
+    pub(crate) const fn take_unknown(&mut self) -> bool {
+        std::mem::replace(&mut self.is_unknown, false)
     }
 
     /// How many spans or records it holds.
@@ -248,6 +259,9 @@ impl Exporter {
     ) -> Vec<Export> {
         self.close(source);
         self.is_ending = true;
+        if self.headers.is_none() {
+            return Vec::new();
+        }
         let now = inputs.monotonic;
         let ready = std::mem::take(&mut self.ready);
         ready.into_iter().map(|tried| self.send(tried, collector, call(), now)).collect()
@@ -285,7 +299,7 @@ impl Exporter {
             call,
             cluster: collector.cluster.clone(),
             uri: collector.uri.clone(),
-            headers: self.headers.clone(),
+            headers: self.headers.clone().unwrap_or_default(),
             body: batch.body.clone(),
             timeout: self.policy.export_timeout,
         };
@@ -297,7 +311,7 @@ impl Exporter {
     /// After a failure one batch tries, and the others follow it.
     fn can_send(&self, now: u64) -> bool {
         let most = if self.failures == 0 { MAX_UNDER_WAY } else { 1 };
-        now >= self.not_before && self.under_way.len() < most
+        self.headers.is_some() && now >= self.not_before && self.under_way.len() < most
     }
 
     /// Takes an answer. `false` where the call is none of this exporter's.
@@ -315,7 +329,14 @@ impl Exporter {
             self.leaves(&tried);
             return true;
         }
-        let verdict = answer::read(answer, inputs.now);
+        let verdict = match answer::read(answer, inputs.now) {
+            // Its secrets may have been replaced: they are fetched anew, and the spans wait for them.
+            Verdict::Refused { what } if self.rotates && answer::is_unauthorized(answer) => {
+                self.is_unknown = true;
+                Verdict::Later { after: None, what }
+            }
+            verdict => verdict,
+        };
         match verdict {
             Verdict::Taken { rejected, message } => {
                 let rejected = rejected.min(count);
@@ -386,21 +407,6 @@ impl Exporter {
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
-}
-
-/// How long to wait after so many failures in a row, in nanoseconds: from half a second, twice as long each time, up to half a minute; and as much
-/// again at most, by chance, lest all gateways come back at once.
-fn backoff(failures: u32, entropy: &mut dyn Entropy) -> u64 {
-    const LEAST: u64 = 500_000_000;
-    const MOST: u64 = 30_000_000_000;
-    let base = LEAST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MOST);
-    let mut drawn = [0xff; 2];
-    // Without randomness it waits for as long as it can.
-    if entropy.fill(&mut drawn).is_err() {
-        drawn = [0xff; 2];
-    }
-    let share = base.saturating_mul(u16::from_le_bytes(drawn).into()) >> 16;
-    base.saturating_add(share)
 }
 
 /// Batches under way at once, where all goes well.

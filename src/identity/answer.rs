@@ -1,27 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An issuer's answer: whether it is good, and how long it is fresh.
+//! An issuer's answer: how long it is fresh.
 
-use crate::event::{CallFailed, Reply};
-
-/// The body of a good answer. Its media type isn't asked for: key sets are served under many, and what it is shows when it is read.
-pub(super) fn body(answer: Result<Reply<'_>, CallFailed>) -> Result<(Reply<'_>, &[u8]), String> {
-    let reply = answer.map_err(|failed| {
-        let found = match failed {
-            CallFailed::Refused => "a cluster that takes no calls",
-            CallFailed::TimedOut => "none in time",
-            CallFailed::Disconnected | CallFailed::Status(_) => "a broken connection",
-        };
-        format!("expected an answer, found {found}")
-    })?;
-    let status = reply.headers.values(":status").next().unwrap_or_default();
-    if status != b"200" {
-        return Err(format!("expected status 200, found {}", status.escape_ascii()));
-    }
-    if reply.body.len() > MAX_BODY {
-        return Err(format!("expected at most {MAX_BODY} bytes, found more"));
-    }
-    Ok((reply, reply.body))
-}
+use crate::event::Reply;
 
 /// How long an answer is fresh (RFC 9111 section 4.2), in nanoseconds, within our own bounds.
 pub(super) fn freshness(reply: Reply<'_>, longest: u64) -> u64 {

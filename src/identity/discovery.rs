@@ -3,8 +3,8 @@
 
 use super::members::Members;
 use super::source::{Location, SourcePolicy};
-use super::uri::FetchUri;
 use crate::json::{self, Value};
+use crate::uri::FetchUri;
 
 /// Where the key set is, and which cluster answers for it.
 ///

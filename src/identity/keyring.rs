@@ -17,7 +17,7 @@ use crate::effect::{CallId, Effect, ExchangeId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::Inputs;
 use crate::metrics::{Counter, Counts, KeyFate};
-use crate::secret::{SecretKey, SecretUnavailable, Secrets};
+use crate::secret::SecretStore;
 
 /// What a gateway knows of its providers.
 #[derive(Debug, Default)]
@@ -36,6 +36,12 @@ type Waiting = BTreeMap<(ExchangeId, usize), Waiter>;
 #[derive(Debug)]
 enum Ring {
     Fixed(KeySet),
+    /// Secrets that the issuer shares with us; none until all of them have come.
+    Shared {
+        keys: Option<KeySet>,
+        /// Changes with them.
+        generation: u64,
+    },
     Published(Box<Source>),
 }
 
@@ -69,29 +75,24 @@ impl KeyRing {
     pub(crate) fn new(providers: &[Provider]) -> Self {
         let ring = |provider: &Provider| match provider.token().map(|provider| &provider.keys) {
             Some(Keys::Inline(keys)) => Ring::Fixed(keys.clone()),
-            // None until they are fetched; and none at all for what is no token.
-            Some(Keys::Secrets(_)) | None => Ring::Fixed(KeySet::default()),
+            Some(Keys::Secrets(_)) => Ring::Shared { keys: None, generation: 0 },
+            // None at all for what is no token.
+            None => Ring::Fixed(KeySet::default()),
             Some(Keys::Published(policy)) => Ring::Published(Box::new(Source::new(policy.clone()))),
         };
         Self { rings: providers.iter().map(ring).collect(), ..Self::default() }
     }
 
-    /// Fetches the secrets that tokens are verified with.
-    pub(crate) fn provide(&mut self, providers: &[Provider], secrets: &mut dyn Secrets) -> Result<(), SecretUnavailable> {
+    /// Verifies tokens with the secrets that are there now. What others have verified counts no more.
+    pub(crate) fn provide(&mut self, providers: &[Provider], secrets: &SecretStore) {
         for (ring, provider) in self.rings.iter_mut().zip(providers) {
-            let Some(provider) = provider.token() else { continue };
-            let Keys::Secrets(references) = &provider.keys else { continue };
-            let mut keys = Vec::with_capacity(references.len());
-            for (id, reference) in references {
-                let key = Key::secret(SecretKey::fetch(reference, secrets)?).with_id(id.clone());
-                if !provider.algorithms.iter().any(|algorithm| key.fits(*algorithm)) {
-                    return Err(SecretUnavailable::unfit(reference));
-                }
-                keys.push(key);
-            }
-            *ring = Ring::Fixed(KeySet::new(keys).unwrap_or_default());
+            let Some(Keys::Secrets(references)) = provider.token().map(|provider| &provider.keys) else { continue };
+            let Ring::Shared { keys, generation } = ring else { continue };
+            let shared: Option<Vec<Key>> =
+                references.iter().map(|(id, reference)| Some(Key::secret(secrets.key(reference)?).with_id(id.clone()))).collect();
+            *keys = shared.and_then(|shared| KeySet::new(shared).ok());
+            *generation = generation.saturating_add(1);
         }
-        Ok(())
     }
 
     /// Puts the host's signature verification to the test.
@@ -252,6 +253,7 @@ impl Ring {
     fn has_keys(&self, now: u64) -> bool {
         match self {
             Self::Fixed(_) => true,
+            Self::Shared { keys, .. } => keys.is_some(),
             Self::Published(source) => source.has_keys(now),
         }
     }
@@ -260,6 +262,7 @@ impl Ring {
     fn generation(&self) -> u64 {
         match self {
             Self::Fixed(_) => 0,
+            Self::Shared { generation, .. } => *generation,
             Self::Published(source) => source.generation(),
         }
     }
@@ -267,7 +270,8 @@ impl Ring {
     /// The key that a token names, or why there is none.
     fn find(&mut self, id: Option<&str>, algorithm: Algorithm, room: WaitingRoom<'_>, inputs: &mut Inputs<'_>) -> Result<&Key, Without> {
         let source = match self {
-            Self::Fixed(keys) => return keys.find(id, algorithm).ok_or(Without::Key),
+            Self::Fixed(keys) | Self::Shared { keys: Some(keys), .. } => return keys.find(id, algorithm).ok_or(Without::Key),
+            Self::Shared { keys: None, .. } => return Err(Without::Keys(OnUnavailable::Refuse)),
             Self::Published(source) => source,
         };
         let now = inputs.monotonic;

@@ -11,15 +11,16 @@ use sha2::{Digest, Sha256};
 
 use super::absent::AbsentKeys;
 use super::algorithm::Algorithm;
-use super::answer::{MAX_BODY, SECOND, body, freshness};
+use super::answer::{MAX_BODY, SECOND, freshness};
 use super::discovery;
 use super::jwk::{self, Published};
 use super::key::KeySet;
 use super::record::Record;
-use super::uri::FetchUri;
+use crate::answer::body;
 use crate::effect::{CallId, Fetch};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::{Expected, Store, StoreError, Stored};
+use crate::uri::FetchUri;
 
 /// Where an issuer publishes its keys, and how they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -323,7 +324,7 @@ impl Source {
 
     fn fetch(&mut self, call: CallId, step: Step, uri: FetchUri, cluster: String, now: u64) -> Fetch {
         self.fetching = Some(Fetching { call, step, deadline: self.deadline(now), begun: self.record.begun });
-        Fetch { call, cluster, uri, timeout: self.policy.timeout, max_body: MAX_BODY }
+        Fetch { call, cluster, uri, accept: JSON, headers: Vec::new(), timeout: self.policy.timeout, max_body: MAX_BODY }
     }
 
     /// When a call that begins now is given up: a little later than the host should have done so, which knows better what went wrong.
@@ -346,7 +347,7 @@ impl Source {
             // This VM was given up, and another one has begun since: its answer is the newer one.
             return Some(Fetched::Failed("expected an answer before the lease ended, found it afterwards".to_owned()));
         }
-        let done = body(answer).and_then(|(reply, text)| match step {
+        let done = body(answer, MAX_BODY).and_then(|(reply, text)| match step {
             Step::Discovery => discovery::read(text, &self.policy).map(Done::Location),
             Step::Keys => match jwk::published(text) {
                 Ok(published) => Ok(Done::Keys(published, freshness(reply, self.policy.cache_duration))),
@@ -415,6 +416,8 @@ fn backoff(failures: u64) -> u64 {
     SECOND.saturating_mul(1 << doublings).min(MAX_BACKOFF)
 }
 
+/// What key sets and configurations are.
+const JSON: &str = "application/json";
 /// The longest wait after a failure.
 const MAX_BACKOFF: u64 = 30 * SECOND;
 /// How much longer than a call should take we wait for it, and how much longer than all that a lease is.

@@ -32,6 +32,15 @@ pub struct Node {
     pub value: Value,
 }
 
+impl Node {
+    /// The member of this name; `None` for anything but a mapping that has it once.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        let Value::Mapping(entries) = &self.value else { return None };
+        let mut found = entries.iter().filter(|(key, _)| key.text == name).map(|(_, node)| node);
+        found.next().filter(|_| found.next().is_none())
+    }
+}
+
 /// A value of the JSON data model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {

@@ -123,7 +123,7 @@ mod tests {
     fn call(serial: u64, cluster: &str) -> Effect {
         let uri = "http://a/b".parse().unwrap();
         let call = CallId { gateway: GatewayId(1), serial };
-        Effect::Fetch(Fetch { call, cluster: cluster.into(), uri, timeout: 1, max_body: 1 })
+        Effect::Fetch(Fetch { call, cluster: cluster.into(), uri, accept: "", headers: vec![], timeout: 1, max_body: 1 })
     }
 
     #[test]

@@ -123,9 +123,9 @@ impl Settler {
         SpanId::from_bytes(self.ids.draw(entropy).ok()?)
     }
 
-    /// Signs and verifies with these keys from now on.
-    pub(crate) fn provide(&mut self, keys: HopKeys) {
-        self.keys = Some(keys);
+    /// Signs and verifies with these keys from now on. Without any it signs nothing and takes no signature for valid.
+    pub(crate) fn provide(&mut self, keys: Option<HopKeys>) {
+        self.keys = keys;
     }
 
     /// Decides which trace the request belongs to, and records the header changes that tell the upstream.

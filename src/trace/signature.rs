@@ -24,7 +24,7 @@ use sha2::Sha256;
 use super::carrier::Fields;
 use super::id::{SpanId, TraceId};
 use super::state::TraceState;
-use crate::secret::{SecretKey, SecretReference, SecretUnavailable, Secrets};
+use crate::secret::{SecretKey, SecretReference, SecretStore};
 
 /// What the policy says about signing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,18 +99,10 @@ pub struct SignedHop {
 pub struct CallerDigest(pub [u8; 8]);
 
 impl HopKeys {
-    /// Fetches the policy's keys.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretUnavailable`] for the first that the host doesn't have.
-    pub fn fetch(policy: &HopPolicy, secrets: &mut dyn Secrets) -> Result<Self, SecretUnavailable> {
-        let mut fetch = |reference: &HopKeyReference| {
-            let key = SecretKey::fetch(&reference.key, secrets)?;
-            HopKey::new(reference.id.clone(), &key).ok_or_else(|| SecretUnavailable::unfit(&reference.key))
-        };
-        let active = fetch(&policy.active)?;
-        Ok(Self { active, other: policy.other.as_ref().map(fetch).transpose()? })
+    /// The policy's keys; `None` until the active one has come. Until the other one has, what it signed counts for nothing.
+    pub(crate) fn of(policy: &HopPolicy, secrets: &SecretStore) -> Option<Self> {
+        let key = |reference: &HopKeyReference| HopKey::new(reference.id.clone(), &secrets.key(&reference.key)?);
+        Some(Self { active: key(&policy.active)?, other: policy.other.as_ref().and_then(key) })
     }
 
     /// A digest of what tells a caller, which comes in parts.
@@ -235,14 +227,16 @@ mod tests {
     fn keys(active: (&str, u8), other: Option<(&str, u8)>) -> HopKeys {
         let reference = |(id, byte): (&str, u8)| HopKeyReference {
             id: id.parse().unwrap(),
-            key: SecretReference { name: id.to_owned(), variable: format!("KEY_{byte}") },
+            key: SecretReference::environment(id, &format!("KEY_{byte}")),
         };
         let policy = HopPolicy { active: reference(active), other: other.map(reference), expires_after: 30 };
         let mut secrets = |variable: &str| {
             let byte: u8 = variable.strip_prefix("KEY_")?.parse().ok()?;
             Some(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, [byte; 32]))
         };
-        HopKeys::fetch(&policy, &mut secrets).unwrap()
+        let mut store = SecretStore::new(std::iter::once(&policy.active).chain(&policy.other).map(|key| &key.key));
+        store.provide(&mut secrets).unwrap();
+        HopKeys::of(&policy, &store).unwrap()
     }
 
     fn ids() -> (TraceId, SpanId, CallerDigest) {

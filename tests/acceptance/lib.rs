@@ -6,6 +6,7 @@ mod callers;
 mod export;
 mod identity;
 mod quotas;
+mod secrets;
 
 use serde_json::{Value, json};
 
@@ -32,6 +33,7 @@ pub fn whole() -> Value {
     quotas::extend(&mut whole);
     export::extend(&mut whole);
     audit::extend(&mut whole);
+    secrets::extend(&mut whole);
     whole
 }
 
@@ -172,7 +174,7 @@ pub fn accepted() -> Vec<Value> {
         ("/default/status", json!(599)),
     ];
     let changes = changes.into_iter().chain(identity::accepted()).chain(callers::accepted()).chain(quotas::accepted());
-    let changes = changes.chain(export::accepted()).chain(audit::accepted());
+    let changes = changes.chain(export::accepted()).chain(audit::accepted()).chain(secrets::accepted());
     [least(), whole()].into_iter().chain(changes.map(|(place, value)| changed(place, Some(value)))).collect()
 }
 
@@ -181,10 +183,12 @@ pub fn accepted() -> Vec<Value> {
 pub fn refused() -> Vec<(Value, Schema)> {
     let both = refused_by_both().into_iter().chain(identity::refused_by_both()).chain(callers::refused_by_both());
     let both = both.chain(quotas::refused_by_both()).chain(export::refused_by_both()).chain(audit::refused_by_both());
+    let both = both.chain(secrets::refused_by_both());
     let known = both.map(|(place, value)| (changed(place, value), Schema::Refuses));
     let unknowable = refused_by_the_reader().into_iter().chain(identity::refused_by_the_reader()).chain(callers::refused_by_the_reader());
     let unknowable =
         unknowable.chain(quotas::refused_by_the_reader()).chain(export::refused_by_the_reader()).chain(audit::refused_by_the_reader());
+    let unknowable = unknowable.chain(secrets::refused_by_the_reader());
     let unknowable = unknowable.map(|(place, value, why)| (changed(place, Some(value)), Schema::CannotKnow(why)));
     let no_mappings = [json!(null), json!([]), json!("schema"), json!({})].map(|value| (value, Schema::Refuses));
     known.chain(unknowable).chain(no_mappings).collect()

@@ -126,9 +126,12 @@ fn is_beyond_a_schema(finding: &Finding) -> bool {
                 "a name in `identity.providers` of one with tokens",
                 "a part above 0 and up to 1, in thousandths, such as 0.5",
                 "a name of at most 125 bytes",
+                "printable ASCII",
+                "text of 1 to 25600 bytes",
             ]
             .contains(&expected.as_ref())
                 || expected.starts_with("a duration ")
+                || expected.ends_with(" bytes in base64")
                 || (expected.starts_with("a whole number") && found.ends_with(".0"))
         }
         Problem::Invalid(message) => {
@@ -300,6 +303,8 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected `mode: {lease: …}` beside",
     "expected a part under a name of its own",
     "expected `subscription_keys` in",
+    "expected a name of at most 64 lower-case letters",
+    "expected at most 16 secrets",
     "expected `identity.providers`: ",
     "expected a provider with tokens",
     "expected a status such as",

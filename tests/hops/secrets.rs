@@ -16,12 +16,15 @@ fn a_gateway_without_its_keys_does_not_start_and_says_which_is_missing() {
     };
     let mut short = environment(&[2]);
     short["HOP_KEY_1"] = json!("aHVudGVyMmh1bnRlcjI=");
+    let mut wrong = environment(&[1]);
+    wrong["HOP_KEY_2"] = json!("no base64!");
+    // The first by name.
     for (environment, message) in [
-        (Value::Null, expected(2, "no such variable")),
+        (Value::Null, expected(1, "no such variable")),
         (environment(&[1]), expected(2, "no such variable")),
         (environment(&[2]), expected(1, "no such variable")),
         (short, expected(1, "fewer")),
-        (json!({"HOP_KEY_2": "no base64!"}), expected(2, "something else")),
+        (wrong, expected(2, "something else")),
     ] {
         let Some(started) = start(&policy, &environment, nowhere) else { return };
         let error = started.map(drop).unwrap_err().to_string();

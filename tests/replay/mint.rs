@@ -247,6 +247,24 @@ fn a_secret_is_shared_with_the_issuer() {
     }
 }
 
+/// No endpoint and no vault is asked: a stand-in signs and verifies, and proves nothing of what was logged.
+#[test]
+fn a_secret_that_is_fetched_is_a_stand_in() {
+    let (scratch, log) = (TempDir::new().unwrap(), tokens("gateway-logs.ndjson"));
+    let policy = std::fs::read_to_string(tokens("policy.yaml")).unwrap();
+    let environment = "{environment: {name: TRACEGATE_TEST_BATCH}}";
+    assert!(policy.contains(environment), "{policy}");
+    for source in [
+        r#"{http: {uri: "https://nowhere.invalid/batch", cluster: nowhere}}"#,
+        r#"{key_vault: {vault_uri: "https://shop-kv.vault.azure.net", name: batch, vault_cluster: vault, imds_cluster: imds}}"#,
+        r#"{literal: {value: "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVm"}}"#,
+    ] {
+        let path = file(&scratch, "policy.yaml", &policy.replace(environment, source));
+        let output = replay(&[text(&log), "--policy", text(&path), "--format", "json", "--mint"]);
+        assert_eq!(summary(&lines(&output))["minted"]["agreed"], 19, "{source}: {}", stderr(&output));
+    }
+}
+
 /// Minted or recorded, in headers, queries or cookies: no token comes out.
 #[test]
 fn no_token_comes_out() {

@@ -5,18 +5,19 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
-use tracegate::span::{SpanPolicy, parameter_digest};
+use tracegate::secret::{MIN_KEY, SecretKey, SecretReference, SecretSource};
+use tracegate::span::parameter_digest;
 
 use super::Outcome;
 use crate::error::{Context, Error, Result};
 use crate::look::complain;
-use crate::{output, policy};
+use crate::{keys, output, policy};
 
 /// Print what spans tell of path parameters in their stead, to search for in a tracing backend: which service touched this file?
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The policy's digest key is read from the environment variable that its `export.spans.digest_key`
-names. Values are read from standard input, one a line, as they are and not percent-encoded: what
+names, or from the one that --key does. Values are read from standard input, one a line, as they are and not percent-encoded: what
 stands on the command line ends up in the shell's history, and in the sight of everybody on this
 machine. One digest a line comes out: search for it as tracegate.path.<parameter>, on any span.
 
@@ -30,6 +31,9 @@ pub(super) struct Digest {
     /// The policy: YAML or JSON
     #[arg(value_name = "POLICY")]
     policy: PathBuf,
+    /// The environment variable that holds the digest key, where the policy fetches it
+    #[arg(long, value_name = "VARIABLE")]
+    key: Option<String>,
     /// A value that may be seen; without one they are read from standard input
     #[arg(value_name = "VALUE")]
     value: Option<String>,
@@ -46,9 +50,10 @@ impl Digest {
         };
         let file = self.policy.display();
         let spans = &loaded.policy.export.spans;
-        if spans.digest_key.is_none() {
+        let Some(reference) = &spans.digest_key else {
             return Err(Error::new(format!("{file}: expected `export.spans.digest_key`, found none: spans tell no digests")));
-        }
+        };
+        let key = self.key(reference)?;
         if !spans.hides_parameters {
             complain(&format!(
                 "{file}: no route tells a parameter as a digest (`attributes: {{path: {{NAME: digest}}}}`): no span has this"
@@ -56,14 +61,14 @@ impl Digest {
         }
         let mut printed = String::new();
         match &self.value {
-            Some(value) => printed.push_str(&digest(spans, value.as_bytes()).context(|| "VALUE")?),
+            Some(value) => printed.push_str(&digest(&key, value.as_bytes()).context(|| "VALUE")?),
             None => {
                 let input = io::stdin().lock();
                 if input.is_terminal() {
                     eprintln!("values, one a line; Ctrl-D ends them:");
                 }
                 for (line, value) in (1_u64..).zip(values(input)) {
-                    printed.push_str(&value.and_then(|value| digest(spans, &value)).context(|| format!("standard input:{line}"))?);
+                    printed.push_str(&value.and_then(|value| digest(&key, &value)).context(|| format!("standard input:{line}"))?);
                 }
             }
         }
@@ -75,16 +80,32 @@ impl Digest {
     }
 }
 
+impl Digest {
+    /// The policy's key, as it is at a desk.
+    fn key(&self, reference: &SecretReference) -> Result<SecretKey> {
+        let name = &reference.name;
+        match (&self.key, &*reference.source) {
+            (Some(variable), _) | (None, SecretSource::Environment { variable }) => {
+                keys::of_variable(variable).context(|| format!("secrets.{name}"))
+            }
+            (None, SecretSource::Literal(value)) => SecretKey::read(value.as_str(), MIN_KEY)
+                .map_err(|found| Error::new(format!("secrets.{name}: expected a key, found {found}"))),
+            (None, SecretSource::Http(_) | SecretSource::KeyVault(_)) => {
+                Err(Error::new(format!("secrets.{name} is fetched by the gateway: name an environment variable that holds it with --key")))
+            }
+        }
+    }
+}
+
 /// The digest of a value, and the end of its line.
-fn digest(spans: &SpanPolicy, value: &[u8]) -> Result<String> {
+fn digest(key: &SecretKey, value: &[u8]) -> Result<String> {
     let wrong = |found| Err(Error::new(format!("expected what stands in one segment of a path, found {found}")));
     match value {
         [] => return wrong("nothing"),
         _ if value.contains(&b'/') => return wrong("a slash"),
         _ => {}
     }
-    let told = parameter_digest(spans, value, &mut |variable: &str| std::env::var(variable).ok()).map_err(Error::new)?;
-    Ok(told.map(|digest| format!("{digest}\n")).unwrap_or_default())
+    Ok(parameter_digest(key, value).map(|digest| format!("{digest}\n")).unwrap_or_default())
 }
 
 /// Lines, without what ends them.

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use tracegate::Policy;
-use tracegate::config::Serves;
+use tracegate::config::{Key, Node, Serves, Value};
+use tracegate::secret::IMDS_HOST;
 
 use super::Outcome;
 use crate::cluster::Cluster;
@@ -132,6 +133,19 @@ enum Target {
     Ratelimit,
 }
 
+/// The first secret that stands in the document itself.
+fn literal(document: &Document) -> Option<&str> {
+    fn entries(node: &Node) -> &[(Key, Node)] {
+        match &node.value {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+    let (_, secrets) = entries(&document.node).iter().find(|(key, _)| key.text == "secrets")?;
+    let (key, _) = entries(secrets).iter().find(|(_, secret)| entries(secret).iter().any(|(key, _)| key.text == "literal"))?;
+    Some(&key.text)
+}
+
 impl Target {
     fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
@@ -148,6 +162,10 @@ impl Render {
                 return Ok(Outcome::Unusable);
             }
         };
+        if let Some(name) = literal(&document) {
+            let text = format!("secrets.{name}: expected no `literal` in what is rendered, which others read: say where the secret is");
+            return Err(Error::new(text));
+        }
         if let Some(cluster) = self.clusters.iter().find(|cluster| !document.loaded.policy.clusters().contains(&cluster.name.as_str())) {
             return Err(Error::new(format!("--cluster {}: the policy calls no such cluster", cluster.name)));
         }
@@ -222,7 +240,9 @@ impl Render {
             complain(&format!("--cluster {}: reached without TLS at {cluster}, though the policy's URI says https", cluster.name));
         }
         let told = |cluster: &Cluster| self.clusters.iter().any(|told| told.name == cluster.name);
-        for cluster in needs.clusters.iter().filter(|cluster| !cluster.tls && !told(cluster)) {
+        // The instance metadata service speaks no TLS, and its address is the machine's own.
+        let plain = needs.clusters.iter().filter(|cluster| !cluster.tls && !told(cluster) && cluster.host != IMDS_HOST);
+        for cluster in plain {
             complain(&format!("cluster {}: reached without TLS at {cluster}, as the policy's URI says", cluster.name));
         }
         Ok(needs)

@@ -16,6 +16,7 @@ use super::exporting::{self, Exporting};
 use super::published::{self, Published};
 use super::rate_limits::RateLimits;
 use super::stand_in::{self, Seconds};
+use super::vault::Vault;
 use crate::error::{Context as _, Error, Result};
 use crate::host::{
     Callout, Cluster, ExchangeId, Facts, Finished, GrpcCall, HeaderMap, Message, Module, Options, Proxy, Reply, Request, Tls, Vm, World,
@@ -47,6 +48,8 @@ struct Recording {
     /// What the test issuer publishes, where there is one.
     published: Arc<Published>,
     fetches: u64,
+    /// What holds the policy's secrets that are fetched.
+    vault: Vault,
     /// The rate-limit service of the policy's global quotas.
     limits: RateLimits,
     /// Bodies of what was exported of the last exchange, in order.
@@ -63,6 +66,9 @@ impl World for Recording {
         if asked(b":method") == b"POST" {
             self.exported.push(callout.request.body.clone());
             return Reply::now(Message::response(200, [("content-type", "application/x-protobuf")], b""));
+        }
+        if let Some(secret) = self.vault.find(callout.cluster.as_bytes(), asked(b":authority"), asked(b":path")) {
+            return Reply::now(Message::response(200, [("content-type", "application/octet-stream")], secret));
         }
         let Some(document) = self.published.find(callout.cluster.as_bytes(), asked(b":authority"), asked(b":path")) else {
             return Reply::Refused;
@@ -116,6 +122,7 @@ impl<'m> Edge<'m> {
             fingerprints = own.map(|own| (told.to_string(), own));
             meters = Meters::new(&loaded.policy);
             world.limits = RateLimits::new(&loaded.policy);
+            world.vault = Vault::new(&loaded.policy, seed);
             options.vm.environment = keys::environment(&loaded.policy, seed);
             options.clusters = loaded.policy.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
         }
@@ -124,7 +131,13 @@ impl<'m> Edge<'m> {
             (false, true) => ANSWERED,
             (false, false) => ASKED_AHEAD,
         };
-        Ok(Self { calls, seconds, meters, exports, fingerprints, proxy: Proxy::start(module, options, world)? })
+        let fetches = !world.vault.is_empty();
+        let mut proxy = Proxy::start(module, options, world)?;
+        if fetches {
+            // Its secrets come first.
+            proxy.advance(ASKED_AHEAD);
+        }
+        Ok(Self { calls, seconds, meters, exports, fingerprints, proxy })
     }
 
     /// From now on key sets are what the test issuer publishes.

@@ -64,15 +64,14 @@ impl std::fmt::Debug for Signing {
 }
 
 impl Signing {
-    /// `None` where the policy holds the public keys alone: their owner signs, nobody else. `environment` are the policy's variables.
-    pub(super) fn of(provider: &TokenProvider, environment: &[(String, String)]) -> Option<Self> {
+    /// `None` where the policy holds the public keys alone: their owner signs, nobody else. `seed` is that of stand-ins.
+    pub(super) fn of(provider: &TokenProvider, seed: u64) -> Option<Self> {
         match &provider.keys {
             Keys::Inline(_) => None,
             Keys::Published(_) => provider.algorithms.first().copied().map(Self::Published),
             Keys::Secrets(secrets) => {
                 let (id, reference) = secrets.first()?;
-                let (_, value) = environment.iter().find(|(name, _)| *name == reference.variable)?;
-                let secret = keys::secret(value)?;
+                let secret = keys::secret(&keys::value(reference, seed))?;
                 let algorithm = provider.algorithms.iter().copied().find(|algorithm| secret.len() >= least(*algorithm))?;
                 Some(Self::Shared(algorithm, id.clone(), secret))
             }

@@ -11,14 +11,15 @@ use tracegate::metrics::Counter;
 use tracegate::quota::Totals;
 use tracegate::trace::{DecidedBy, SamplingPolicy};
 use tracegate::{
-    CallFailed, Effect, Event, ExchangeId, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, PeerFact, Policy, Reply, Step,
-    Verdict, Woken,
+    CallFailed, Effect, Event, ExchangeId, Fetch, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy,
+    Reply, Step, UnknownPeer, Verdict, Woken,
 };
 
 use super::edge;
 use super::published::Published;
 use super::rate_limits::RateLimits;
 use super::store::OwnStore;
+use super::vault::Vault;
 use crate::host::{HeaderMap, Tls};
 use crate::keys;
 use crate::recording::Recorded;
@@ -31,6 +32,8 @@ pub(super) struct Native {
     randomness: ChaCha8Rng,
     /// The rate-limit service of the policy's global quotas.
     limits: RateLimits,
+    /// What holds the policy's secrets that are fetched.
+    vault: Vault,
 }
 
 /// A request as a gateway presents it.
@@ -105,9 +108,12 @@ impl<'a> Presented<'a> {
 }
 
 impl Presented<'_> {
-    /// What the issuer answers.
-    fn answer(&self, fetch: &Fetch) -> Result<Reply<'_>, CallFailed> {
+    /// What the issuer answers, or whoever holds secrets.
+    fn answer<'r>(&'r self, fetch: &Fetch, vault: &'r Vault) -> Result<Reply<'r>, CallFailed> {
         let Fetch { cluster, uri, .. } = fetch;
+        if let Some(body) = vault.find(cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes()) {
+            return Ok(Reply { headers: Headers::new(ANSWER), body });
+        }
         let document =
             self.published.and_then(|published| published.find(cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes()));
         document.map(|document| Reply { headers: Headers::new(ANSWER), body: &document.body }).ok_or(CallFailed::Refused)
@@ -120,12 +126,47 @@ impl Native {
         let mut policy = policy.clone();
         policy.trace.sampling = Some(sampling);
         let limits = RateLimits::new(&policy);
-        let environment = keys::environment(&policy, seed);
+        let (environment, vault) = (keys::environment(&policy, seed), Vault::new(&policy, seed));
         let mut gateway = Gateway::new(GatewayId(0), policy);
         let mut key = |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone());
         // The module has refused a policy whose keys are unfit.
         drop(gateway.provide(&mut key));
-        Self { gateway, store: OwnStore::default(), randomness: ChaCha8Rng::seed_from_u64(seed), limits }
+        let mut native = Self { gateway, store: OwnStore::default(), randomness: ChaCha8Rng::seed_from_u64(seed), limits, vault };
+        native.fetch_secrets();
+        native
+    }
+
+    /// Has the gateway fetch its secrets, before the first request.
+    fn fetch_secrets(&mut self) {
+        let Self { gateway, vault, randomness, .. } = self;
+        if vault.is_empty() {
+            return;
+        }
+        let mut entropy = |bytes: &mut [u8]| {
+            randomness.fill_bytes(bytes);
+            Ok(())
+        };
+        let mut inputs = Inputs {
+            now: 0,
+            monotonic: 0,
+            entropy: &mut entropy,
+            peer: &mut UnknownPeer,
+            store: &mut NoStore,
+            signatures: &mut NoSignatures,
+        };
+        let mut woken = VecDeque::from([gateway.tick(&mut inputs)]);
+        while let Some(Woken { effects, .. }) = woken.pop_front() {
+            for effect in effects {
+                let answer = match &effect {
+                    Effect::Fetch(Fetch { cluster, uri, .. }) => {
+                        vault.find(cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes())
+                    }
+                    Effect::CheckRateLimit(_) | Effect::Export(_) => None,
+                };
+                let answer = answer.map(|body| Reply { headers: Headers::new(ANSWER), body }).ok_or(CallFailed::Refused);
+                woken.push_back(gateway.reply(effect.call(), answer, &mut inputs));
+            }
+        }
     }
 
     /// What becomes of the next request's trace, and the bodies of what leaves of it.
@@ -155,7 +196,7 @@ impl Native {
                 for effect in effects {
                     let body;
                     let (call, answer) = match &effect {
-                        Effect::Fetch(fetch) => (fetch.call, presented.answer(fetch)),
+                        Effect::Fetch(fetch) => (fetch.call, presented.answer(fetch, &self.vault)),
                         Effect::CheckRateLimit(asked) => {
                             body = self.limits.answer(&asked.message).ok();
                             let answer = body.as_deref().map(|body| Reply { headers: Headers::default(), body });

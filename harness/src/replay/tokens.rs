@@ -231,15 +231,14 @@ impl<'a> Wanted<'a> {
 
 impl Side {
     fn new(policy: &Policy, seed: u64) -> Self {
-        let (environment, missing) = (keys::environment(policy, seed), keys::missing(policy));
         let known = |provider: &TokenProvider| Known {
             provable: match &provider.keys {
                 Keys::Inline(_) => true,
-                Keys::Secrets(secrets) => secrets.iter().all(|(_, secret)| !missing.contains(&secret.variable.as_str())),
+                Keys::Secrets(secrets) => secrets.iter().all(|(_, secret)| !keys::is_missing(secret)),
                 // Nobody asks the network, and the test issuer publishes keys of its own.
                 Keys::Published(_) => false,
             },
-            signing: Signing::of(provider, &environment),
+            signing: Signing::of(provider, seed),
         };
         Self {
             asks: asked::any(policy),

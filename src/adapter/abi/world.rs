@@ -265,16 +265,17 @@ impl World {
     }
 }
 
-fn send_fetch(Fetch { cluster, uri, timeout, .. }: &Fetch) -> Option<u32> {
-    let headers = vec![
+fn send_fetch(Fetch { cluster, uri, accept, headers, timeout, .. }: &Fetch) -> Option<u32> {
+    let mut lines = vec![
         (":method", "GET"),
         (":scheme", uri.scheme),
         (":authority", uri.authority.as_str()),
         (":path", uri.path.as_str()),
-        ("accept", "application/json"),
+        ("accept", accept),
         ("user-agent", concat!("tracegate/", env!("CARGO_PKG_VERSION"))),
     ];
-    host::http_call(cluster, headers, None, Duration::from_nanos(*timeout))
+    lines.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
+    host::http_call(cluster, lines, None, Duration::from_nanos(*timeout))
 }
 
 fn send_export(Export { cluster, uri, headers, body, timeout, .. }: &Export) -> Option<u32> {

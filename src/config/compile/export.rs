@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::super::document;
 use super::callers::Callers;
-use super::reference;
+use super::{reference, text_reference};
 use crate::access_log::AccessLogProperty;
 use crate::export::{BatchPolicy, Collector, ExportPolicy};
 use crate::route::PathAttribute;
@@ -46,7 +46,7 @@ fn collector(name: String, collector: document::Collector, secrets: &BTreeMap<St
     match collector {
         document::Collector::Otlp(otlp) => self::otlp(name, otlp, secrets),
         document::Collector::Lightstep(document::Lightstep { cluster, access_token, uri, batch }) => {
-            let headers = vec![(LIGHTSTEP_TOKEN.to_owned(), reference(access_token.secret, secrets))];
+            let headers = vec![(LIGHTSTEP_TOKEN.to_owned(), text_reference(access_token.secret, secrets))];
             Collector { name, cluster, uri: uri.value, headers, batch: self::batch(&batch) }
         }
     }
@@ -57,7 +57,7 @@ fn otlp(
     document::Otlp { cluster, uri, headers, batch }: document::Otlp,
     secrets: &BTreeMap<String, document::Secret>,
 ) -> Collector {
-    let headers = headers.into_iter().map(|(name, value)| (name, reference(value.secret, secrets))).collect();
+    let headers = headers.into_iter().map(|(name, value)| (name, text_reference(value.secret, secrets))).collect();
     Collector { name, cluster, uri: uri.value, headers, batch: self::batch(&batch) }
 }
 

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use super::super::decode::Leaf;
 use super::super::document;
 use super::super::number::Duration;
 use super::callers::{Callers, peer};
-use super::reference;
+use super::{reference, text_reference};
 use crate::claim::ClaimPath;
 use crate::identity::{
     Algorithm, CertificateProvider, ClaimRules, Cloud, Credential, EntraRules, EntraTenants, FetchUri, ForwardPolicy, IdentityHeader,
     IssuerRule, KeySet, Keys, Location, OnUnavailable, Provider, Replacement, SourcePolicy, Subscription, SubscriptionKeys, Telling,
     TokenPlace, TokenProvider, Workload,
 };
+use crate::secret::{MIN_KEY, SecretForm, SecretReference};
 
 pub(super) fn provider(name: String, provider: document::Provider, secrets: &BTreeMap<String, document::Secret>) -> Provider {
     let credential = match provider {
@@ -57,7 +59,7 @@ pub(super) fn forward(identity: &document::Identity, secrets: &BTreeMap<String, 
         tokens: identity.forward_token,
         replacement: identity.replace_token.as_ref().map(|replaced| Replacement {
             scheme: replaced.scheme.clone(),
-            secret: reference(replaced.credential.secret.clone(), secrets),
+            secret: text_reference(replaced.credential.secret.clone(), secrets),
         }),
     }
 }
@@ -67,7 +69,7 @@ fn jwt(jwt: document::Jwt, secrets: &BTreeMap<String, document::Secret>) -> Toke
     TokenProvider {
         places: jwt.tokens.into_iter().map(token_place).collect(),
         max_length: usize::try_from(jwt.max_length).unwrap_or(usize::MAX),
-        algorithms: jwt.algorithms.into_iter().map(|leaf| leaf.value).collect(),
+        algorithms: jwt.algorithms.iter().map(|leaf| leaf.value).collect(),
         claims: ClaimRules {
             issuer: IssuerRule::Exact(jwt.issuer),
             audiences: jwt.audiences,
@@ -81,7 +83,9 @@ fn jwt(jwt: document::Jwt, secrets: &BTreeMap<String, document::Secret>) -> Toke
                 Keys::Inline(KeySet::new(keys.into_iter().map(document::PemKey::key).collect()).unwrap_or_default())
             }
             document::Keys::Secrets(keys) => {
-                Keys::Secrets(keys.into_iter().map(|key| (key.kid, reference(key.key.secret, secrets))).collect())
+                let form = SecretForm::Key { least: shortest(&jwt.algorithms) };
+                let shared = |name| SecretReference { form, ..reference(name, secrets) };
+                Keys::Secrets(keys.into_iter().map(|key| (key.kid, shared(key.key.secret))).collect())
             }
             document::Keys::Jwks(published) => {
                 let location = Location::Jwks(published.uri.value.clone());
@@ -154,6 +158,16 @@ fn subscription_keys(keys: document::SubscriptionKeys) -> SubscriptionKeys {
         keys: subscription.keys_sha256.into_iter().map(|leaf| leaf.value).collect(),
     });
     SubscriptionKeys::new(keys.header, keys.query, keys.forward_key, subscriptions.collect())
+}
+
+/// Bytes of the shortest secret that one of these algorithms takes (RFC 7518 section 3.2).
+fn shortest(algorithms: &[Leaf<Algorithm>]) -> usize {
+    let least = |leaf: &Leaf<Algorithm>| match leaf.value {
+        Algorithm::Hs384 => 48,
+        Algorithm::Hs512 => 64,
+        _ => MIN_KEY,
+    };
+    algorithms.iter().map(least).min().unwrap_or(MIN_KEY)
 }
 
 fn seconds(duration: Duration) -> i64 {

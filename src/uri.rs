@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where keys are fetched from: absolute `https` and `http` URIs (RFC 9110 section 4.2), taken apart for a request.
+//! Where something is fetched from: absolute `https` and `http` URIs (RFC 9110 section 4.2), taken apart for a request.
 
 use std::fmt;
 use std::str::FromStr;
