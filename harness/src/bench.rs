@@ -14,9 +14,14 @@ pub use host::run as host;
 pub use quotas::run as quotas;
 
 /// The middle of some measurements.
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: Vec<f64>) -> f64 {
+    quartile(values, 2)
+}
+
+/// What so many quarters of some measurements are below.
+fn quartile(mut values: Vec<f64>, quarters: usize) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    values.get(values.len() * quarters / 4).copied().unwrap_or(f64::NAN)
 }
 
 /// A plugin that does nothing.

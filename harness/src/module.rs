@@ -12,6 +12,7 @@ use std::process::Command;
 
 use crate::error::{Context, Error, Result};
 use crate::output::OutputFile;
+use crate::render::HOST_FUNCTIONS;
 use crate::workspace;
 
 pub use checkout::Checkout;
@@ -81,10 +82,10 @@ fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { Err(Error::new(format!("`{shown}` failed ({status})"))) }
 }
 
-/// Removes the exports that the module has no use for, with the code behind them, and symbol names.
+/// Removes the exports that the module has no use for, with the code behind them, symbol names, and the imports that it never calls.
 ///
 /// The SDK exports every callback of the ABI, and a host calls what is exported: in Envoy each such call costs a request
-/// 0.1 to 0.3 µs.
+/// 0.1 to 0.3 µs. It also imports every function of the ABI, those that read and change bodies among them: what isn't imported can't be called.
 ///
 /// # Errors
 ///
@@ -102,6 +103,17 @@ pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
     for export in unused {
         module.exports.delete(export);
     }
+    let foreign = |import: &walrus::Import| match import.kind {
+        walrus::ImportKind::Function(function) if !HOST_FUNCTIONS.contains(&import.name.as_str()) => Some(function),
+        _ => None,
+    };
+    let uncalled: Vec<_> = module.imports.iter().filter_map(foreign).collect();
+    for function in uncalled {
+        let refuse = |(body, _): (&mut walrus::InstrSeqBuilder, &Vec<walrus::LocalId>)| {
+            body.i32_const(UNIMPLEMENTED);
+        };
+        module.replace_imported_func(function, refuse).map_err(|error| Error::new(format!("can't leave an import out: {error}")))?;
+    }
     walrus::passes::gc::run(&mut module);
     Ok(module.emit_wasm())
 }
@@ -116,6 +128,8 @@ fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     file.commit()
 }
 
+/// `WasmResult::Unimplemented`
+const UNIMPLEMENTED: i32 = 12;
 /// What the module exports. `proxy_on_delete` stays whatever happens: without it the SDK's contexts leak.
 const EXPORTS: &[&str] = &[
     "memory",

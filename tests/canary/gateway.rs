@@ -150,10 +150,15 @@ impl<'s> Gateway<'s> {
 
     /// All that leaves, by name: a kind of output more is a line more here.
     pub fn outputs(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let spans = self.collected();
+        let collected = self.collected();
+        let bodies = |signal: &str| {
+            let ours = collected.iter().filter(|request| request.target.ends_with(signal));
+            ours.flat_map(|request| request.body.clone()).collect()
+        };
         vec![
-            ("spans", spans.iter().flat_map(|request| request.body.clone()).collect()),
-            ("collector", lines(spans.iter().flat_map(|request| &request.fields))),
+            ("spans", bodies("traces")),
+            ("records", bodies("logs")),
+            ("collector", lines(collected.iter().flat_map(|request| &request.fields))),
             ("limits", self.asked.lock().expect("no thread has panicked").clone()),
             ("upstream", self.added_to_requests()),
             ("responses", self.added_to_responses()),
@@ -163,12 +168,13 @@ impl<'s> Gateway<'s> {
         ]
     }
 
-    /// What the collector has been sent, once all of it is there: seven server spans, and two of calls to the upstream.
+    /// What the collector has been sent, once all of it is there: seven server spans, and two of calls to the upstream; and a genesis, seven
+    /// decisions and a checkpoint.
     fn collected(&self) -> Vec<Request> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let stats = self.envoy.stats("wasmcustom.tracegate.spans.acknowledged").expect("Envoy has statistics");
-            if stats.iter().any(|(_, spans)| *spans == 9) {
+            let stats = self.envoy.stats("wasmcustom.tracegate.(spans|logs).acknowledged").expect("Envoy has statistics");
+            if stats.len() == 2 && stats.iter().all(|(_, taken)| *taken == 9) {
                 return self.collector.requests();
             }
             assert!(Instant::now() < deadline, "{stats:?}");
@@ -242,8 +248,13 @@ fn upstream(secrets: &[Secret], reached: Arc<Mutex<Vec<Request>>>) -> Server {
 }
 
 /// The environment's variables, and which secret is in each.
-const VARIABLES: [(&str, &str); 4] =
-    [("TOKENS", "secret of tokens"), ("DIGESTS", "secret of digests"), ("HOPS", "secret of hops"), ("TENANT", "secret for the collector")];
+const VARIABLES: [(&str, &str); 5] = [
+    ("TOKENS", "secret of tokens"),
+    ("DIGESTS", "secret of digests"),
+    ("HOPS", "secret of hops"),
+    ("TENANT", "secret for the collector"),
+    ("AUDIT", "secret of the audit"),
+];
 
 /// Keys stand in the environment in base64, texts as they are.
 fn variable(secrets: &[Secret], place: &str) -> String {
@@ -262,7 +273,7 @@ fn policy(secrets: &[Secret]) -> Value {
     let limit = |enforcement: Value| json!({"limit": {"fixed_window": {"requests": 99, "window": "1m"}}, "key": [{"header": "x-shop"}], "key_absent": "skip", "enforcement": enforcement});
     json!({
         "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "listener": {"forwarded_client_cert": "remove"},
-        "secrets": {"tokens": secret("TOKENS"), "digests": secret("DIGESTS"), "hops": secret("HOPS"), "tenant": secret("TENANT")},
+        "secrets": {"tokens": secret("TOKENS"), "digests": secret("DIGESTS"), "hops": secret("HOPS"), "tenant": secret("TENANT"), "audit": secret("AUDIT")},
         "trace": {
             "propagation": {"baggage": {"allow": ["tenant"]}}, "tracestate": {"member": "tgate"},
             "signed_hop": {"active": {"id": "k", "key": {"secret": "hops"}}},
@@ -287,7 +298,10 @@ fn policy(secrets: &[Secret]) -> Value {
         "export": {
             "traces": {"otel": {"otlp": {"cluster": "otel", "uri": "http://otel:4318/v1/traces", "headers": {"x-tenant": {"secret": "tenant"}}, "batch": {"schedule_delay": "100ms"}}}},
             "spans": {"client": true, "attributes": ["client.address", "user_agent.original", "server.address"], "claims": [{"path": "tid"}], "digest_key": {"secret": "digests"}},
+            "logs": {"records": {"otlp": {"cluster": "otel", "uri": "http://otel:4318/v1/logs", "headers": {"x-tenant": {"secret": "tenant"}}, "batch": {"schedule_delay": "100ms"}}}},
+            "metrics": {"request_durations": true},
             "access_log_properties": ["trace_id", "span_id", "decision", "reason", "caller", "remaining"],
         },
+        "audit": {"records": {"decisions": ["refused", "shadowed", "admitted"]}, "outputs": ["log", "otlp"], "chain": {"key": {"secret": "audit"}, "checkpoint_interval": "1s"}},
     })
 }

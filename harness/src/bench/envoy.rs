@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::tokens::{Carried, Tokens};
-use super::{median, whole_job};
+use super::{median, quartile, whole_job};
 use crate::cluster::Cluster;
 use crate::collector::Collector;
 use crate::envoy::{self, Envoy, Options, Plugin};
@@ -78,7 +78,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
             envoys.push(Envoy::start(&options)?);
         }
         for (envoy, (.., carried)) in envoys.iter().zip(&variants) {
-            load(envoy.listener(), requests, tokens.requests(carried))?;
+            settle(envoy, requests, || tokens.requests(carried))?;
         }
         for _ in (batch..rounds).step_by(STARTS as usize) {
             for ((envoy, (_, measured)), (.., carried)) in envoys.iter().zip(&mut rows).zip(&variants) {
@@ -98,19 +98,35 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
     let mut shown = String::new();
     let _ = writeln!(
         shown,
-        "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds;\ndifferences and ratios are medians too, of what they are within each round\n",
+        "Envoy {}, {how}, {requests} requests a round, medians over {rounds} interleaved rounds after Envoy's JIT compiler has come to rest;\ndifferences and ratios are medians too, of what they are within each round, and the spread is from their first to their third quartile; every\nresponse was 200\n",
         envoy::VERSION
     );
-    let _ = writeln!(shown, "{:<41} {:>13} {:>12} {:>12} {:>8}", "variant", "CPU µs/req", "over router", "over no-op", "ratio");
+    let _ = writeln!(
+        shown,
+        "{:<41} {:>13} {:>12} {:>16} {:>12} {:>8}",
+        "variant", "CPU µs/req", "over router", "spread", "over no-op", "ratio"
+    );
     for (name, measured) in &rows {
         // Compared round by round: what slows a whole round slows both.
         let over = |index: usize, compare: fn(f64, f64) -> f64| {
             let baseline = rows.get(index).map(|(_, measured)| measured.as_slice()).unwrap_or_default();
-            median(measured.iter().zip(baseline).map(|(&value, &baseline)| compare(value, baseline)).collect())
+            measured.iter().zip(baseline).map(|(&value, &baseline)| compare(value, baseline)).collect::<Vec<f64>>()
         };
-        let (over_router, over_noop) = (over(0, std::ops::Sub::sub), over(1, std::ops::Sub::sub));
-        let (alone, ratio) = (median(measured.clone()), over(0, std::ops::Div::div));
-        let _ = writeln!(shown, "{name:<41} {alone:>13.2} {over_router:>+12.2} {over_noop:>+12.2} {ratio:>8.3}");
+        let added = over(0, std::ops::Sub::sub);
+        let spread = format!("{:+.2} to {:+.2}", quartile(added.clone(), 1), quartile(added.clone(), 3));
+        let (alone, over_router, over_noop) = (median(measured.clone()), median(added), median(over(1, std::ops::Sub::sub)));
+        let ratio = median(over(0, std::ops::Div::div));
+        let _ = writeln!(shown, "{name:<41} {alone:>13.2} {over_router:>+12.2} {spread:>16} {over_noop:>+12.2} {ratio:>8.3}");
+    }
+    let added = |wanted: &str| {
+        let measured = |name: &str| rows.iter().find(|(known, _)| *known == name).map(|(_, measured)| measured);
+        let (own, router) = (measured(wanted)?, measured("router only")?);
+        Some(median(own.iter().zip(router).map(|(own, router)| own - router).collect()))
+    };
+    for native in ["native whole job, tracer batched", "native whole job, tracer by default"] {
+        if let (Some(own), Some(native_added)) = (added("tracegate: whole job"), added(native)) {
+            let _ = writeln!(shown, "\ntracegate's whole job adds {:.2} of what {native:?} adds", own / native_added);
+        }
     }
     Ok(shown)
 }
@@ -149,14 +165,42 @@ fn pin_to(cpu: u32) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
+/// Warms Envoy up: V8 compiles a function well once it has run often enough, tens of thousands of times where it is short, and what it compiles
+/// in the background is no request's.
+fn settle<'r, I: Iterator<Item = &'r [u8]>>(envoy: &Envoy, requests: u32, next: impl Fn() -> I) -> Result<()> {
+    let mut sent = 0;
+    for _ in 0..MAX_WARM_UPS {
+        let (all, compilers) = (cpu(envoy.process_id())?, compilers(envoy.process_id())?);
+        load(envoy.listener(), requests, next())?;
+        sent += requests;
+        let compiling = self::compilers(envoy.process_id())?.saturating_sub(compilers);
+        if sent >= WARM_UP && compiling.saturating_mul(100) < cpu(envoy.process_id())?.saturating_sub(all) {
+            return Ok(());
+        }
+    }
+    Err(Error::new("Envoy's JIT compiler never came to rest"))
+}
+
 /// CPU time of all threads, in nanoseconds.
 fn cpu(process: u32) -> Result<u64> {
+    threads(process, |_| true)
+}
+
+/// CPU time of the threads in which V8 compiles, in nanoseconds.
+fn compilers(process: u32) -> Result<u64> {
+    threads(process, |name| name.starts_with("V8 "))
+}
+
+/// CPU time of the threads whose names are such, in nanoseconds.
+fn threads(process: u32, is_one: impl Fn(&str) -> bool) -> Result<u64> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).context(|| "CPU time comes from /proc, which is not here")?;
     let mut sum = 0;
     for task in tasks {
-        let path = task.context(|| "can't list Envoy's threads")?.path().join("schedstat");
+        let path = task.context(|| "can't list Envoy's threads")?.path();
         // A thread may end between the two.
-        if let Ok(text) = fs::read_to_string(path) {
+        if fs::read_to_string(path.join("comm")).is_ok_and(|name| is_one(&name))
+            && let Ok(text) = fs::read_to_string(path.join("schedstat"))
+        {
             sum += text.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
         }
     }
@@ -185,7 +229,11 @@ fn load<'r>(address: SocketAddr, requests: u32, mut next: impl Iterator<Item = &
 
 /// How often all Envoys are started anew: where a process and its compiled code happen to lie shifts its cost by some
 /// microseconds, the same in each of its rounds.
-const STARTS: u32 = 5;
+const STARTS: u32 = 3;
+/// So many requests come before those that are measured, at least.
+const WARM_UP: u32 = 60_000;
+/// So many loads are enough for any module.
+const MAX_WARM_UPS: u32 = 1000;
 const CONNECTIONS: usize = 100;
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 const POLICY_ROUTE: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [{"name": "all"}]}"#;

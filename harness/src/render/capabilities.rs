@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the module may do: a host that restricts it to this refuses the rest, such as changing a body.
 
-/// The host functions that the module calls; the SDK imports more.
+/// The host functions that the module imports.
 pub const HOST_FUNCTIONS: [&str; 26] = [
     "environ_get",
     "environ_sizes_get",
