@@ -187,9 +187,10 @@ impl Gateway {
     /// The host's clock has ticked.
     pub fn tick(&mut self, inputs: &mut Inputs<'_>) -> Woken {
         self.instance.draw(&mut *inputs.entropy);
-        let Self { policy, trail, instance, .. } = self;
+        let Self { policy, trail, instance, counts, .. } = self;
         if let Some(audit) = &policy.audit {
             trail.tick(audit, source(policy, instance), inputs);
+            counts.add_by(Counter::AuditDropped, trail.take_dropped());
             self.put_on_record(inputs.monotonic);
         }
         // Before all others: what they send may hang on them.
@@ -286,8 +287,14 @@ impl Gateway {
                     exporter.record(&[message.as_slice()], source(policy, instance), monotonic, tell);
                 }
             }
-            if audit.log {
+            if !audit.log {
+                continue;
+            }
+            // Who hosts us takes them after each step: this bound is for one that doesn't.
+            if lines.len() < MAX_LINES {
                 lines.push(line);
+            } else {
+                counts.add(Counter::AuditDropped);
             }
         }
     }
@@ -318,7 +325,7 @@ impl Gateway {
         }
         for (place, exporter) in exporters.iter_mut().enumerate() {
             if exporter.reply(call, answer, inputs, &mut Telling { place, counts: &mut *counts, notes: &mut woken.notes }) {
-                if let Some(collector) = policy.export.traces.get(place).filter(|_| exporter.take_unknown()) {
+                if let Some(collector) = policy.export.collectors().nth(place).filter(|_| exporter.take_unknown()) {
                     collector.headers.iter().for_each(|(_, reference)| secrets.hasten(&reference.name, inputs.monotonic));
                 }
                 return woken;
@@ -365,6 +372,9 @@ impl Gateway {
 fn source<'p>(policy: &'p Policy, instance: &'p Instance) -> Source<'p> {
     Source { service: &policy.service, fingerprint: policy.fingerprint, instance }
 }
+
+/// Lines that wait for the host.
+const MAX_LINES: usize = 4096;
 
 /// Counts and notes what an exporter tells.
 struct Telling<'g> {

@@ -57,6 +57,8 @@ pub enum Counter {
     TokenUnverified,
     /// A record was made for the audit.
     Audited,
+    /// A record found no room while its key had still to come, or its host took none.
+    AuditDropped,
 }
 
 /// What became of a fetch of keys.
@@ -93,7 +95,7 @@ pub(crate) enum QuotaFate {
 
 impl Counter {
     /// Those that come once; the others come once for each reason.
-    const SINGLE: [Self; 24] = [
+    const SINGLE: [Self; 25] = [
         Self::Admitted,
         Self::Continued,
         Self::Linked,
@@ -118,6 +120,7 @@ impl Counter {
         Self::TokenVerified,
         Self::TokenUnverified,
         Self::Audited,
+        Self::AuditDropped,
     ];
     const COUNT: usize = Self::SINGLE.len() + 2 * Reason::ALL.len();
 
@@ -151,6 +154,7 @@ impl Counter {
             Self::TokenVerified => "tracegate.tokens.verified.by_module".to_owned(),
             Self::TokenUnverified => "tracegate.tokens.unverified.no_keys".to_owned(),
             Self::Audited => "tracegate.audit.recorded.none".to_owned(),
+            Self::AuditDropped => "tracegate.audit.dropped.no_room".to_owned(),
         }
     }
 
@@ -180,6 +184,7 @@ impl Counter {
             Self::TokenVerified => return 21,
             Self::TokenUnverified => return 22,
             Self::Audited => return 23,
+            Self::AuditDropped => return 24,
             Self::Refused(reason) => (reason, Self::SINGLE.len()),
             Self::Shadowed(reason) => (reason, Self::SINGLE.len().saturating_add(Reason::ALL.len())),
         };
@@ -330,6 +335,10 @@ impl Counts {
     pub(crate) fn count_secret(&mut self, place: usize, fate: SecretFate) {
         let fate = SecretFate::ALL.iter().position(|other| *other == fate).unwrap_or(0);
         self.add_at(self.secrets.saturating_add(place.saturating_mul(SecretFate::ALL.len())).saturating_add(fate));
+    }
+
+    pub(crate) fn add_by(&mut self, counter: Counter, by: u64) {
+        self.add_many(counter.index(), by);
     }
 
     pub(crate) fn add(&mut self, counter: Counter) {

@@ -148,18 +148,12 @@ fn verify_changed(logs: &Logs, otlp: &Path) {
     let closed = *places.iter().find(|place| has(place, "\"AccessDenied\"")).unwrap();
     let last = *places.iter().rfind(|place| has(place, "\"decision\":\"refused\"")).unwrap();
     type Change = fn(&mut Vec<String>, usize);
-    let changes: [(&str, Change, usize, &str); 6] = [
+    let changes: [(&str, Change, usize, &str); 5] = [
         ("another reason", |log, at| log[at] = log[at].replace("AccessDenied", "TokenExpired"), closed, "is changed"),
         ("more behind the MAC", |log, at| log[at] = log[at].replace("\"}", "\",\"reason\":\"x\"}"), closed, "is changed"),
         ("no MAC", |log, at| log[at] = format!("{}}}", log[at].split_once(",\"mac\"").unwrap().0), closed, "has no MAC"),
-        ("cut", |log, at| drop(log[at].split_off(260)), closed, "no record: cut, or changed"),
+        ("cut", |log, at| drop(log[at].split_off(260)), closed, "is missing"),
         ("taken out", |log, at| drop(log.remove(at)), closed, "is missing"),
-        (
-            "forged",
-            |log, at| log.insert(at, r#"{"audit":"decision","time":"","instance":"x","sequence":0}"#.to_owned()),
-            closed,
-            "has no MAC",
-        ),
     ];
     for (name, change, at, expected) in changes {
         let mut log = logs.log.clone();
@@ -167,6 +161,12 @@ fn verify_changed(logs: &Logs, otlp: &Path) {
         let (code, text) = verify(KEY, &["--partial"], &[&logs.with("changed.log", &log)]);
         assert!(code == Some(1) && text.contains(expected), "{name}: {text}");
     }
+    // What anybody can write into a log, as by a header that an access log tells, takes nothing from what is genuine.
+    let mut log = logs.log.clone();
+    log.insert(closed, r#"{"audit":"decision","time":"","instance":"x","sequence":0}"#.to_owned());
+    log.insert(closed, r#"[info] agent: {"audit":""#.to_owned());
+    let (code, text) = verify(KEY, &[], &[&logs.with("foreign.log", &log)]);
+    assert!(code == Some(0) && text.contains("no key given has chained") && text.contains("no record: cut, or changed"), "{text}");
     // A log that was cut at its end looks like a gateway that runs, until another output has more.
     let cut = logs.with("cut.log", &logs.log[..last]);
     let (code, text) = verify(KEY, &[], &[&cut]);

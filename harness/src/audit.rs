@@ -49,13 +49,20 @@ impl Verification {
     ///
     /// When a file can't be read, or there are no records.
     pub(crate) fn run(&self, logs: &[PathBuf], against: &[PathBuf], progress: &mut Progress) -> Result<Report> {
-        let (mut chains, stray) = self.read(logs, progress)?;
+        let (mut chains, mut stray) = self.read(logs, progress)?;
         if chains.is_empty() && stray.is_empty() {
             return Err(Error::new("there are no audit records in these logs"));
         }
         let (elsewhere, stray_elsewhere) = self.read(against, progress)?;
         for (instance, chain) in elsewhere {
             chains.entry(instance).or_default().lacks(&chain);
+        }
+        // Beside chains with genuine records, one without any is anybody's: clients too write into logs.
+        if chains.values().any(Chain::is_genuine) {
+            let foreign = |chain: &Chain| !chain.is_genuine() && !chain.is_lacking() && !chain.asks_for_another_key();
+            for (_, chain) in chains.extract_if(.., |_, chain| foreign(chain)) {
+                stray.extend(chain.records().map(|record| format!("{}: a record that no key given has chained", record.place)));
+            }
         }
         for chain in chains.values_mut() {
             chain.judge(self.partial);

@@ -78,6 +78,8 @@ impl Edge {
             inputs.monotonic = u64::MAX;
             verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
         }
+        // A page keeps no records and measures nothing.
+        drop((self.gateway.drain_lines(), self.gateway.drain_durations()));
         PageDecision(verdict)
     }
 }

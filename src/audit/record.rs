@@ -69,8 +69,11 @@ impl Decided<'_> {
         }
         let mut caller = Vec::new();
         tell_caller(self.caller, self.providers, self.spans, self.digest_key, |name, value| {
-            let name = name.strip_prefix("tracegate.caller.").unwrap_or(name);
-            caller.push((name.to_owned(), value.to_text().into_owned()));
+            let (name, value) = (name.strip_prefix("tracegate.caller.").unwrap_or(name), value.to_text());
+            if caller.len() < MAX_MEMBERS {
+                let value = value.get(..value.floor_char_boundary(MAX_VALUE)).unwrap_or_default();
+                caller.push((name.to_owned(), value.to_owned()));
+            }
         });
         line.object("caller", &caller);
         if let (Some(sent), Some(span_id)) = (self.sent, self.span_id()) {
@@ -95,3 +98,8 @@ impl Decided<'_> {
         }
     }
 }
+
+/// So much is told of a caller: a record's line stays shorter than what container runtimes keep in one piece, 16 KiB.
+const MAX_MEMBERS: usize = 16;
+/// Bytes of one value, each of which may take six in JSON.
+const MAX_VALUE: usize = 128;

@@ -151,7 +151,7 @@ fn a_key_verifies_what_it_chained_and_nothing_else() {
     assert_eq!(own.mac(line), mac, "as Python's hmac has it");
     assert!(own.verifies(line, mac));
     assert!(!other.verifies(line, mac) && !own.verifies("", mac));
-    for wrong in ["", "d9", "zz", &mac[2..], &mac.replacen('d', "e", 1)] {
+    for wrong in ["", "d9", "zz", &mac[2..], &mac.replacen('d', "e", 1), &mac.to_ascii_uppercase()] {
         assert!(!own.verifies(line, wrong), "{wrong}");
     }
     assert_eq!(format!("{own:?}"), "AuditKey { id: \"1a614850\", .. }");
@@ -245,7 +245,7 @@ fn records_wait_for_a_key_that_has_still_to_come() {
         sent: None,
         server: None,
     };
-    for (decisions, kept) in [(3, 4), (5000, 1024)] {
+    for (decisions, kept) in [(3_u64, 4), (5000, 1024)] {
         let mut trail = Trail::default();
         world.with(|_, inputs| (0..decisions).for_each(|_| drop(trail.record(&decided, &policy, source, inputs))));
         assert_eq!(trail.next(chain), None, "without the key nothing leaves");
@@ -256,6 +256,7 @@ fn records_wait_for_a_key_that_has_still_to_come() {
             assert_eq!((&record["sequence"], &record["key"]), (&json!(place), &json!("1a614850")));
             assert_eq!(record["previous"], place.checked_sub(1).map_or(Value::Null, |before| left[before]["mac"].clone()));
         }
+        assert_eq!(trail.take_dropped(), decisions + 1 - u64::try_from(kept).unwrap());
         // What found no room is a gap.
         world.with(|_, inputs| drop(trail.record(&decided, &policy, source, inputs)));
         let next: Value = serde_json::from_str(&trail.next(chain).unwrap().line).unwrap();

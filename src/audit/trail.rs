@@ -27,6 +27,8 @@ pub(crate) struct Trail {
     unchecked: Option<u64>,
     /// What hasn't left yet: it waits for the key, where that is still to come.
     written: VecDeque<Written>,
+    /// Records that found no room since somebody last asked.
+    dropped: u64,
     /// The gateway ends: a key that hasn't come won't.
     is_ending: bool,
 }
@@ -92,6 +94,11 @@ impl Trail {
         }
     }
 
+    /// How many records have found no room since somebody last asked.
+    pub(crate) const fn take_dropped(&mut self) -> u64 {
+        std::mem::replace(&mut self.dropped, 0)
+    }
+
     /// Whether nothing can leave: what `chain` chains waits for its key, until the gateway ends.
     pub(crate) fn is_empty(&self, chain: Option<&ChainPolicy>) -> bool {
         self.written.is_empty() || chain.is_some() && self.key.is_none() && !self.is_ending
@@ -138,7 +145,9 @@ impl Trail {
         self.sequence = self.sequence.saturating_add(1);
         self.unchecked = self.unchecked.or(Some(inputs.monotonic));
         // A key that doesn't come leaves a gap, by which it can be told, and fills no memory.
-        if self.written.len() < MAX_WRITTEN {
+        if self.written.len() >= MAX_WRITTEN {
+            self.dropped = self.dropped.saturating_add(1);
+        } else {
             let time = u64::try_from(inputs.now).unwrap_or(0);
             self.written.push_back(Written { line, message: policy.otlp.then(|| (time, rest_of_message(kind, decided, time))) });
         }

@@ -88,7 +88,9 @@ impl<'n> Place<'n> {
         let token = self.path.starts_with("identity") && self.path.contains(".keys") && !published;
         let digest = self.path.starts_with("identity") && self.path.contains(".keys_sha256");
         let replaced = self.path.starts_with("identity.replace_token.credential");
-        let secret = self.path.starts_with("secrets") || hop || token || digest || replaced;
+        let chain = self.path.starts_with("audit.chain.key") || self.path.starts_with("export.spans.digest_key");
+        let sent = self.path.starts_with("export") && (self.path.contains(".headers") || self.path.contains(".access_token"));
+        let secret = self.path.starts_with("secrets") || hop || token || digest || replaced || chain || sent;
         if secret { "something else".to_owned() } else { self.node.value.to_string() }
     }
 

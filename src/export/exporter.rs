@@ -24,6 +24,8 @@ pub(crate) struct Exporter {
     rotates: bool,
     /// The collector doesn't know them, and they may have been replaced.
     is_unknown: bool,
+    /// Its last answer was that.
+    awaits_secrets: bool,
     /// Written before the first batch leaves.
     resource: Option<Resource>,
     open: Open,
@@ -143,6 +145,7 @@ impl Exporter {
             headers: Some(Vec::new()),
             rotates: false,
             is_unknown: false,
+            awaits_secrets: false,
             resource: None,
             open: Open::default(),
             ready: VecDeque::new(),
@@ -160,8 +163,11 @@ impl Exporter {
     pub(crate) fn provide(&mut self, collector: &Collector, secrets: &SecretStore) {
         let headers = collector.headers.iter().map(|(name, reference)| Some((name.clone(), secrets.text(None, reference)?))).collect();
         if self.headers != headers {
+            self.headers = headers;
             // What others got in answer says nothing of these.
-            (self.headers, self.not_before) = (headers, 0);
+            if std::mem::replace(&mut self.awaits_secrets, false) {
+                self.not_before = 0;
+            }
         }
         self.rotates = collector.headers.iter().any(|(_, reference)| reference.is_fetched());
     }
@@ -286,6 +292,10 @@ impl Exporter {
         let deadline = self.deadline(now);
         for sent in self.under_way.values_mut() {
             sent.deadline = sent.deadline.min(deadline);
+            sent.tried.first = sent.tried.first.map(|first| first.min(now));
+        }
+        for tried in &mut self.ready {
+            tried.first = tried.first.map(|first| first.min(now));
         }
     }
 
@@ -329,10 +339,11 @@ impl Exporter {
             self.leaves(&tried);
             return true;
         }
+        self.awaits_secrets = false;
         let verdict = match answer::read(answer, inputs.now) {
             // Its secrets may have been replaced: they are fetched anew, and the spans wait for them.
             Verdict::Refused { what } if self.rotates && answer::is_unauthorized(answer) => {
-                self.is_unknown = true;
+                (self.is_unknown, self.awaits_secrets) = (true, true);
                 Verdict::Later { after: None, what }
             }
             verdict => verdict,

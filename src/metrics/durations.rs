@@ -76,9 +76,8 @@ impl Durations {
 
     /// Forgets calls whose answers were lost.
     pub(crate) fn tick(&mut self, monotonic: u64) {
-        while let Some(first) = self.under_way.first_entry().filter(|first| monotonic.saturating_sub(first.get().1) > LONGEST) {
-            first.remove();
-        }
+        // The host's clock may have been set back.
+        self.under_way.retain(|_, (_, since)| *since <= monotonic && monotonic.saturating_sub(*since) <= LONGEST);
     }
 
     /// What hasn't been told yet.

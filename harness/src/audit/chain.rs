@@ -116,7 +116,9 @@ impl Chain {
     /// Takes a record; the same record once more, as logs that overlap have it, counts once.
     pub(super) fn keep(&mut self, kept: Kept) {
         let others = self.kept.entry(kept.sequence).or_default();
-        if others.len() < MAX_ALIKE && !others.iter().any(|other| other.is_like(&kept)) {
+        // What anybody can write into a log takes no genuine record's place.
+        let has_room = kept.standing == Standing::Genuine || others.len() < MAX_ALIKE;
+        if has_room && !others.iter().any(|other| other.is_like(&kept)) {
             others.push(kept);
         }
     }
@@ -127,10 +129,26 @@ impl Chain {
         self.elsewhere = elsewhere.kept.values().flatten().filter(genuine).map(|kept| kept.sequence).collect();
     }
 
+    /// Whether any of its records is genuine.
+    pub(super) fn is_genuine(&self) -> bool {
+        self.kept.values().flatten().any(|kept| kept.standing == Standing::Genuine)
+    }
+
+    /// Whether another output has records of it.
+    pub(super) const fn is_lacking(&self) -> bool {
+        !self.elsewhere.is_empty()
+    }
+
+    /// Whether some record names a key that isn't among those given.
+    pub(super) fn asks_for_another_key(&self) -> bool {
+        self.kept.values().flatten().any(|kept| kept.standing == Standing::UnknownKey)
+    }
+
     /// Finds all that is wrong. `partial`: the logs begin within it.
     pub(super) fn judge(&mut self, partial: bool) {
         let mut flaws = Vec::new();
         let mut before: Option<(u64, Option<&str>)> = None;
+        let has_genuine = self.is_genuine();
         for (&sequence, kept) in &self.kept {
             for other in kept {
                 let (place, at) = (other.place.clone(), sequence);
@@ -142,6 +160,10 @@ impl Chain {
                 }
             }
             let genuine: Vec<&Kept> = kept.iter().filter(|kept| kept.standing == Standing::Genuine).collect();
+            if has_genuine && genuine.is_empty() {
+                // Whoever wrote it says nothing of which records there were.
+                continue;
+            }
             if let [_, second, ..] = genuine.as_slice() {
                 flaws.push(Flaw::Fork(second.place.clone(), sequence));
             }
@@ -158,7 +180,9 @@ impl Chain {
             }
             before = Some((sequence, mac));
         }
-        let lacking = self.elsewhere.iter().copied().filter(|sequence| !self.kept.contains_key(sequence));
+        // Of logs that were rotated nobody knows what came before.
+        let first = if partial { self.kept.keys().next().copied().unwrap_or(u64::MAX) } else { 0 };
+        let lacking = self.elsewhere.iter().copied().filter(|sequence| *sequence >= first && !self.kept.contains_key(sequence));
         for (first, last) in ranges(lacking) {
             // What is missing anyway need not be told twice.
             if !flaws.iter().any(|flaw| matches!(flaw, Flaw::Missing(from, to) if *from <= first && last <= *to)) {

@@ -15,7 +15,7 @@ use crate::look::{Look, Style, printable};
 pub(crate) struct Report {
     /// By instance, in the order in which they begin.
     chains: Vec<(String, Chain)>,
-    /// What looks like a record and is none.
+    /// What looks like a record and is none: whoever can write into a log can write it, so it says nothing of the records that are.
     stray: Vec<String>,
     keys: Vec<String>,
 }
@@ -29,7 +29,7 @@ impl Report {
 
     /// How much is not as it was written.
     pub(crate) fn findings(&self) -> usize {
-        self.chains.iter().map(|(_, chain)| chain.flaws.len()).sum::<usize>() + self.stray.len()
+        self.chains.iter().map(|(_, chain)| chain.flaws.len()).sum()
     }
 
     /// For people.
@@ -62,6 +62,9 @@ impl Report {
             for flaw in &chain.flaws {
                 writeln!(out, "{}: {}", printable(instance), printable(&flaw.to_string()))?;
             }
+        }
+        if !self.stray.is_empty() {
+            writeln!(out, "\nNot verified, and nobody's who has a key:")?;
         }
         for stray in &self.stray {
             writeln!(out, "{}", printable(stray))?;

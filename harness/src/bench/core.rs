@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The core, natively: what parsers and whole steps cost.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -9,13 +10,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tracegate::identity::Algorithm;
+use tracegate::quota::Totals;
 use tracegate::trace::{TraceParent, TraceState};
 use tracegate::{
-    EntropyUnavailable, Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore, PeerFact,
-    Policy, UnknownPeer, Verdict,
+    EntropyUnavailable, Event, ExchangeId, Expected, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore,
+    PeerFact, Policy, Reply, Store, StoreError, Stored, UnknownPeer, Verdict,
 };
 
-use super::median;
+use super::{median, whole_job};
 use crate::error::{Context, Error, Result};
 use crate::issuer::Issuer;
 
@@ -52,6 +54,7 @@ pub fn run() -> Result<String> {
         ("step: rules met, the last of 10 routes", measure_rules(&mut issuer, 10)?),
         ("step: rules met, the last of 100 routes", measure_rules(&mut issuer, 100)?),
         ("step: rules met, the last of 1,000 routes", measure_rules(&mut issuer, 1000)?),
+        ("exchange: known token, limit, header and span", measure_whole_job(&mut issuer)?),
         ("step: longest tracestate of the grammar", measure_step(open, &[("traceparent", PARENT), ("tracestate", &longest)])?),
         ("step: tracestate of 60 KiB of commas", measure_step(open, &[("traceparent", PARENT), ("tracestate", &commas)])?),
         ("step: the same, our member signed and verified", measure_step(SIGNED, &[("traceparent", PARENT), ("tracestate", &signed()?)])?),
@@ -153,6 +156,56 @@ fn measure_rules(issuer: &mut Issuer, count: usize) -> Result<f64> {
     });
     let authorization = format!("Bearer {}", issuer.mint(Algorithm::Rs256, &claims)?);
     measure_step(&document.to_string(), &[("authorization", authorization.as_bytes())])
+}
+
+/// An exchange from its request to its end under a policy that asks for a token, counts and records it; its spans are taken each tick.
+fn measure_whole_job(issuer: &mut Issuer) -> Result<f64> {
+    let mut document: Value = serde_json::from_str(&identity(issuer, Algorithm::Rs256)).context(|| "the benchmark's policy")?;
+    whole_job::extend(&mut document);
+    let claims = json!({"iss": "https://id.shop.example/", "aud": "orders-api", "sub": "1f2c7a64", "exp": 4_102_444_800_u64});
+    let authorization = format!("Bearer {}", issuer.mint(Algorithm::Rs256, &claims)?);
+    let loaded = Policy::from_json(document.to_string().as_bytes()).context(|| "the benchmark's policy")?;
+    let mut gateway = Gateway::new(GatewayId(1), loaded.policy);
+    let mut randomness = ChaCha8Rng::seed_from_u64(0);
+    let mut entropy = move |bytes: &mut [u8]| {
+        randomness.fill_bytes(bytes);
+        Ok(())
+    };
+    let browser = BROWSER.iter().map(|&(name, value)| (name, value.as_bytes()));
+    let own = [("traceparent", PARENT), ("authorization", authorization.as_bytes())];
+    let lines: Vec<Header<'_>> = browser.chain(own).map(|(name, value)| Header { name: name.as_bytes(), value }).collect();
+    let status = [Header { name: b":status", value: b"200" }];
+    let (mut store, mut now) = (Memory::default(), 0);
+    Ok(measure(|| {
+        now += 20_000;
+        let (peer, signatures) = (&mut peer, &mut NoSignatures);
+        let inputs = &mut Inputs { now: 0, monotonic: now, entropy: &mut entropy, peer, store: &mut store, signatures };
+        let mut exchange = gateway.open(ExchangeId(1));
+        drop(black_box(exchange.step(&mut gateway, Event::Request(Headers::new(black_box(&lines))), inputs)));
+        drop(black_box(exchange.step(&mut gateway, Event::Response(Headers::new(black_box(&status))), inputs)));
+        drop(black_box(exchange.step(&mut gateway, Event::Closed(Totals::default()), inputs)));
+        if gateway.has_batch() {
+            for effect in gateway.tick(inputs).effects {
+                drop(gateway.reply(effect.call(), Ok(Reply { headers: Headers::new(&status), body: b"" }), inputs));
+            }
+        }
+    }))
+}
+
+/// What workers share.
+#[derive(Default)]
+struct Memory(BTreeMap<String, (Vec<u8>, u32)>);
+
+impl Store for Memory {
+    fn get(&mut self, name: &str) -> Option<Stored> {
+        self.0.get(name).map(|(value, version)| Stored { value: value.clone(), version: *version })
+    }
+
+    fn set(&mut self, name: &str, value: &[u8], _: Expected) -> Result<(), StoreError> {
+        let kept = self.0.entry(name.to_owned()).or_default();
+        *kept = (value.to_vec(), kept.1 + 1);
+        Ok(())
+    }
 }
 
 /// A whole request through a gateway, among the headers that a browser sends.

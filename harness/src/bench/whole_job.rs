@@ -9,6 +9,12 @@ use crate::envoy::Native;
 /// A policy for all of it: the caller's token, a limit for each caller, a header and a span.
 pub(super) fn policy(tokens: &Tokens) -> String {
     let mut policy: Value = serde_json::from_str(&tokens.policy()).unwrap_or_default();
+    extend(&mut policy);
+    policy.to_string()
+}
+
+/// Adds to a policy that asks for a token a limit for each caller, a header and a span.
+pub(super) fn extend(policy: &mut Value) {
     policy["responses"] = json!({"rate_limit_headers": []});
     policy["identity"]["claim_to_headers"] = json!([{"claim": "sub", "header": "x-user-id"}]);
     policy["quotas"] = json!({"all": {
@@ -19,7 +25,6 @@ pub(super) fn policy(tokens: &Tokens) -> String {
     policy["export"] = json!({"traces": {"otel": {"otlp": {
         "cluster": CLUSTER, "uri": "http://otel/v1/traces", "batch": {"max_queue_size": 16_384},
     }}}});
-    policy.to_string()
 }
 
 /// Envoy's own filters, its access log, and its tracer where `flush` says how many spans it gathers.
