@@ -101,10 +101,11 @@ pub fn records(collector: &Collector) -> Vec<Record> {
 /// The requests of this signal that have come, as OTLP has them in JSON.
 #[track_caller]
 fn requests(collector: &Collector, signal: &str) -> Vec<Value> {
+    // Built first: meanwhile more may come.
+    let program = program("otlp-reader");
     let ours = collector.requests().into_iter().filter(|request| request.target.ends_with(signal));
     let bodies: Vec<Vec<u8>> = ours.map(|request| request.body).collect();
-    let mut process =
-        Command::new(program("otlp-reader")).arg(signal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
+    let mut process = Command::new(program).arg(signal).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the reader starts");
     let mut input = process.stdin.take().expect("its input is a pipe");
     let framed: Vec<u8> =
         bodies.iter().flat_map(|body| [&u32::try_from(body.len()).unwrap().to_be_bytes(), body.as_slice()].concat()).collect();

@@ -109,7 +109,7 @@ pub(super) fn refused_by_the_reader() -> Vec<(&'static str, Value, &'static str)
         ("/export/traces/lightstep/lightstep/access_token/secret", json!("nowhere"), together),
         ("/export/traces/otel/otlp/headers", json!({"content-type": {"secret": "hop-key"}}), "a request has it anyway"),
         ("/export/traces/otel/otlp/batch/max_queue_size", json!(1000), "numbers hang together"),
-        ("/export/traces/otel/otlp/batch/max_export_batch_size", json!(1), together),
+        ("/export/traces/otel/otlp/batch", json!({"max_queue_size": 1}), together),
         ("/export/traces/lightstep/lightstep/batch", json!({"max_queue_size": 1}), together),
         ("/export/traces/otel/otlp/batch/schedule_delay", json!("99ms"), added),
         ("/export/traces/otel/otlp/batch/export_timeout", json!("61s"), added),

@@ -106,7 +106,7 @@ pub(in crate::config) struct Batch {
     /// How many each worker keeps at most, those under way among them; what comes then is dropped, and counted. Default: 2048.
     #[cfg_attr(feature = "schema", schemars(default = "default_queue", range(min = 1, max = MAX_QUEUE)))]
     pub(in crate::config) max_queue_size: u32,
-    /// How many leave together at most, no more than are kept. Default: 512.
+    /// How many leave together at most, no more than are kept; a request's two spans always do. Default: 512.
     #[cfg_attr(feature = "schema", schemars(default = "default_batch", range(min = 1, max = MAX_BATCH)))]
     pub(in crate::config) max_export_batch_size: u32,
     /// How long an answer is waited for, from `100ms` to `1m`. Default: `10s`.
@@ -432,15 +432,11 @@ impl Decode for Lightstep {
 }
 
 impl Batch {
-    /// Reports bounds that a request's two spans never fit into.
+    /// Reports a bound that a request's two spans never fit into.
     fn check_against(&self, spans: &Spans, place: &Place<'_>, findings: &mut Findings) {
-        for (name, most) in [("max_queue_size", self.max_queue_size), ("max_export_batch_size", self.max_export_batch_size)] {
-            // The second bound follows the first where it isn't written.
-            let written = name == "max_queue_size" || self.max_queue_size > 1;
-            if spans.client && most < 2 && written {
-                let text = format!("expected at least 2 beside `export.spans.client`: two spans of a request leave together, found {most}");
-                place.descend(&[name]).report::<()>(Problem::Invalid(text), findings);
-            }
+        if spans.client && self.max_queue_size < 2 {
+            let text = "expected at least 2 beside `export.spans.client`: two spans of a request leave together, found 1";
+            place.descend(&["max_queue_size"]).report::<()>(Problem::Invalid(text.to_owned()), findings);
         }
     }
 
