@@ -105,6 +105,7 @@ def span(method, path, status, backend_time, api, fate, draws):
         "url.scheme": "https",
         "http.response.status_code": status,
         "server.address": HOST,
+        "server.port": 443,
         "tracegate.decision": "refused" if api is None else "admitted",
     }
     name = method
