@@ -32,7 +32,7 @@ pub(super) fn extend(policy: &mut Value) {
 /// Changes that the reader accepts.
 pub(super) fn accepted() -> Vec<(&'static str, Value)> {
     vec![
-        ("/export", json!({"spans": {"digest_key": {"secret": "hop-key"}}})),
+        ("/export/spans", json!({"digest_key": {"secret": "hop-key"}})),
         ("/export/traces", json!({})),
         ("/export/traces/otel/otlp", json!({"cluster": " ", "uri": "https://a"})),
         ("/export/traces/otel/otlp/headers", json!({})),
