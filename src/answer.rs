@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The answer to a fetch: whether it is good.
+//! The answer to a call by HTTP: whether it is good.
 
 use crate::event::{CallFailed, Reply};
 
-/// The body of a good answer. Its media type isn't asked for: key sets and secrets are served under many, and what it is shows when it is read. `longest` is in bytes.
+/// The body of a good answer, of at most `longest` bytes. Its media type isn't asked for: key sets and secrets are served under many, and what it is
+/// shows when it is read.
 ///
 /// # Errors
 ///
@@ -25,4 +26,9 @@ pub(crate) fn body(answer: Result<Reply<'_>, CallFailed>, longest: usize) -> Res
         return Err(format!("expected at most {longest} bytes, found more"));
     }
     Ok((reply, reply.body))
+}
+
+/// Whether it doesn't know who asks (RFC 9110 section 15.5.2).
+pub(crate) fn is_unauthorized(answer: Result<Reply<'_>, CallFailed>) -> bool {
+    answer.is_ok_and(|reply| reply.headers.values(":status").next() == Some(b"401"))
 }

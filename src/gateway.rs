@@ -256,21 +256,11 @@ impl Gateway {
         let Self { policy, instance, exporters, counts, .. } = self;
         let errors = policy.trace.sampling.is_some_and(|sampling| sampling.record_errors);
         let Some(finished) = draft.finish(errors, inputs.monotonic) else { return };
-        let (one, both);
-        let spans: &[&[u8]] = match &finished.client {
-            None => {
-                one = [finished.server.as_slice()];
-                &one
-            }
-            Some(client) => {
-                both = [finished.server.as_slice(), client];
-                &both
-            }
-        };
+        let spans = std::iter::once(finished.server.as_slice()).chain(finished.client.as_deref());
         let mut notes = Vec::new();
         for (place, exporter) in exporters.iter_mut().take(policy.export.traces.len()).enumerate() {
             let tell = &mut Telling { place, counts: &mut *counts, notes: &mut notes };
-            exporter.record(spans, source(policy, instance), inputs.monotonic, tell);
+            exporter.record(spans.clone(), source(policy, instance), inputs.monotonic, tell);
         }
     }
 
@@ -284,7 +274,7 @@ impl Gateway {
             for (place, exporter) in exporters.iter_mut().enumerate().skip(policy.export.traces.len()) {
                 if let Some(message) = &message {
                     let tell = &mut Telling { place, counts: &mut *counts, notes: &mut notes };
-                    exporter.record(&[message.as_slice()], source(policy, instance), monotonic, tell);
+                    exporter.record(std::iter::once(message.as_slice()), source(policy, instance), monotonic, tell);
                 }
             }
             if !audit.log {

@@ -76,6 +76,7 @@ pub use query::Query;
 pub use rate_limits::{MalformedRequest, RateLimits};
 pub use render::{Format, Renderer, Shown};
 pub use report::{By, Report};
+pub(crate) use store::OwnStore;
 pub use summary::Summary;
 pub use token::{Token, Unmintable};
 pub use tokens::{Prepared, Tokens};

@@ -120,7 +120,6 @@ fn a_record_tells_when_what_and_whose_and_nothing_of_the_path() {
     world.ask(&["/closed/s3cret?key=s3cret"]);
     let lines = world.lines();
     let [genesis, decision] = lines.as_slice() else { panic!("{lines:?}") };
-    // Computed by another implementation of HMAC, over the text as it stands here.
     let fingerprint = hex::encode(world.gateway.policy().fingerprint.to_bytes());
     let version = crate::VERSION;
     let expected = format!(

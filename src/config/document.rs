@@ -23,6 +23,8 @@ mod responses;
 mod rule;
 mod sampling;
 mod secret;
+mod service;
+mod spans;
 mod subscription;
 mod trace;
 mod trust;
@@ -46,7 +48,7 @@ pub(super) use caller::{CallerRule, ClaimRule, Requirement};
 pub(super) use condition::{Condition, Peer, Source, Text, Whole};
 pub(super) use enforcement::{Breaker, Enforcement, GlobalMode, Lease, Local, OnFull, OnServiceUnavailable, Share};
 pub(super) use entra::{Cloud, Entra, Workload};
-pub(super) use export::{Batch, Collector, Export, Lightstep, LogCollector, Otlp, PathTold, RouteAttributes, SpanAttribute, UrlPath};
+pub(super) use export::{Batch, Collector, Export, Lightstep, LogCollector, Otlp};
 pub(super) use forward::CallerFact;
 pub(super) use identity::{Identity, Provider};
 pub(super) use jwt::{Jwt, Scheme, TokenPlace};
@@ -61,6 +63,8 @@ pub(super) use responses::{Errors, RateLimitHeaders, Responses};
 pub(super) use rule::{Mode, Rule};
 pub(super) use sampling::{AlwaysRecord, RouteSampling};
 pub(super) use secret::Secret;
+pub(super) use service::Service;
+pub(super) use spans::{PathTold, RouteAttributes, SpanAttribute, UrlPath};
 pub(super) use subscription::{State, SubscriptionKeys};
 #[cfg(feature = "schema")]
 pub(super) use trace::SecretName;
@@ -108,22 +112,6 @@ pub(super) struct Document {
     #[cfg_attr(feature = "schema", schemars(with = "Audit", default))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) audit: Option<Audit>,
-}
-
-/// OpenTelemetry resource attributes of this edge.
-#[derive(Clone, Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-pub(super) struct Service {
-    /// Required: `service.name`.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub(super) name: String,
-    /// `service.namespace`; none by default.
-    #[cfg_attr(feature = "schema", schemars(with = "String", default, length(min = 1)))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) namespace: Option<String>,
-    /// Any other resource attribute: texts by name. Not `service.instance.id`, `telemetry.sdk.*` and `tracegate.*`, which the gateway tells itself.
-    #[cfg_attr(feature = "schema", schemars(default, schema_with = "schema::resource_attributes"))]
-    pub(super) attributes: BTreeMap<String, String>,
 }
 
 /// A named set of requests and the rules for them.
@@ -385,33 +373,6 @@ const MAX_ROUTE_QUOTAS: usize = 16;
 fn routes(place: Place<'_>, findings: &mut Findings) -> Option<Vec<Route>> {
     let (routes, unique) = (place.list(findings), place.unique("name", findings));
     unique.and(routes)
-}
-
-/// By keys that spans' resource doesn't have anyway.
-fn resource_attributes(place: Place<'_>, findings: &mut Findings) -> Option<BTreeMap<String, String>> {
-    let attributes: BTreeMap<String, String> = place.map(findings)?;
-    let taken = |key: &str| {
-        matches!(key, "service.name" | "service.namespace" | "service.instance.id")
-            || ["telemetry.sdk.", "tracegate."].iter().any(|prefix| key.starts_with(prefix))
-    };
-    let wrong: Vec<&String> = attributes.keys().filter(|key| taken(key)).collect();
-    for key in &wrong {
-        let text =
-            "expected another key than the gateway's own: service.{name,namespace,instance.id}, telemetry.sdk.*, tracegate.*, found one";
-        place.descend(&[key]).report::<()>(Problem::Invalid(text.to_owned()), findings);
-    }
-    wrong.is_empty().then_some(attributes)
-}
-
-impl Decode for Service {
-    fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
-        let mut fields = place.fields(findings)?;
-        let name = fields.required("name", findings).and_then(|place| place.name(findings));
-        let namespace = fields.maybe("namespace", findings, |place, findings| place.name(findings));
-        let attributes = fields.maybe("attributes", findings, resource_attributes);
-        fields.finish(findings);
-        Some(Self { name: name?, namespace: namespace?, attributes: attributes?.unwrap_or_default() })
-    }
 }
 
 impl Decode for Route {

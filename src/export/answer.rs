@@ -49,11 +49,6 @@ pub(super) fn read(answer: Result<Reply<'_>, CallFailed>, now: i64) -> Verdict {
     }
 }
 
-/// Whether it doesn't know who sends (RFC 9110 section 15.5.2).
-pub(super) fn is_unauthorized(answer: Result<Reply<'_>, CallFailed>) -> bool {
-    answer.is_ok_and(|reply| reply.headers.values(":status").next() == Some(b"401"))
-}
-
 /// A `Retry-After` in both its forms (RFC 9110 section 10.2.3), as nanoseconds from `now`; at most [`MAX_RETRY_AFTER`].
 fn retry_after(value: &[u8], now: i64) -> Option<u64> {
     let text = std::str::from_utf8(value).ok()?.trim_ascii();
@@ -103,8 +98,7 @@ fn printable(text: &[u8]) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
-/// The longest that a collector can have spans wait, in nanoseconds: five minutes.
-/// The longest pause that a collector may ask for, in nanoseconds.
+/// The longest pause that a collector may ask for, in nanoseconds: five minutes.
 pub(super) const MAX_RETRY_AFTER: u64 = 300 * SECOND;
 const SECOND: u64 = 1_000_000_000;
 const MAX_MESSAGE: usize = 200;

@@ -28,7 +28,7 @@ pub(super) struct Batch {
 }
 
 impl Open {
-    pub(super) fn add(&mut self, items: &[&[u8]], monotonic: u64) {
+    pub(super) fn add<'m>(&mut self, items: impl Iterator<Item = &'m [u8]>, monotonic: u64) {
         if self.count == 0 {
             self.since = monotonic;
         }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::answer::{self, Verdict};
 use super::batch::{Batch, Open, Resource};
 use super::{BatchPolicy, Collector};
+use crate::answer::is_unauthorized;
 use crate::backoff::backoff;
 use crate::config::{Fingerprint, Service};
 use crate::effect::{CallId, Export};
@@ -198,9 +199,15 @@ impl Exporter {
     }
 
     /// Takes what belongs together, such as an exchange's spans: all of it or nothing.
-    pub(crate) fn record(&mut self, items: &[&[u8]], source: Source<'_>, monotonic: u64, tell: &mut dyn Tell) {
-        let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        let size = items.iter().fold(0_usize, |size, item| size.saturating_add(item.len()));
+    pub(crate) fn record<'m>(
+        &mut self,
+        items: impl Iterator<Item = &'m [u8]> + Clone,
+        source: Source<'_>,
+        monotonic: u64,
+        tell: &mut dyn Tell,
+    ) {
+        let measured = |(count, size): (u32, usize), item: &[u8]| (count.saturating_add(1), size.saturating_add(item.len()));
+        let (count, size) = items.clone().fold((0, 0), measured);
         tell.count(Fate::Recorded, count.into());
         let room = self.queued.saturating_add(count) <= self.policy.max_queue_size && self.bytes.saturating_add(size) <= MAX_QUEUE_BYTES;
         if !room {
@@ -342,7 +349,7 @@ impl Exporter {
         self.awaits_secrets = false;
         let verdict = match answer::read(answer, inputs.now) {
             // Its secrets may have been replaced: they are fetched anew, and the spans wait for them.
-            Verdict::Refused { what } if self.rotates && answer::is_unauthorized(answer) => {
+            Verdict::Refused { what } if self.rotates && is_unauthorized(answer) => {
                 (self.is_unknown, self.awaits_secrets) = (true, true);
                 Verdict::Later { after: None, what }
             }

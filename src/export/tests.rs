@@ -105,7 +105,9 @@ impl World {
 
     fn record(&mut self, spans: usize) {
         for _ in 0..spans {
-            self.with(|exporter, _, source, _, inputs, told| exporter.record(&[&[0x2a; 100]], source, inputs.monotonic, told));
+            self.with(|exporter, _, source, _, inputs, told| {
+                exporter.record(std::iter::once(&[0x2a; 100][..]), source, inputs.monotonic, told)
+            });
         }
     }
 

@@ -7,7 +7,7 @@ use super::managed_identity::ManagedIdentity;
 use super::reference::{HttpSecret, SecretForm, SecretReference, SecretSource};
 use super::source::{Pending, Source};
 use super::value::{SecretKey, SecretText, SecretUnavailable, SecretValue};
-use crate::answer::body;
+use crate::answer::{body, is_unauthorized};
 use crate::effect::{CallId, Fetch};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::{Entropy, Inputs};
@@ -299,10 +299,6 @@ fn is_page(reply: Reply<'_>, body: &[u8]) -> bool {
     let body = body.trim_ascii_start();
     reply.headers.values("content-type").any(|kind| begins(kind.trim_ascii_start(), b"text/html"))
         || [&b"<!doctype"[..], b"<html"].iter().any(|start| begins(body, start))
-}
-
-fn is_unauthorized(answer: Result<Reply<'_>, CallFailed>) -> bool {
-    answer.is_ok_and(|reply| reply.headers.values(":status").next() == Some(b"401"))
 }
 
 const LATE: &str = "expected an answer in time, found none";

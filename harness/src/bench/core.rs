@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The core, natively: what parsers and whole steps cost.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,13 +12,14 @@ use tracegate::identity::Algorithm;
 use tracegate::quota::Totals;
 use tracegate::trace::{TraceParent, TraceState};
 use tracegate::{
-    EntropyUnavailable, Event, ExchangeId, Expected, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore,
-    PeerFact, Policy, Reply, Store, StoreError, Stored, UnknownPeer, Verdict,
+    EntropyUnavailable, Event, ExchangeId, Gateway, GatewayId, Header, HeaderEdit, Headers, Inputs, NoSignatures, NoStore, PeerFact,
+    Policy, Reply, UnknownPeer, Verdict,
 };
 
 use super::{median, whole_job};
 use crate::error::{Context, Error, Result};
 use crate::issuer::Issuer;
+use crate::replay::OwnStore;
 
 /// Tells nanoseconds an operation, and the ratio to a step that begins a fresh trace.
 ///
@@ -175,7 +175,7 @@ fn measure_whole_job(issuer: &mut Issuer) -> Result<f64> {
     let own = [("traceparent", PARENT), ("authorization", authorization.as_bytes())];
     let lines: Vec<Header<'_>> = browser.chain(own).map(|(name, value)| Header { name: name.as_bytes(), value }).collect();
     let status = [Header { name: b":status", value: b"200" }];
-    let (mut store, mut now) = (Memory::default(), 0);
+    let (mut store, mut now) = (OwnStore::default(), 0);
     Ok(measure(|| {
         now += 20_000;
         let (peer, signatures) = (&mut peer, &mut NoSignatures);
@@ -190,22 +190,6 @@ fn measure_whole_job(issuer: &mut Issuer) -> Result<f64> {
             }
         }
     }))
-}
-
-/// What workers share.
-#[derive(Default)]
-struct Memory(BTreeMap<String, (Vec<u8>, u32)>);
-
-impl Store for Memory {
-    fn get(&mut self, name: &str) -> Option<Stored> {
-        self.0.get(name).map(|(value, version)| Stored { value: value.clone(), version: *version })
-    }
-
-    fn set(&mut self, name: &str, value: &[u8], _: Expected) -> Result<(), StoreError> {
-        let kept = self.0.entry(name.to_owned()).or_default();
-        *kept = (value.to_vec(), kept.1 + 1);
-        Ok(())
-    }
 }
 
 /// A whole request through a gateway, among the headers that a browser sends.

@@ -7,7 +7,7 @@ use tracegate::{Expected, Store, StoreError, Stored};
 
 /// Shared values of one gateway.
 #[derive(Debug, Default)]
-pub(super) struct OwnStore {
+pub(crate) struct OwnStore {
     values: HashMap<String, Stored>,
     /// The version that was given last: one count for all names.
     version: u32,

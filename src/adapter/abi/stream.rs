@@ -122,10 +122,11 @@ impl HttpContext for Stream {
             Some((true, reads)) => {
                 let totals = if reads { totals() } else { Totals::default() };
                 let _ = world.step(&mut exchange, Event::Closed(totals));
-                world.hasten();
             }
             _ => self.exchange = Some(exchange),
         }
+        // A refusal may have filled a batch of records, though no span tells of it.
+        world.hasten();
     }
 }
 
