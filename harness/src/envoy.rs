@@ -242,6 +242,15 @@ impl Envoy {
     ///
     /// As [`start`](Self::start).
     pub fn run(binary: &Path, bootstrap: &Value, workers: u32, cpu: Option<u32>) -> Result<Self> {
+        Self::run_in(&[], binary, bootstrap, workers, cpu)
+    }
+
+    /// As [`run`](Self::run), with these variables in Envoy's environment beside the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn run_in(environment: &[(&str, String)], binary: &Path, bootstrap: &Value, workers: u32, cpu: Option<u32>) -> Result<Self> {
         let directory = tempfile::tempdir().context(|| "can't create a directory for Envoy's configuration")?;
         let configuration = directory.path().join("envoy.json");
         fs::write(&configuration, bootstrap.to_string()).context(|| "can't write Envoy's configuration")?;
@@ -258,6 +267,7 @@ impl Envoy {
         command.arg("--config-path").arg(&configuration).arg("--admin-address-path").arg(&admin_path);
         command.args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"]);
         command.args(["--concurrency", &workers.to_string(), "--drain-time-s", "1"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let process = process.context(|| format!("can't run {}", binary.display()))?;
         let unknown = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -5,7 +5,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -63,14 +62,14 @@ impl Rendered {
         command.extend_from_slice(arguments);
         let output = run(&command);
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        let binary = with_environment(&binary, environment, directory.path());
         let file = directory.path().join("envoy.yaml");
         fs::write(&file, stdout(&output)).expect("there is room");
-        let validated =
-            Command::new(&binary).args(["--mode", "validate", "--log-level", "error", "-c"]).arg(&file).output().expect("it runs");
+        let mut validation = Command::new(&binary);
+        validation.args(["--mode", "validate", "--log-level", "error", "-c"]).arg(&file);
+        let validated = validation.envs(environment.iter().map(|(name, value)| (name, value))).output().expect("it runs");
         assert!(validated.status.success(), "{}: {}", shipped.path(), String::from_utf8_lossy(&validated.stderr));
         let tree: Value = serde_saphyr::from_str(&stdout(&output)).expect("it is YAML");
-        let envoy = Envoy::run(&binary, &tree, 2, None).unwrap_or_else(|error| panic!("{}: {error}", shipped.path()));
+        let envoy = Envoy::run_in(environment, &binary, &tree, 2, None).unwrap_or_else(|error| panic!("{}: {error}", shipped.path()));
         let client = shipped.asks_for_certificates().then(|| authority.vouch_for(uri(ORDERS)));
         Some(Self { envoy, authority, client, _echo: echo, _directory: directory })
     }
@@ -126,16 +125,6 @@ impl Rendered {
 fn send<S: Read + Write>(mut connection: Connection<S>, request: &[u8]) -> Response {
     connection.send(request).expect("Envoy takes a request");
     connection.read_response().expect("Envoy answers")
-}
-
-/// A program that starts `binary` with these variables: rendered configurations take secrets from Envoy's environment.
-fn with_environment(binary: &Path, environment: &[(&str, String)], directory: &Path) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    let script = directory.join("envoy");
-    let variables: String = environment.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
-    fs::write(&script, format!("#!/bin/sh\n{variables}exec '{}' \"$@\"\n", binary.display())).expect("there is room");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("it is ours");
-    script
 }
 
 #[test]
