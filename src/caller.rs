@@ -81,14 +81,12 @@ impl Identity {
         }
     }
 
-    /// What tells this caller from the provider's others: parts, in order.
-    pub(crate) fn tell(&self, mut tell: impl FnMut(&[u8])) {
+    /// What tells this caller from the provider's others.
+    pub(crate) fn telling(&self) -> &[u8] {
         match &self.subject {
-            Subject::Token(claims) => ["iss", "tid", "oid", "sub", "azp", "appid", "client_id"].into_iter().for_each(|name| {
-                tell(claims.text(name).unwrap_or_default().as_bytes());
-            }),
-            Subject::Subscription { id, .. } => tell(id.as_bytes()),
-            Subject::Certificate { sha256 } => tell(sha256.as_bytes()),
+            Subject::Token(claims) => claims.telling(),
+            Subject::Subscription { id, .. } => id.as_bytes(),
+            Subject::Certificate { sha256 } => sha256.as_bytes(),
         }
     }
 }
@@ -205,13 +203,13 @@ fn granted(scopes: &[String], claims: &ClaimSet) -> Result<(), Reason> {
     if found.iter().all(Option::is_none) {
         return Err(Reason::TokenClaimNotFound);
     }
-    let has = |scope: &String| found.iter().flatten().flatten().any(|texts| texts.split(' ').any(|text| text == scope));
+    let has = |scope: &String| found.iter().flatten().cloned().flatten().any(|texts| texts.split(' ').any(|text| text == scope));
     if scopes.iter().all(has) { Ok(()) } else { Err(Reason::TokenClaimValueNotAllowed) }
 }
 
-fn any_in(wanted: &[String], found: Option<Vec<Cow<'_, str>>>) -> Result<(), Reason> {
-    let found = found.ok_or(Reason::TokenClaimNotFound)?;
-    if found.iter().any(|found| wanted.iter().any(|wanted| wanted == found)) { Ok(()) } else { Err(Reason::TokenClaimValueNotAllowed) }
+fn any_in<'c>(wanted: &[String], found: Option<impl Iterator<Item = Cow<'c, str>>>) -> Result<(), Reason> {
+    let mut found = found.ok_or(Reason::TokenClaimNotFound)?;
+    if found.any(|found| wanted.iter().any(|wanted| *wanted == found)) { Ok(()) } else { Err(Reason::TokenClaimValueNotAllowed) }
 }
 
 #[cfg(test)]

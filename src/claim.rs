@@ -11,16 +11,32 @@ use crate::matcher::ValuesMatch;
 
 /// The claims of one token: an object whose members stand once.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ClaimSet(Node);
+pub struct ClaimSet {
+    all: Node,
+    /// The texts of those that tell one subject from another, in the order of [`TELLING`], each after its length.
+    telling: Box<[u8]>,
+}
+
+/// What tells a token's subject from its provider's others.
+const TELLING: [&str; 7] = ["iss", "tid", "oid", "sub", "azp", "appid", "client_id"];
 
 impl ClaimSet {
-    pub(crate) const fn new(claims: Node) -> Self {
-        Self(claims)
+    pub(crate) fn new(claims: Node) -> Self {
+        let mut set = Self { all: claims, telling: Box::default() };
+        let mut telling = Vec::new();
+        TELLING.into_iter().for_each(|name| put_part(&mut telling, set.text(name).unwrap_or_default().as_bytes()));
+        set.telling = telling.into();
+        set
+    }
+
+    /// What tells the subject from its provider's others, as [`put_part`] writes it: found once, since it is asked for with each request.
+    pub(crate) fn telling(&self) -> &[u8] {
+        &self.telling
     }
 
     /// The claim that a path leads to; `None` where there is none, or `null`.
     fn get(&self, path: &ClaimPath) -> Option<&Value> {
-        let mut value = &self.0.value;
+        let mut value = &self.all.value;
         for step in &path.steps {
             value = match value {
                 Value::Mapping(members) => &members.iter().find(|(key, _)| key.text == *step)?.1.value,
@@ -33,18 +49,18 @@ impl ClaimSet {
 
     /// The top-level claim of this name; `None` where there is none, or `null`.
     fn named(&self, name: &str) -> Option<&Value> {
-        let Value::Mapping(members) = &self.0.value else { return None };
+        let Value::Mapping(members) = &self.all.value else { return None };
         members.iter().find(|(key, _)| key.text == name).map(|(_, node)| &node.value).filter(|value| **value != Value::Null)
     }
 
     /// The texts of a claim: that of a text, a number or a boolean as JSON writes it, and those of a list's items. An object has none.
     /// `None` where there is no such claim.
-    pub(crate) fn texts(&self, path: &ClaimPath) -> Option<Vec<Cow<'_, str>>> {
+    pub(crate) fn texts(&self, path: &ClaimPath) -> Option<impl Iterator<Item = Cow<'_, str>> + Clone> {
         self.get(path).map(texts)
     }
 
     /// The same of the top-level claim of this name.
-    pub(crate) fn texts_of(&self, name: &str) -> Option<Vec<Cow<'_, str>>> {
+    pub(crate) fn texts_of(&self, name: &str) -> Option<impl Iterator<Item = Cow<'_, str>> + Clone> {
         self.named(name).map(texts)
     }
 
@@ -72,28 +88,35 @@ impl ClaimSet {
 
     /// Whether there is a top-level claim of this name, whatever its value, `null` too.
     pub(crate) fn has(&self, name: &str) -> bool {
-        matches!(&self.0.value, Value::Mapping(members) if members.iter().any(|(key, _)| key.text == name))
+        matches!(&self.all.value, Value::Mapping(members) if members.iter().any(|(key, _)| key.text == name))
     }
 
     /// About how many bytes it takes up.
     pub(crate) fn weight(&self) -> usize {
-        weight(&self.0)
+        weight(&self.all).saturating_add(self.telling.len())
     }
 }
 
 impl fmt::Debug for ClaimSet {
     /// Shows names, never values.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Value::Mapping(members) = &self.0.value else { return formatter.write_str("ClaimSet") };
+        let Value::Mapping(members) = &self.all.value else { return formatter.write_str("ClaimSet") };
         formatter.debug_set().entries(members.iter().map(|(key, _)| &key.text)).finish()
     }
 }
 
-fn texts(value: &Value) -> Vec<Cow<'_, str>> {
-    match value {
-        Value::Sequence(items) => items.iter().filter_map(|item| text(&item.value)).collect(),
-        value => text(value).into_iter().collect(),
-    }
+/// Writes a part of a whole of which no other parts give the same bytes: after its length in 8 bytes, little-endian.
+pub(crate) fn put_part(whole: &mut Vec<u8>, part: &[u8]) {
+    whole.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+    whole.extend_from_slice(part);
+}
+
+fn texts(value: &Value) -> impl Iterator<Item = Cow<'_, str>> + Clone {
+    let items = match value {
+        Value::Sequence(items) => items.as_slice(),
+        _ => &[],
+    };
+    text(value).into_iter().chain(items.iter().filter_map(|item| text(&item.value)))
 }
 
 fn text(value: &Value) -> Option<Cow<'_, str>> {
@@ -222,6 +245,7 @@ impl ClaimMatch {
             return Some(values.is_some() == present);
         }
         let Some(values) = values else { return Some(false) };
+        let values: Vec<_> = values.collect();
         match self.separator.as_deref() {
             None => self.matches.holds(values.iter().map(|value| value.as_bytes())),
             Some(separator) => {
@@ -252,7 +276,7 @@ mod tests {
     #[test]
     fn paths_are_names_or_pointers() {
         let claims = claims();
-        let texts = |path: &str| path.parse::<ClaimPath>().map(|path| claims.texts(&path).map(|texts| texts.join("|")));
+        let texts = |path: &str| path.parse::<ClaimPath>().map(|path| claims.texts(&path).map(|texts| texts.collect::<Vec<_>>().join("|")));
         for (path, expected) in [
             ("tier", Some("gold")),
             ("/tier", Some("gold")),

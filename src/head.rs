@@ -42,7 +42,7 @@ impl<'a> Headers<'a> {
 
     /// The values of every line called `name` (lower case), in order.
     pub fn values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a, 'n> {
-        self.0.iter().filter(move |line| line.name.eq_ignore_ascii_case(name.as_bytes())).map(|line| line.value)
+        self.0.iter().filter(move |line| is_called(line.name, name.as_bytes())).map(|line| line.value)
     }
 }
 
@@ -92,6 +92,14 @@ impl fmt::Display for UnreadableHead {
 }
 
 impl std::error::Error for UnreadableHead {}
+
+/// Whether a field is called `name`, which is in lower case, as its own nearly always is. Of other names most differ in their length or in their last
+/// letter.
+#[inline]
+pub(crate) fn is_called(field: &[u8], name: &[u8]) -> bool {
+    let may_be = field.len() == name.len() && field.last().map(u8::to_ascii_lowercase).as_ref() == name.last();
+    may_be && (field == name || field.eq_ignore_ascii_case(name))
+}
 
 /// Whether some reader could take one field name for the other, as those do that know fields as variables: only letters, digits and their places count.
 pub(crate) fn is_alike(own: &[u8], other: &[u8]) -> bool {

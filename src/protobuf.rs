@@ -12,6 +12,8 @@ pub(crate) const VARINT: u32 = 0;
 pub(crate) const FIXED64: u32 = 1;
 /// The type of what has a length: bytes, texts, embedded messages.
 pub(crate) const BYTES: u32 = 2;
+/// The same, as it stands in a tag of one byte.
+const LENGTH_DELIMITED: u8 = 2;
 /// The type of numbers of 4 bytes.
 pub(crate) const FIXED32: u32 = 5;
 
@@ -55,13 +57,24 @@ pub(crate) fn put_bytes(message: &mut Vec<u8>, number: u8, bytes: &[u8]) {
 }
 
 /// Writes what stands before so many bytes, which the caller writes next.
+#[inline]
 pub(crate) fn put_length(message: &mut Vec<u8>, number: u8, length: usize) {
-    put_tag(message, number, BYTES);
-    put_varint(message, u64::try_from(length).unwrap_or(u64::MAX));
+    match u8::try_from(length) {
+        // Nearly always: a byte for the tag, and one for the length.
+        Ok(length @ ..0x80) if number < 0x10 => message.extend_from_slice(&[(number << 3) | LENGTH_DELIMITED, length]),
+        _ => {
+            put_tag(message, number, BYTES);
+            put_varint(message, u64::try_from(length).unwrap_or(u64::MAX));
+        }
+    }
 }
 
 /// How many bytes a field takes that has a length: its number is below 16.
+#[inline]
 pub(crate) fn size_of_bytes(length: usize) -> usize {
+    if length < 0x80 {
+        return length.saturating_add(2);
+    }
     length.saturating_add(size_of_integer(u64::try_from(length).unwrap_or(u64::MAX)))
 }
 

@@ -85,7 +85,7 @@ impl Decided<'_> {
 
     /// The attributes of its record in OTLP, of which all but the body is for searching.
     pub(super) fn put_attributes(&self, message: &mut Vec<u8>, number: u8) {
-        let mut attribute = |key: &str, value: &str| put_attribute(message, number, key, Value::Text(value.as_bytes()));
+        let mut attribute = |key: &str, value: &str| put_attribute(message, number, key, Value::Text(value));
         match self.decision {
             Decision::Admitted { .. } => attribute("tracegate.decision", "admitted"),
             Decision::Refused(refusal) => {

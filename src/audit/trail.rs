@@ -176,7 +176,7 @@ fn message_of(line: &str, time: u64, rest: &[u8]) -> Vec<u8> {
 fn rest_of_message(kind: &str, decided: Option<&Decided<'_>>, time: u64) -> Vec<u8> {
     const ATTRIBUTES: u8 = 6;
     let mut message = Vec::with_capacity(256);
-    put_attribute(&mut message, ATTRIBUTES, "tracegate.audit", Value::Text(kind.as_bytes()));
+    put_attribute(&mut message, ATTRIBUTES, "tracegate.audit", Value::Text(kind));
     if let Some(decided) = decided {
         decided.put_attributes(&mut message, ATTRIBUTES);
         if let (Some(sent), Some(span_id)) = (decided.sent, decided.span_id()) {

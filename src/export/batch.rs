@@ -71,7 +71,7 @@ pub(super) struct Resource {
 impl Resource {
     pub(super) fn new(Source { service, fingerprint, instance }: Source<'_>) -> Self {
         let mut message = Vec::new();
-        let mut attribute = |key: &str, value: &str| put_attribute(&mut message, 1, key, Value::Text(value.as_bytes()));
+        let mut attribute = |key: &str, value: &str| put_attribute(&mut message, 1, key, Value::Text(value));
         attribute("service.name", &service.name);
         if let Some(namespace) = &service.namespace {
             attribute("service.namespace", namespace);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Tokens that have been verified, for as long as they and their keys count.
 //!
-//! Indexed by a hash under a key of this VM's own, so that nobody can aim at one bucket, and compared in full. Two halves: what isn't used
+//! Indexed by a hash of its signature's end under a key of this VM's own, so that nobody can aim at one bucket, and compared in full. Two halves: what isn't used
 //! while the younger one fills up goes with the elder one.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use siphasher::sip::SipHasher13;
@@ -27,10 +27,24 @@ pub(super) struct TokenCache {
 struct Seed(u64, u64);
 
 impl BuildHasher for Seed {
-    type Hasher = SipHasher13;
+    type Hasher = TailHasher;
 
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_keys(self.0, self.1)
+    fn build_hasher(&self) -> TailHasher {
+        TailHasher(SipHasher13::new_with_keys(self.0, self.1))
+    }
+}
+
+/// Hashes the end of what it is given: there a token has its signature, and no two that are genuine have the same.
+struct TailHasher(SipHasher13);
+
+impl Hasher for TailHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let start = bytes.len().saturating_sub(TAIL);
+        self.0.write(bytes.get(start..).unwrap_or_default());
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.finish()
     }
 }
 
@@ -59,6 +73,8 @@ impl Entry {
     }
 }
 
+/// So many bytes at a token's end are hashed: 192 bits of its signature.
+const TAIL: usize = 32;
 /// In each half: as many tokens, and as many bytes of them and their claims.
 const MAX_TOKENS: usize = 4096;
 const MAX_BYTES: usize = 8 << 20;

@@ -90,7 +90,8 @@ impl Handover<'_> {
             forward.headers.iter().filter_map(|header| Some((header, tell(&header.tells, self.caller, providers)?))).collect();
         // One that is replaced is removed by that.
         let is_told = |name: &String| told.iter().any(|(header, _)| header.name == *name);
-        guarded(head.headers, |name| self.is_guarded(name, by_proxy))
+        let lengths = self.guarded_lengths();
+        guarded(head.headers, |name| lengths.contains(name) && self.is_guarded(name, by_proxy))
             .into_iter()
             .filter(|name| !is_told(name))
             .for_each(|name| edits.remove(name));
@@ -140,6 +141,24 @@ impl Handover<'_> {
         };
         let is_ours = || forward.headers.iter().any(|header| is_alike(header.name.as_bytes(), name)) || certificate() || credential();
         !name.starts_with(b":") && is_ours()
+    }
+
+    /// How long the names are of which [`is_guarded`](Self::is_guarded) says that they go: most headers are none of them.
+    fn guarded_lengths(&self) -> Lengths {
+        let mut lengths = Lengths::of(xfcc::HEADER);
+        self.policy.forward.headers.iter().for_each(|header| lengths.add(&header.name));
+        for provider in &self.policy.providers {
+            match &provider.credential {
+                Credential::Token(token) => token.places.iter().for_each(|place| {
+                    if let TokenPlace::Header(own) = place {
+                        lengths.add(own);
+                    }
+                }),
+                Credential::SubscriptionKey(keys) => lengths.add(&keys.header),
+                Credential::Certificate(_) => {}
+            }
+        }
+        lengths
     }
 
     /// Whether a token in this place may go on: some provider that looks there has let it pass.
@@ -193,6 +212,28 @@ impl Handover<'_> {
         if !cookies.is_empty() {
             strip_cookies(head, &cookies, edits);
         }
+    }
+}
+
+/// A set of lengths, those above 62 taken for one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lengths(u64);
+
+impl Lengths {
+    fn of(name: &str) -> Self {
+        Self(Self::bit(name.len()))
+    }
+
+    fn add(&mut self, name: &str) {
+        self.0 |= Self::bit(name.len());
+    }
+
+    fn contains(self, name: &[u8]) -> bool {
+        self.0 & Self::bit(name.len()) != 0
+    }
+
+    fn bit(length: usize) -> u64 {
+        u32::try_from(length).ok().and_then(|length| 1_u64.checked_shl(length)).unwrap_or(1 << 63)
     }
 }
 
@@ -259,7 +300,7 @@ fn tell(telling: &Telling, caller: &Caller, providers: &[Provider]) -> Option<Ve
                 Some((claims, claims.texts(path)?))
             })?;
             let parts = separator.as_deref().or_else(|| claims.is_list(path).then_some(DEFAULT_SEPARATOR));
-            join(texts.iter().map(Cow::as_ref), parts, &mut value);
+            join(texts, parts, &mut value);
         }
         Telling::Provider => {
             let names = caller.identities().filter_map(|identity| providers.get(identity.provider)).map(|provider| provider.name.as_str());
@@ -282,8 +323,9 @@ fn subscription(identity: &Identity) -> Option<(Option<&str>, Option<&str>)> {
 
 /// Writes texts one after another. What isn't printable ASCII is percent-encoded, and so are `%`, white space at the ends, and what parts values:
 /// a role called `reader,admin` is one role.
-fn join<'t>(texts: impl IntoIterator<Item = &'t str>, separator: Option<&str>, value: &mut Vec<u8>) {
+fn join(texts: impl IntoIterator<Item: AsRef<str>>, separator: Option<&str>, value: &mut Vec<u8>) {
     for (index, text) in texts.into_iter().enumerate() {
+        let text = text.as_ref();
         if index > 0 {
             value.extend_from_slice(separator.unwrap_or(DEFAULT_SEPARATOR).as_bytes());
         }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::limit::KeyPart;
 use super::rls::Descriptor;
 use crate::caller::{Caller, Identity, Subject};
+use crate::claim::put_part;
 use crate::condition::Facts;
 
 /// What is asked about a request to tell its key.
@@ -18,48 +19,63 @@ pub(super) struct Keyed<'a, 'f, 'i> {
     pub(super) route: &'a str,
 }
 
-/// A request's key: its parts' values, in the policy's order.
+/// A request's key: its parts' values in the policy's order, each tagged by its kind and after its length, so that no two keys are alike, wherever
+/// values are cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key(Vec<Part>);
+pub(super) struct Key(Vec<u8>);
 
 /// What a part of a key comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     /// One value.
-    One(Vec<u8>),
+    One,
     /// Several, each after its length: no single value is taken for them.
-    Several(Vec<u8>),
+    Several,
 }
 
 impl Key {
     /// The key of a request; `None` where one of its parts can't be told.
     pub(super) fn of(parts: &[KeyPart], keyed: &mut Keyed<'_, '_, '_>) -> Option<Self> {
-        parts.iter().map(|part| value(part, keyed)).collect::<Option<_>>().map(Self)
+        let mut bytes = Vec::with_capacity(CAPACITY);
+        for part in parts {
+            let start = bytes.len();
+            bytes.extend_from_slice(&[0; HEAD]);
+            let kind = put_value(part, keyed, &mut bytes)?;
+            let length = bytes.len().saturating_sub(start).saturating_sub(HEAD);
+            let [tag, rest @ ..] = bytes.get_mut(start..)?.first_chunk_mut::<HEAD>()?;
+            *tag = kind.tag();
+            *rest = u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes();
+        }
+        Some(Self(bytes))
     }
 
-    /// The values, each after its length: no two keys are alike, wherever values are cut.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for part in &self.0 {
-            let (kind, value) = part.tagged();
-            bytes.push(kind);
-            put(&mut bytes, value);
-        }
-        bytes
+    /// All of it.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The parts' values.
+    fn values(&self) -> impl Iterator<Item = (Kind, &[u8])> {
+        let mut rest = self.0.as_slice();
+        std::iter::from_fn(move || {
+            let ([tag, length @ ..], values) = rest.split_first_chunk::<HEAD>()?;
+            let (value, behind) = values.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+            rest = behind;
+            Some((if *tag == Kind::One.tag() { Kind::One } else { Kind::Several }, value))
+        })
     }
 
     /// The key as a rate-limit service sees it: an entry for each part, under the name that [`entry_name`] gives it.
     ///
     /// What callers send may be a secret, and goes as a digest; so does what is too long or no text.
     pub(super) fn entries(&self, parts: &[KeyPart], descriptor: &mut Descriptor) {
-        for (part, found) in parts.iter().zip(&self.0) {
-            let (_, value) = found.tagged();
+        for (part, (kind, value)) in parts.iter().zip(self.values()) {
             let text = std::str::from_utf8(value)
                 .ok()
-                .filter(|_| matches!(found, Part::One(_)))
+                .filter(|_| kind == Kind::One)
                 .filter(|text| text.len() <= MAX_PLAIN && !text.contains(char::is_control));
             let shown = match (part, text) {
-                (KeyPart::Header(_) | KeyPart::Query(_) | KeyPart::Caller, _) | (_, None) => digest(found),
+                (KeyPart::Header(_) | KeyPart::Query(_) | KeyPart::Caller, _) | (_, None) => digest(kind, value),
                 (_, Some(text)) => text.to_owned(),
             };
             descriptor.entries.push((entry_name(part), shown));
@@ -67,14 +83,19 @@ impl Key {
     }
 }
 
-impl Part {
-    const fn tagged(&self) -> (u8, &[u8]) {
+impl Kind {
+    const fn tag(self) -> u8 {
         match self {
-            Self::One(value) => (1, value.as_slice()),
-            Self::Several(values) => (2, values.as_slice()),
+            Self::One => 1,
+            Self::Several => 2,
         }
     }
 }
+
+/// Bytes before a value: its kind's tag and its length.
+const HEAD: usize = 9;
+/// What most keys take.
+const CAPACITY: usize = 192;
 
 /// The name under which a part of a key travels to a rate-limit service: letters, digits and `_`.
 #[must_use]
@@ -101,9 +122,8 @@ pub fn entry_name(part: &KeyPart) -> String {
 const MAX_PLAIN: usize = 256;
 
 /// What stands for a value that may be a secret, or is none of a service's kind.
-fn digest(part: &Part) -> String {
-    let (kind, value) = part.tagged();
-    let digest = Sha256::new().chain_update("tracegate quota key\n").chain_update([kind]).chain_update(value).finalize();
+fn digest(kind: Kind, value: &[u8]) -> String {
+    let digest = Sha256::new().chain_update("tracegate quota key\n").chain_update([kind.tag()]).chain_update(value).finalize();
     hex(digest.get(..16).unwrap_or_default())
 }
 
@@ -115,35 +135,34 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>) -> Option<Part> {
+/// Writes what a part comes to; `None` where it can't be told.
+fn put_value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>, bytes: &mut Vec<u8>) -> Option<Kind> {
     let caller: &Caller = keyed.facts.caller();
-    let one = match part {
-        KeyPart::Subscription => caller.identities().find_map(subscription).map(|(id, _)| id.as_bytes().to_vec()),
-        KeyPart::Product => {
-            caller.identities().find_map(subscription).and_then(|(_, product)| product).map(|product| product.as_bytes().to_vec())
+    match part {
+        KeyPart::Subscription => bytes.extend_from_slice(caller.identities().find_map(subscription)?.0.as_bytes()),
+        KeyPart::Product => bytes.extend_from_slice(caller.identities().find_map(subscription)?.1?.as_bytes()),
+        KeyPart::Caller => {
+            let identity = caller.identities().next()?;
+            put_part(bytes, &identity.provider.to_le_bytes());
+            put_part(bytes, identity.telling());
         }
-        KeyPart::Caller => caller.identities().next().map(|identity| {
-            let mut bytes = Vec::new();
-            put(&mut bytes, &identity.provider.to_le_bytes());
-            identity.tell(|part| put(&mut bytes, part));
-            bytes
-        }),
         KeyPart::Claim { provider, path } => {
             let asked = caller.identities().filter(|identity| provider.is_none_or(|provider| identity.provider == provider));
             let texts = asked.filter_map(Identity::claims).find_map(|claims| claims.texts(path))?;
-            return join(texts.iter().map(|text| text.as_bytes()));
+            return put_all(texts.map(|text| text.into_owned().into_bytes()), bytes);
         }
-        KeyPart::Source { ipv4_prefix, ipv6_prefix } => Some(network(keyed.facts.source()?, *ipv4_prefix, *ipv6_prefix).into_bytes()),
-        KeyPart::Header(name) => return join(keyed.facts.header(name)),
+        KeyPart::Source { ipv4_prefix, ipv6_prefix } => {
+            bytes.extend_from_slice(network(keyed.facts.source()?, *ipv4_prefix, *ipv6_prefix).as_bytes());
+        }
+        KeyPart::Header(name) => return put_all(keyed.facts.header(name), bytes),
         KeyPart::Query(name) => {
-            let values: Vec<_> = keyed.facts.parameters(name).collect();
-            return join(values.iter().map(AsRef::as_ref));
+            return put_all(keyed.facts.parameters(name), bytes);
         }
-        KeyPart::Route => Some(keyed.route.as_bytes().to_vec()),
-        KeyPart::Method => Some(keyed.facts.method().to_vec()),
-        KeyPart::Literal(text) => Some(text.as_bytes().to_vec()),
-    };
-    one.map(Part::One)
+        KeyPart::Route => bytes.extend_from_slice(keyed.route.as_bytes()),
+        KeyPart::Method => bytes.extend_from_slice(keyed.facts.method()),
+        KeyPart::Literal(text) => bytes.extend_from_slice(text.as_bytes()),
+    }
+    Some(Kind::One)
 }
 
 /// The caller's subscription and its product.
@@ -154,18 +173,15 @@ pub(super) fn subscription(identity: &Identity) -> Option<(&str, Option<&str>)> 
     }
 }
 
-/// `None` for no value, and for one that is empty.
-fn join<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Option<Part> {
+/// Writes one value, or several; `None` for none, and for one that is empty.
+fn put_all(mut values: impl Iterator<Item: AsRef<[u8]>>, bytes: &mut Vec<u8>) -> Option<Kind> {
     let first = values.next()?;
-    let Some(second) = values.next() else { return (!first.is_empty()).then(|| Part::One(first.to_vec())) };
-    let mut bytes = Vec::new();
-    [first, second].into_iter().chain(values).for_each(|value| put(&mut bytes, value));
-    Some(Part::Several(bytes))
-}
-
-fn put(bytes: &mut Vec<u8>, value: &[u8]) {
-    bytes.extend_from_slice(&u64::try_from(value.len()).unwrap_or(u64::MAX).to_le_bytes());
-    bytes.extend_from_slice(value);
+    let Some(second) = values.next() else {
+        bytes.extend_from_slice(first.as_ref());
+        return (!first.as_ref().is_empty()).then_some(Kind::One);
+    };
+    [first, second].into_iter().chain(values).for_each(|value| put_part(bytes, value.as_ref()));
+    Some(Kind::Several)
 }
 
 /// The network of an address, as CIDR writes it; of one address alone, the address.
@@ -210,7 +226,7 @@ mod tests {
     #[test]
     fn no_two_keys_are_alike() {
         let parts = [KeyPart::Header("a".into()), KeyPart::Header("b".into())];
-        let bytes = |lines: &[(&str, &str)]| key(&parts, lines).unwrap().to_bytes();
+        let bytes = |lines: &[(&str, &str)]| key(&parts, lines).unwrap().as_bytes().to_vec();
         let keys = [
             bytes(&[("a", "xy"), ("b", "z")]),
             bytes(&[("a", "x"), ("b", "yz")]),

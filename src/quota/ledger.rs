@@ -14,9 +14,8 @@ pub(crate) use self::charges::Charges;
 use self::charges::{Bank, Taken};
 use self::count::Counter;
 use self::own_limit::own_limit;
-use self::refusal::{exceeded, refusal, standings};
+use self::refusal::{exceeded, refusal, told};
 use super::breaker::Change;
-use super::fields;
 use super::key::{Key, Keyed};
 use super::lease;
 use super::limit::{Enforcement, GlobalMode, KeyAbsent, OnFull, OnServiceUnavailable, Quota, QuotaUnit};
@@ -220,7 +219,7 @@ impl Ledger {
             let Waiting { taken, shadow, would_refuse, next, .. } = waiting;
             waiting = Waiting { taken, shadow, would_refuse, next: next.saturating_add(1), ..Waiting::default() };
         }
-        let fields = fields::fields(&policy.headers, &standings(policy, &waiting.taken), None);
+        let fields = told(policy, &waiting.taken);
         let Waiting { taken, shadow, would_refuse, .. } = waiting;
         Admission::Admitted { charges: Charges { taken, fields, would_refuse }, shadow, effects }
     }
@@ -251,14 +250,13 @@ impl Ledger {
         let limit = own_limit(quota, asking.facts).unwrap_or(quota.limit.amount).max(1);
         let digest = self.seed.map(|seed| match &key {
             None => Digest::KEYLESS,
-            Some(key) => {
-                let mut bytes = key.to_bytes();
-                // Of a rate of the caller's own, what another rate has left says nothing; nor does it of slices.
-                if quota.limit_from.is_some() && quota.limit.window.is_rate() || matches!(quota.enforcement, Enforcement::Global(_)) {
-                    bytes.extend_from_slice(&limit.to_le_bytes());
-                }
-                seed.digest(&bytes)
+            // Of a rate of the caller's own, what another rate has left says nothing; nor does it of slices.
+            Some(key)
+                if quota.limit_from.is_some() && quota.limit.window.is_rate() || matches!(quota.enforcement, Enforcement::Global(_)) =>
+            {
+                seed.digest(&[key.as_bytes(), &limit.to_le_bytes()].concat())
             }
+            Some(key) => seed.digest(key.as_bytes()),
         });
         Ok(Case { index, quota, limit, cost: if costs { cost } else { 0 }, key, digest, free: !costs })
     }
@@ -311,11 +309,11 @@ impl Ledger {
 
     /// A response has come: what costs nothing by its status is given back.
     pub(crate) fn respond(&mut self, policy: &QuotaPolicy, charges: &mut Charges, status: u16, inputs: &mut Inputs<'_>) {
-        let (kept, free): (Vec<Taken>, Vec<Taken>) = std::mem::take(&mut charges.taken).into_iter().partition(|taken: &Taken| {
+        let is_free = |taken: &mut Taken| {
             let response = policy.quotas.get(taken.quota).and_then(|quota| quota.cost.response.as_ref());
-            response.is_none_or(|response| response.matches(status))
-        });
-        charges.taken = kept;
+            response.is_some_and(|response| !response.matches(status))
+        };
+        let free: Vec<Taken> = charges.taken.extract_if(.., is_free).collect();
         self.give_back(policy, &free, inputs);
     }
 

@@ -6,7 +6,6 @@
 //! workers that change one slot at once one changes it again.
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
-use std::fmt::Write as _;
 use std::hash::Hasher as _;
 
 use crate::inputs::{Entropy, Expected, Store, StoreError, Stored};
@@ -97,12 +96,12 @@ impl<const N: usize> Table<N> {
     }
 
     fn name(&self, digest: Digest) -> String {
-        let mut name = String::with_capacity(self.prefix.len().saturating_add(8));
+        let mut name = String::with_capacity(self.prefix.len().saturating_add(16));
         name.push_str(&self.prefix);
         if digest.place == u64::MAX {
             name.push_str("shared");
         } else {
-            let _ = write!(name, "{:x}", digest.place.checked_rem(self.slots).unwrap_or(0));
+            push_hex(&mut name, digest.place.checked_rem(self.slots).unwrap_or(0));
         }
         name
     }
@@ -190,6 +189,15 @@ impl<const N: usize> Table<N> {
             }
         }
         *slot = kept;
+    }
+}
+
+/// Writes a number in lower-case hexadecimal digits: `format!` costs as much as all else that is done to a slot.
+fn push_hex(text: &mut String, number: u64) {
+    let digits = 16_u32.saturating_sub(number.leading_zeros() / 4).max(1);
+    for digit in (0..digits).rev() {
+        let digit = number.checked_shr(digit.saturating_mul(4)).unwrap_or(0) & 0xf;
+        text.push(u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 16)).unwrap_or('0'));
     }
 }
 
@@ -295,6 +303,15 @@ pub(super) mod tests {
         assert_eq!(add(&table, &mut store, b"k", |_| true), Ok(2));
         assert_eq!(add(&table, &mut store, b"l", |_| true), Ok(1));
         assert_eq!(add(&table, &mut store, b"k", |_| true), Ok(3));
+    }
+
+    #[test]
+    fn a_slot_is_named_in_hexadecimal_digits() {
+        for number in [0, 1, 9, 15, 16, 255, 4096, 0xabc_def0, u64::MAX >> 1, u64::MAX] {
+            let mut text = String::new();
+            push_hex(&mut text, number);
+            assert_eq!(text, format!("{number:x}"));
+        }
     }
 
     #[test]

@@ -180,32 +180,32 @@ impl Observed<'_> {
             self.tell_head(head, policy, key, &mut attribute);
         }
         if let Some(address) = self.source {
-            attribute("client.address", Value::Text(address.to_string().as_bytes()));
+            attribute("client.address", Value::Text(&address.to_string()));
         }
         if let Some(route) = self.route {
-            attribute("tracegate.route", Value::Text(route.name.as_bytes()));
+            attribute("tracegate.route", Value::Text(&route.name));
         }
         match self.decision {
-            None => attribute("tracegate.decision", Value::Text(CANCELLED.as_bytes())),
+            None => attribute("tracegate.decision", Value::Text(CANCELLED)),
             Some(Decision::Admitted { shadow }) => {
-                attribute("tracegate.decision", Value::Text(b"admitted"));
+                attribute("tracegate.decision", Value::Text("admitted"));
                 if let Some(reason) = shadow {
-                    attribute("tracegate.shadow", Value::Text(reason.as_str().as_bytes()));
+                    attribute("tracegate.shadow", Value::Text(reason.as_str()));
                 }
             }
             Some(Decision::Refused(refusal)) => {
-                attribute("tracegate.decision", Value::Text(b"refused"));
-                attribute("tracegate.reason", Value::Text(refusal.reason().as_str().as_bytes()));
+                attribute("tracegate.decision", Value::Text("refused"));
+                attribute("tracegate.reason", Value::Text(refusal.reason().as_str()));
             }
         }
         for (quota, remaining) in self.remaining {
-            attribute(&format!("tracegate.quota.{quota}.remaining"), Value::Integer(*remaining));
+            attribute(&["tracegate.quota.", quota, ".remaining"].concat(), Value::Integer(*remaining));
         }
         if !self.would_refuse.is_empty() {
-            attribute("tracegate.quota.would_refuse", Value::Text(self.would_refuse.join(",").as_bytes()));
+            attribute("tracegate.quota.would_refuse", Value::Text(&self.would_refuse.join(",")));
         }
         if let Some(record) = self.record {
-            attribute("tracegate.audit.id", Value::Text(record.as_bytes()));
+            attribute("tracegate.audit.id", Value::Text(record));
         }
         subject::tell(self.caller, self.providers, policy, key, attribute);
     }
@@ -213,18 +213,18 @@ impl Observed<'_> {
     fn tell_head(&self, head: &RequestHead<'_>, policy: &SpanPolicy, key: Option<&DigestKey>, attribute: &mut impl FnMut(&str, Value<'_>)) {
         tell_method(head.method, attribute);
         if let Some(scheme) = scheme(head) {
-            attribute("url.scheme", Value::Text(scheme.as_bytes()));
+            attribute("url.scheme", Value::Text(scheme));
         }
-        attribute("url.path", Value::Text(&url::path(head.path, self.route, policy, key)));
+        attribute("url.path", Value::Bytes(&url::path(head.path, self.route, policy, key)));
         if let Some(template) = self.route.and_then(|route| route.template.as_deref()) {
-            attribute("http.route", Value::Text(template.as_bytes()));
+            attribute("http.route", Value::Text(template));
         }
         for asked in &policy.attributes {
             match asked {
                 OptionalAttribute::ServerAddress => tell_server(head, attribute),
                 OptionalAttribute::UserAgent => {
                     if let Some(agent) = head.headers.values("user-agent").next() {
-                        attribute("user_agent.original", Value::Text(agent));
+                        attribute("user_agent.original", Value::Bytes(agent));
                     }
                 }
                 // Told apart: the host is asked for it.
@@ -234,14 +234,14 @@ impl Observed<'_> {
         if let Some(name) = &policy.request_id_header
             && let Some(id) = head.headers.values(name).next().filter(|id| is_id(id))
         {
-            attribute("tracegate.request_id", Value::Text(id));
+            attribute("tracegate.request_id", Value::Bytes(id));
         }
         let Some(route) = self.route else { return };
         url::parameters_told(head.path, route, |told, segment| {
             let name = format!("tracegate.path.{}", told.name);
             match (told.digest, key) {
-                (false, _) => attribute(&name, Value::Text(segment)),
-                (true, Some(key)) => attribute(&name, Value::Text(&key.digest(segment))),
+                (false, _) => attribute(&name, Value::Bytes(segment)),
+                (true, Some(key)) => attribute(&name, Value::Bytes(&key.digest(segment))),
                 // Without a key there is nothing to tell it by.
                 (true, None) => {}
             }
@@ -264,7 +264,7 @@ impl Observed<'_> {
         let scheme = if scheme(head) == Some("https") { "https://" } else { "http://" };
         let path = url::path(head.path, route, policy, key);
         if !head.authority.contains(&b'@') {
-            attribute("url.full", Value::Text(&[scheme.as_bytes(), head.authority, &path].concat()));
+            attribute("url.full", Value::Bytes(&[scheme.as_bytes(), head.authority, &path].concat()));
         }
         put_fixed32(&mut span, FLAGS, u32::from(sent.flags().bits()) | HAS_IS_REMOTE);
         span
@@ -300,7 +300,7 @@ fn put_wait(span: &mut Vec<u8>, Wait { awaited, since, until }: Wait, times: &Ti
         Awaited::Keys => "keys",
         Awaited::RateLimitService => "rate_limit_service",
     };
-    put_attribute(&mut event, 3, "tracegate.awaited", Value::Text(awaited.as_bytes()));
+    put_attribute(&mut event, 3, "tracegate.awaited", Value::Text(awaited));
     put_attribute(&mut event, 3, "tracegate.duration_us", Value::Integer(microseconds));
     put_bytes(span, EVENTS, &event);
     microseconds
@@ -338,9 +338,9 @@ fn put_outcome(span: &mut Vec<u8>, status: Option<u16>, failed: bool, ended: Opt
         return;
     }
     match (ended, status) {
-        (Some(why), _) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(why.as_bytes())),
-        (None, Some(status)) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(status.to_string().as_bytes())),
-        (None, None) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(b"no_response")),
+        (Some(why), _) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(why)),
+        (None, Some(status)) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text(&status.to_string())),
+        (None, None) => put_attribute(span, ATTRIBUTES, "error.type", Value::Text("no_response")),
     }
     put_length(span, STATUS, size_of_integer(ERROR));
     put_integer(span, STATUS_CODE, ERROR);

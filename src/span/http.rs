@@ -7,9 +7,9 @@ use crate::head::RequestHead;
 /// `http.request.method`, and `http.request.method_original` where the conventions don't know it.
 pub(super) fn tell_method(method: &[u8], attribute: &mut impl FnMut(&str, Value<'_>)) {
     let known = known(method);
-    attribute("http.request.method", Value::Text(known.unwrap_or("_OTHER").as_bytes()));
+    attribute("http.request.method", Value::Text(known.unwrap_or("_OTHER")));
     if known.is_none() {
-        attribute("http.request.method_original", Value::Text(method.get(..MAX_METHOD).unwrap_or(method)));
+        attribute("http.request.method_original", Value::Bytes(method.get(..MAX_METHOD).unwrap_or(method)));
     }
 }
 
@@ -24,7 +24,7 @@ pub(super) fn tell_server(head: &RequestHead<'_>, attribute: &mut impl FnMut(&st
     if host.is_empty() {
         return;
     }
-    attribute("server.address", Value::Text(host));
+    attribute("server.address", Value::Bytes(host));
     let default = match scheme(head) {
         Some("https") => Some(443),
         Some(_) => Some(80),

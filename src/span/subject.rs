@@ -15,19 +15,19 @@ pub(crate) fn tell(
 ) {
     let Some(identity) = caller.identities().next() else { return };
     if let Some(provider) = providers.get(identity.provider) {
-        attribute("tracegate.caller.provider", Value::Text(provider.name.as_bytes()));
+        attribute("tracegate.caller.provider", Value::Text(&provider.name));
     }
     if let Some(service) = &identity.service {
-        attribute("tracegate.caller.service", Value::Text(service.as_bytes()));
+        attribute("tracegate.caller.service", Value::Text(service));
     }
     if let Subject::Subscription { id, product } = &identity.subject {
-        attribute("tracegate.caller.subscription", Value::Text(id.as_bytes()));
+        attribute("tracegate.caller.subscription", Value::Text(id));
         if let Some(product) = product {
-            attribute("tracegate.caller.product", Value::Text(product.as_bytes()));
+            attribute("tracegate.caller.product", Value::Text(product));
         }
     }
     if let Some(key) = key {
-        attribute("tracegate.caller.digest", Value::Text(&digest(key, providers, identity)));
+        attribute("tracegate.caller.digest", Value::Bytes(&digest(key, providers, identity)));
     }
     let mut keys = Vec::new();
     for claim in &policy.claims {
@@ -37,9 +37,10 @@ pub(crate) fn tell(
         }
         let told = caller.identities().filter(|identity| claim.provider.is_none_or(|provider| provider == identity.provider));
         let texts = told.filter_map(Identity::claims).find_map(|claims| claims.texts(&claim.path));
-        if let Some(texts) = texts.filter(|texts| !texts.is_empty()) {
+        let texts: Vec<_> = texts.into_iter().flatten().collect();
+        if !texts.is_empty() {
             let name = format!("tracegate.caller.claim.{}", claim.path.as_str());
-            attribute(&name, Value::Text(texts.join(",").as_bytes()));
+            attribute(&name, Value::Text(&texts.join(",")));
             keys.push(claim.path.as_str());
         }
     }
@@ -49,7 +50,7 @@ pub(crate) fn tell(
 pub(crate) fn digest(key: &DigestKey, providers: &[Provider], identity: &Identity) -> [u8; 16] {
     key.digest_of(|tell| {
         tell(providers.get(identity.provider).map(|provider| provider.name.as_bytes()).unwrap_or_default());
-        identity.tell(tell);
+        tell(identity.telling());
     })
 }
 
@@ -83,7 +84,7 @@ mod tests {
             let mut told = Vec::new();
             tell(&caller, &[], &policy, None, |key, value| {
                 let Value::Text(text) = value else { panic!("{key}") };
-                told.push((key.to_owned(), String::from_utf8_lossy(text).into_owned()));
+                told.push((key.to_owned(), text.to_owned()));
             });
             let expected: Vec<_> = expected.iter().map(|text| ("tracegate.caller.claim.tid".to_owned(), (*text).to_owned())).collect();
             assert_eq!(told, expected, "{first} {second}");

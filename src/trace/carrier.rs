@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::id::{SpanId, TraceId};
-use crate::head::{Header, Headers};
+use crate::head::{Header, Headers, is_called};
 
 /// A format of trace context in headers, by the name that OpenTelemetry gives its propagator where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,42 +224,26 @@ impl Field {
     ];
 
     /// The field that a name in whatever case stands for.
-    ///
-    /// Nearly every header of a request is none of them: the length and the first letter tell most apart.
     fn of(name: &[u8]) -> Option<Self> {
-        let first = name.first()?.to_ascii_lowercase();
-        let candidates: &[Self] = match (name.len(), first) {
-            (14 | 15, b'j') => &[Self::JaegerDebugId, Self::JaegerBaggage],
-            (2, b'b') => &[Self::B3],
-            (7, b'b') => &[Self::Baggage],
-            (10, b't') => &[Self::TraceState],
-            (10, b'x') => &[Self::B3Flags],
-            (10, b'r') => &[Self::RequestId],
-            (11, b't') => &[Self::TraceParent],
-            (11, b'x') => &[Self::B3SpanId],
-            (12, b'x') => &[Self::B3TraceId, Self::B3Sampled],
-            (13, b'u') => &[Self::UberTraceId, Self::UberContext],
-            (15, b'x') => &[Self::XRay],
-            (15, b'r') => &[Self::RequestContext],
-            (16, b'o') => &[Self::OtSpanId, Self::OtBaggage],
-            (17, b'x') => &[Self::B3ParentSpanId, Self::OtSpanContext],
-            (17, b'o') => &[Self::OtTraceId, Self::OtSampled, Self::OtBaggage],
-            (19, b'c') => &[Self::CorrelationContext],
-            (_, b'o') => &[Self::OtBaggage],
-            (_, b'u') => &[Self::UberContext],
-            _ => &[],
-        };
-        let own = candidates.iter().copied().find(|field| field.is_called(name));
-        own.or_else(|| (may_be_foreign(first) && Self::Foreign.is_called(name)).then_some(Self::Foreign))
+        // Nearly every header of a request is none of them: the first letter and the length tell most apart.
+        let mut candidates = *CANDIDATES.get(letter(*name.first()?)?)?.get(name.len().min(LONGEST))?;
+        while candidates != 0 {
+            let field = *Self::ALL.get(usize::try_from(candidates.trailing_zeros()).ok()?)?;
+            if field.is_called(name) {
+                return Some(field);
+            }
+            candidates &= candidates.wrapping_sub(1);
+        }
+        None
     }
 
     fn is_called(self, name: &[u8]) -> bool {
         let own = self.name().as_bytes();
         match self {
-            Self::Foreign => FOREIGN.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())),
+            Self::Foreign => FOREIGN.iter().any(|known| is_called(name, known.as_bytes())),
             // With an empty key too: nobody could write one, and clients read it.
             Self::UberContext | Self::OtBaggage => name.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own)),
-            _ => name.eq_ignore_ascii_case(own),
+            _ => is_called(name, own),
         }
     }
 
@@ -373,9 +357,43 @@ pub(super) const FOREIGN: &[&str] = &[
     "x-instana-l",
 ];
 
-/// Whether any of [`FOREIGN`] begins so.
-const fn may_be_foreign(first: u8) -> bool {
-    matches!(first, b'x' | b'g' | b's' | b'e' | b'n')
+/// For each first letter and each length of a name, a bit for each of [`Field::ALL`] that may be called so.
+static CANDIDATES: [[u32; LONGEST + 1]; 26] = candidates();
+
+/// Of names that are as long or longer the length tells nothing apart.
+const LONGEST: usize = 31;
+
+#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic, reason = "it runs when this is compiled")]
+const fn candidates() -> [[u32; LONGEST + 1]; 26] {
+    let mut candidates = [[0; LONGEST + 1]; 26];
+    let mut place = 0;
+    while place < Field::ALL.len() {
+        let field = Field::ALL[place];
+        let own = [field.name()];
+        let names: &[&str] = if matches!(field, Field::Foreign) { FOREIGN } else { &own };
+        let mut index = 0;
+        while index < names.len() {
+            let name = names[index].as_bytes();
+            let Some(letter) = letter(name[0]) else { panic!("a name begins with a letter") };
+            // Something may follow what is the beginning of many names.
+            let longest = if matches!(field, Field::UberContext | Field::OtBaggage) { LONGEST } else { name.len() };
+            let mut length = name.len();
+            while length <= longest {
+                candidates[letter][length] |= 1 << place;
+                length += 1;
+            }
+            index += 1;
+        }
+        place += 1;
+    }
+    candidates
+}
+
+/// A letter's place in the alphabet, in either case.
+#[expect(clippy::as_conversions, reason = "there is no other conversion in a constant")]
+const fn letter(byte: u8) -> Option<usize> {
+    let lower = byte.to_ascii_lowercase();
+    if lower.is_ascii_lowercase() { Some(lower.wrapping_sub(b'a') as usize) } else { None }
 }
 
 impl Field {

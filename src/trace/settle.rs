@@ -336,7 +336,7 @@ fn tell_caller(facts: &mut Facts<'_, '_>, policy: &TracePolicy, mut tell: impl F
     }
     for &provider in policy.trust.providers() {
         match facts.caller().of(provider).flatten() {
-            Some(identity) => identity.tell(&mut tell),
+            Some(identity) => tell(identity.telling()),
             None => tell(b""),
         }
     }

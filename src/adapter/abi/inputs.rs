@@ -62,9 +62,15 @@ struct SharedData<'a> {
     prefix: &'a str,
 }
 
+impl SharedData<'_> {
+    fn name(&self, name: &str) -> String {
+        [self.prefix, name].concat()
+    }
+}
+
 impl Store for SharedData<'_> {
     fn get(&mut self, name: &str) -> Option<Stored> {
-        let (value, version) = host::shared_data(&format!("{}{name}", self.prefix)).ok()?;
+        let (value, version) = host::shared_data(&self.name(name)).ok()?;
         Some(Stored { value, version })
     }
 
@@ -75,7 +81,7 @@ impl Store for SharedData<'_> {
             Expected::Absent => u32::MAX,
             Expected::Version(version) => version,
         };
-        host::set_shared_data(&format!("{}{name}", self.prefix), value, cas).map_err(|failed| match failed {
+        host::set_shared_data(&self.name(name), value, cas).map_err(|failed| match failed {
             Failed::CAS_MISMATCH => StoreError::Conflict,
             _ => StoreError::Unavailable,
         })

@@ -10,7 +10,7 @@ pub(super) fn own_limit(quota: &Quota, facts: &mut Facts<'_, '_>) -> Option<u64>
     match quota.limit_from.as_ref()? {
         LimitFrom::Claim { provider, path, at_most } => {
             let claims = facts.caller().of(*provider)??.claims()?;
-            number(claims.texts(path)?.first()?.as_bytes(), *at_most)
+            number(claims.texts(path)?.next()?.as_bytes(), *at_most)
         }
         LimitFrom::Products(limits) => {
             let product = facts.caller().identities().find_map(subscription)?.1?;

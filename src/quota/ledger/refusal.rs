@@ -4,16 +4,25 @@
 use super::Taken;
 use crate::decision::{Exceeded, Reason, Refusal};
 use crate::quota::QuotaPolicy;
-use crate::quota::fields::{self, Standing};
-use crate::quota::limit::Quota;
+use crate::quota::fields::{self, Field, Standing};
+use crate::quota::limit::{Quota, QuotaHeaders};
 
 /// How enforced limits stand, as far as that is known.
-pub(super) fn standings<'p>(policy: &'p QuotaPolicy, taken: &[Taken]) -> Vec<Standing<'p>> {
+fn standings<'p>(policy: &'p QuotaPolicy, taken: &[Taken]) -> Vec<Standing<'p>> {
     let standing = |taken: &Taken| {
         let quota = policy.quotas.get(taken.quota).filter(|quota| !quota.shadow)?;
         Some(Standing { quota, limit: taken.limit, reading: taken.reading?, now: taken.now })
     };
     taken.iter().filter_map(standing).collect()
+}
+
+/// What a caller that is admitted reads of what it was charged.
+pub(super) fn told(policy: &QuotaPolicy, taken: &[Taken]) -> Vec<Field> {
+    let tells = |taken: &Taken| policy.quotas.get(taken.quota).is_some_and(|quota| quota.headers != QuotaHeaders::default());
+    if policy.headers.is_empty() && !taken.iter().any(tells) {
+        return Vec::new();
+    }
+    fields::fields(&policy.headers, &standings(policy, taken), None)
 }
 
 /// How a request above a limit is refused.
