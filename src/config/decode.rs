@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::finding::{Finding, Findings, Problem, Severity};
-use crate::json::{Key, Node, Position, Value};
+use crate::json::{Key, Node, Value};
 
 /// A type that reads itself from a place in a document.
 pub(super) trait Decode: Sized {
@@ -75,6 +75,12 @@ impl<'n> Place<'n> {
         None
     }
 
+    /// Reports `problem` with a name here.
+    fn report_key(&self, Key { at, text }: &Key, node: &Node, problem: Problem, findings: &mut Findings) {
+        let path = if self.is_telling(node) { self.path.clone() } else { child(&self.path, text) };
+        findings.add(Finding { severity: Severity::Error, at: *at, path, problem });
+    }
+
     /// Reports that the value here should be something else.
     pub(super) fn expected<T>(&self, expected: impl Into<Cow<'static, str>>, findings: &mut Findings) -> Option<T> {
         self.report(Problem::Expected { expected: expected.into(), found: self.shown() }, findings)
@@ -82,16 +88,39 @@ impl<'n> Place<'n> {
 
     /// The value in words; nothing of it where a secret could stand in the place of its name.
     fn shown(&self) -> String {
-        let hop = self.path.starts_with("trace.signed_hop") && self.path.contains(".key");
+        if self.may_be_secret() { "something else".to_owned() } else { self.node.value.to_string() }
+    }
+
+    /// Whether a secret could stand here, by mistake: in the place of its name, or of a mapping that holds its name.
+    fn may_be_secret(&self) -> bool {
+        let path = self.path.as_str();
+        let ends = |names: &[&str]| names.iter().any(|name| path.ends_with(name));
+        let hop = path.starts_with("trace.signed_hop") && !ends(&[".id", ".expires_after"]);
         // A URI may hold a password.
-        let published = (self.path.contains(".keys.jwks") || self.path.contains(".keys.discovery")) && !self.path.ends_with(".uri");
-        let token = self.path.starts_with("identity") && self.path.contains(".keys") && !published;
-        let digest = self.path.starts_with("identity") && self.path.contains(".keys_sha256");
-        let replaced = self.path.starts_with("identity.replace_token.credential");
-        let chain = self.path.starts_with("audit.chain.key") || self.path.starts_with("export.spans.digest_key");
-        let sent = self.path.starts_with("export") && (self.path.contains(".headers") || self.path.contains(".access_token"));
-        let secret = self.path.starts_with("secrets") || hop || token || digest || replaced || chain || sent;
-        if secret { "something else".to_owned() } else { self.node.value.to_string() }
+        let published = (path.contains(".keys.jwks.") || path.contains(".keys.discovery.")) && !path.ends_with(".uri");
+        let token = path.starts_with("identity") && (path.contains(".keys") && !published || path.ends_with(".tokens"));
+        let subscription = path.starts_with("identity") && path.contains(".subscription_keys");
+        let subscription = subscription && !ends(&[".header", ".query", ".id", ".product", ".state", ".forward_key"]);
+        let replaced = path.starts_with("identity.replace_token");
+        let chain = path.starts_with("audit.chain") && !path.ends_with(".checkpoint_interval");
+        let digest = path.starts_with("export.spans.digest_key");
+        let collector = path.starts_with("export.traces") || path.starts_with("export.logs");
+        let sent = collector && !path.contains(".batch") && !ends(&[".cluster", ".uri"]);
+        let uri = path.ends_with(".uri") && matches!(&self.node.value, Value::String(uri) if uri.contains(['@', '?']));
+        path.starts_with("secrets") || hop || token || subscription || replaced || chain || digest || sent || uri
+    }
+
+    /// Whether a name here may be a secret itself: `{hunter2}` is a mapping in YAML, of that name and nothing.
+    fn is_telling(&self, node: &Node) -> bool {
+        const HOLDERS: [&str; 7] =
+            ["secrets", "trace.signed_hop", "identity.providers", "identity.replace_token", "export.traces", "export.logs", "audit.chain"];
+        let holds = HOLDERS.iter().any(|holder| self.path.starts_with(holder)) || self.path.starts_with("export.spans.digest_key");
+        holds && matches!(node.value, Value::Null)
+    }
+
+    /// The place of a value by a free name.
+    fn named(&self, name: &str, node: &'n Node) -> Self {
+        if self.is_telling(node) { Self { node, path: self.path.clone() } } else { self.field(name, node) }
     }
 
     pub(super) fn warn(&self, note: &'static str, findings: &mut Findings) {
@@ -184,10 +213,10 @@ impl<'n> Place<'n> {
         let mut map = Some(BTreeMap::new());
         for (key, node) in fields.entries {
             if key.text.is_empty() {
-                report_key(key, &self.path, Problem::Invalid("expected a name of at least one character".to_owned()), findings);
+                self.report_key(key, node, Problem::Invalid("expected a name of at least one character".to_owned()), findings);
                 map = None;
             }
-            let value = T::decode(self.field(&key.text, node), findings);
+            let value = T::decode(self.named(&key.text, node), findings);
             map = map.zip(value).map(|(mut map, value)| {
                 map.insert(key.text.clone(), value);
                 map
@@ -230,7 +259,7 @@ impl<'n> Place<'n> {
         let mut seen: BTreeMap<&str, &'n Node> = BTreeMap::new();
         for (key, node) in entries {
             if seen.insert(&key.text, node).is_some() {
-                report_key(key, &self.path, Problem::Repeated, findings);
+                self.report_key(key, node, Problem::Repeated, findings);
             }
         }
         Some(Fields { place: self.clone(), entries, known: Vec::new() })
@@ -246,6 +275,7 @@ impl<'n> Place<'n> {
         }
         let found = match &self.node.value {
             Value::Mapping(entries) if entries.is_empty() => "an empty mapping".to_owned(),
+            Value::Mapping(entries) if entries.iter().any(|(_, node)| self.is_telling(node)) => "a field without a value".to_owned(),
             Value::Mapping(entries) => {
                 entries.iter().map(|(key, _)| format!("`{}`", key.text.escape_debug())).collect::<Vec<_>>().join(" and ")
             }
@@ -300,9 +330,9 @@ impl<'n> Fields<'n> {
 
     /// Reports the fields that there are no such.
     pub(super) fn finish(self, findings: &mut Findings) {
-        for (key, _) in self.entries {
+        for (key, node) in self.entries {
             if !self.known.contains(&key.text.as_str()) {
-                report_key(key, &self.place.path, Problem::Unknown { known: self.known.clone() }, findings);
+                self.place.report_key(key, node, Problem::Unknown { known: self.known.clone() }, findings);
             }
         }
     }
@@ -358,12 +388,6 @@ impl Decode for String {
     fn decode(place: Place<'_>, findings: &mut Findings) -> Option<Self> {
         place.text(findings).map(str::to_owned)
     }
-}
-
-fn report_key(key: &Key, path: &str, problem: Problem, findings: &mut Findings) {
-    let Key { at, text } = key;
-    let at: Position = *at;
-    findings.add(Finding { severity: Severity::Error, at, path: child(path, text), problem });
 }
 
 /// Names are the document's and could hold anything: they are escaped, lest they forge a line of the report.

@@ -329,18 +329,74 @@ fn rules_that_prove_nothing_or_match_nobody_are_no_policy() {
 
 #[test]
 fn a_secret_in_the_place_of_its_name_is_not_shown() {
-    let secret = "c2VjcmV0c2VjcmV0";
+    let signed = |hop: &str| format!(r#""trace": {{"tracestate": {{"member": "t"}}, "signed_hop": {hop}}}"#);
+    let provider = |provider: &str| format!(r#""identity": {{"providers": {{"p": {provider}}}}}"#);
+    let jwt =
+        |keys: &str| provider(&format!(r#"{{"jwt": {{"issuer": "i", "audiences": ["a"], "algorithms": ["HS256"], "keys": {keys}}}}}"#));
+    let keys = |subscriptions: &str| provider(&format!(r#"{{"subscription_keys": {{"subscriptions": {subscriptions}}}}}"#));
+    let collector = |fields: &str| format!(r#""export": {{"traces": {{"o": {{"otlp": {{"cluster": "c", {fields}}}}}}}}}"#);
+    let records = |fields: &str| format!(r#""export": {{"logs": {{"o": {{"otlp": {{"cluster": "c", {fields}}}}}}}}}"#);
     for sections in [
-        format!(r#""secrets": "{secret}""#),
-        format!(r#""secrets": {{"hop": "{secret}"}}"#),
-        format!(r#""secrets": {{"hop": {{"environment": "{secret}"}}}}"#),
-        format!(r#""secrets": {{"hop": {{"environment": {{"name": "{secret}="}}}}}}"#),
-        format!(r#""trace": {{"tracestate": {{"member": "t"}}, "signed_hop": {{"active": {{"id": "k", "key": "{secret}"}}}}}}"#),
-        format!(
-            r#""trace": {{"tracestate": {{"member": "t"}}, "signed_hop": {{"active": {{"id": "k", "key": {{"secret": "{secret}"}}}}}}}}"#
-        ),
+        r#""secrets": ~"#.to_owned(),
+        r#""secrets": {"hop": ~}"#.to_owned(),
+        r#""secrets": {"hop": {"environment": ~}}"#.to_owned(),
+        r#""secrets": {"hop": {"environment": {"name": "hunter2="}}}"#.to_owned(),
+        r#""secrets": {"hop": {"http": {"uri": "https://u:hunter2@h/", "cluster": "c"}}}"#.to_owned(),
+        // What YAML makes of `{hunter2}`.
+        r#""secrets": {~: null}"#.to_owned(),
+        r#""secrets": {"hop": {~: null}}"#.to_owned(),
+        r#""secrets": {"hop": {"literal": {~: null}}}"#.to_owned(),
+        signed("~"),
+        signed(r#"{"active": ~}"#),
+        signed(r#"{"active": {"id": "k", "key": ~}}"#),
+        signed(r#"{"active": {"id": "k", "key": {"secret": ~}}}"#),
+        signed(r#"{"active": {"id": "k", "key": {~: null}}}"#),
+        jwt("~"),
+        jwt("{~: null}"),
+        jwt(r#"{"secrets": [{"key": {"secret": "s"}}]}, "tokens": ~"#),
+        jwt(r#"{"secrets": [~]}"#),
+        jwt(r#"{"secrets": [{"key": {~: null}}]}"#),
+        jwt(r#"{"jwks": ~}"#),
+        jwt(r#"{"jwks": {"uri": "https://u:hunter2@h/", "cluster": "c"}}"#),
+        provider(r#"{"subscription_keys": ~}"#),
+        keys("~"),
+        keys("[~]"),
+        keys(r#"{"contoso": ~}"#),
+        keys(r#"[{"id": "contoso", "keys_sha256": ~}]"#),
+        keys(r#"[{"id": "contoso", "keys_sha256": [~]}]"#),
+        keys(r#"[{"id": "contoso", "keys_sha256": {~: null}}]"#),
+        keys(r#"[{"id": "contoso", ~: null}]"#),
+        r#""identity": {"replace_token": ~}"#.to_owned(),
+        r#""identity": {"replace_token": {"scheme": "Bearer hunter2", "credential": {"secret": "s"}}}"#.to_owned(),
+        r#""identity": {"replace_token": {"credential": {~: null}}}"#.to_owned(),
+        r#""export": {"traces": {"o": ~}}"#.to_owned(),
+        r#""export": {"traces": {"o": {"otlp": ~}}}"#.to_owned(),
+        r#""export": {"traces": {"o": {"lightstep": {"cluster": "c", "access_token": ~}}}}"#.to_owned(),
+        r#""export": {"traces": {"o": {"lightstep": {"cluster": "c", "access_token": {~: null}}}}}"#.to_owned(),
+        collector(r#""uri": "http://u:hunter2@otel/v1/traces""#),
+        collector(r#""uri": "otel/v1/traces?key=hunter2""#),
+        collector(r#""uri": "http://otel", "headers": ~"#),
+        collector(r#""uri": "http://otel", "headers": {"x-token": ~}"#),
+        collector(r#""uri": "http://otel", "headers": {"x-token: hunter2": null}"#),
+        records(r#""uri": "http://u:hunter2@otel/v1/logs""#),
+        records(r#""uri": "http://otel", "headers": {"x-token": {~: null}}"#),
+        r#""export": {"spans": {"digest_key": ~}}"#.to_owned(),
+        r#""export": {"spans": {"digest_key": {~: null}}}"#.to_owned(),
+        r#""audit": {"chain": ~}"#.to_owned(),
+        r#""audit": {"chain": {~: null}}"#.to_owned(),
+        r#""audit": {"chain": {"key": {~: null}}}"#.to_owned(),
     ] {
-        let found = wrong_with(&sections).join("\n");
-        assert!(!found.is_empty() && !found.contains("c2Vj"), "{sections}: {found}");
+        let found = wrong_with(&sections.replace('~', r#""hunter2""#)).join("\n");
+        assert!(!found.is_empty() && !found.contains("hunter2"), "{sections}: {found}");
     }
+}
+
+/// Names are told wherever none can be a secret: a typo is found by them.
+#[test]
+fn a_name_without_a_value_is_told_where_it_is_no_secret() {
+    let found = wrong_with(r#""routes": [{"name": "a", "qoutas": null}], "secrets": {"hop": {"environment": {"nmae": "A"}}}"#).join("\n");
+    assert!(
+        found.contains("routes[0].qoutas: expected one of") && found.contains("secrets.hop.environment.nmae: expected one of"),
+        "{found}"
+    );
 }

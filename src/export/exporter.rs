@@ -363,6 +363,8 @@ impl Exporter {
                 self.leaves(&tried);
                 self.failures = 0;
                 if rejected > 0 || !message.is_empty() {
+                    let repeats = answer.is_ok_and(|reply| self.is_repeated_in(reply.body));
+                    let message = if repeats { WITHHELD.to_owned() } else { message };
                     self.note(Trouble::Rejected, format!("{rejected} of {count} rejected: {message}"), tell);
                 } else {
                     self.noted = None;
@@ -393,6 +395,13 @@ impl Exporter {
         true
     }
 
+    /// Whether an answer repeats what a header holds: logs are for more eyes than the collector's.
+    fn is_repeated_in(&self, body: &[u8]) -> bool {
+        let words = self.headers.iter().flatten().flat_map(|(_, secret)| secret.as_str().split(' ')).map(str::as_bytes);
+        let mut words = words.filter(|word| word.len() >= MIN_WORD);
+        words.any(|word| body.windows(word.len()).any(|window| window == word))
+    }
+
     /// A batch is in the queue no more.
     fn leaves(&mut self, tried: &Tried) {
         self.queued = self.queued.saturating_sub(tried.batch.count);
@@ -414,6 +423,11 @@ impl Exporter {
         let ready = self.ready.iter().map(|tried| tried.batch.count);
         let sent = self.under_way.values().map(|sent| sent.tried.batch.count);
         ready.chain(sent).fold(self.open.count, u32::saturating_add)
+    }
+
+    /// Has batches leave with this header.
+    pub(super) fn set_header(&mut self, name: &str, value: SecretText) {
+        self.headers = Some(vec![(name.to_owned(), value)]);
     }
 
     /// What is under way.
@@ -438,5 +452,9 @@ const MAX_ELAPSED: u64 = 300_000_000_000;
 const MIN_TIMES: u32 = 4;
 /// The longest pause: what a collector may ask for, in nanoseconds.
 const MAX_WAIT: u64 = answer::MAX_RETRY_AFTER;
+/// Bytes of the shortest word of a header's value that is looked for in what a collector says.
+const MIN_WORD: usize = 6;
+/// Stands for what a collector says, where that has a secret in it.
+const WITHHELD: &str = "what it says of them has one of its headers' secrets in it, and is withheld";
 /// How much longer than the host an exporter waits for an answer, in nanoseconds.
 const GRACE: u64 = 1_000_000_000;

@@ -12,7 +12,8 @@ use crate::event::{CallFailed, Reply};
 use crate::head::{Header, Headers};
 use crate::inputs::{Inputs, NoSignatures, NoStore, UnknownPeer};
 use crate::instance::Instance;
-use crate::protobuf::Fields;
+use crate::protobuf::{Fields, put_bytes, put_text};
+use crate::secret::SecretText;
 
 /// An exporter, its clock, and what it told.
 struct World {
@@ -47,6 +48,7 @@ impl Tell for Told {
 enum Says {
     Taken,
     Rejected(u8),
+    RejectedFor(&'static str),
     Status(u16, Option<&'static str>),
     Html,
     Fails(CallFailed),
@@ -130,6 +132,11 @@ impl World {
         match says {
             Says::Taken | Says::Fails(_) => {}
             Says::Rejected(count) => body = vec![0x0a, 2, 8, count & 0x7f],
+            Says::RejectedFor(why) => {
+                let mut partial = vec![8, 1];
+                put_text(&mut partial, 2, why);
+                put_bytes(&mut body, 1, &partial);
+            }
             Says::Status(_, after) => lines.extend(after.map(|value| Header { name: b"retry-after", value: value.as_bytes() })),
             Says::Html => body = b"<html>".to_vec(),
         }
@@ -183,6 +190,22 @@ fn batches_leave_when_full_or_old() {
     world.answer(Says::Rejected(2));
     assert_eq!((world.count("acknowledged"), world.count("dropped_rejected"), world.exporter.queued()), (513, 2, 0));
     world.assert_accounted();
+}
+
+/// A collector that repeats a token in its complaint doesn't get that into the gateway's log, not even where its words are cut.
+#[test]
+fn a_header_that_a_collector_repeats_is_not_logged() {
+    let cut: &str = Box::leak(format!("{}hunter2-hunter2", "-".repeat(192)).into_boxed_str());
+    for (why, told) in [("no room", true), ("no such token: hunter2-hunter2", false), (cut, false), ("Basic, please", true)] {
+        let mut world = World::new(100, 10);
+        world.exporter.set_header("authorization", SecretText::read(Some("Bearer"), "hunter2-hunter2").unwrap());
+        world.record(10);
+        assert_eq!(world.tick(), 1);
+        world.answer(Says::RejectedFor(why));
+        let notes = world.told.notes.join("\n");
+        assert_eq!((notes.contains(why), notes.contains("hunter2"), notes.contains("withheld")), (told, false, !told), "{notes}");
+        assert!(notes.starts_with("1 of 10 rejected: "), "{notes}");
+    }
 }
 
 #[test]
