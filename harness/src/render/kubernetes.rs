@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the documents for Kubernetes have in common.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use tracegate::Policy;
@@ -93,8 +94,25 @@ pub(super) fn with_clusters(document: &Document, named: impl Fn(&str) -> String)
     for quota in fields(field(&mut node, "quotas")) {
         rename(["enforcement", "global", "cluster"].into_iter().try_fold(quota, field), &named);
     }
+    for secret in fields(field(&mut node, "secrets")) {
+        for place in [["http", "cluster"], ["key_vault", "vault_cluster"], ["key_vault", "imds_cluster"]] {
+            rename(place.into_iter().try_fold(&mut *secret, field), &named);
+        }
+    }
+    for signal in ["traces", "logs"] {
+        for collector in fields(field(&mut node, "export").and_then(|export| field(export, signal))) {
+            for kind in ["otlp", "lightstep"] {
+                rename([kind, "cluster"].into_iter().try_fold(&mut *collector, field), &named);
+            }
+        }
+    }
     let loaded = Policy::from_node(&node).map_err(|findings| Error::new(format!("the policy with other names of clusters: {findings}")))?;
-    Ok(Document { node, loaded })
+    let expected: BTreeSet<String> = document.loaded.policy.clusters().into_iter().map(&named).collect();
+    let found: BTreeSet<String> = loaded.policy.clusters().into_iter().map(str::to_owned).collect();
+    match found.difference(&expected).next() {
+        None => Ok(Document { node, loaded }),
+        Some(cluster) => Err(Error::new(format!("the cluster {cluster:?}: expected another name for it in the policy, found its own"))),
+    }
 }
 
 fn rename(cluster: Option<&mut Node>, named: impl Fn(&str) -> String) {
@@ -141,13 +159,23 @@ quotas:
     limit: {calendar: {requests: 1, period: day}}
     key: [{literal: cluster}]
     enforcement: {global: {cluster: five, domain: cluster, on_unavailable: admit}}
+secrets:
+  cluster: {http: {uri: "http://agent/cluster", cluster: six}}
+  key: {key_vault: {vault_uri: "https://shop-kv.vault.azure.net", name: cluster, vault_cluster: seven, imds_cluster: eight}}
+export:
+  traces:
+    cluster: {otlp: {cluster: nine, uri: "http://otel/v1/traces", headers: {cluster: {secret: cluster}}}}
+    vendor: {lightstep: {cluster: ten, access_token: {secret: cluster}}}
+  logs: {cluster: {otlp: {cluster: eleven, uri: "http://otel/v1/logs"}}}
+audit: {outputs: [otlp], chain: {key: {secret: key}}}
 default: {action: admit}
 "#;
         let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
         std::fs::write(&file, policy).unwrap();
         let document = crate::policy::document(Path::new(file.path())).unwrap();
         let renamed = with_clusters(&document, |name| format!("outbound|443||{name}")).unwrap();
-        assert_eq!(renamed.loaded.policy.clusters(), ["five", "four", "one", "three", "two"].map(|name| format!("outbound|443||{name}")));
+        let clusters = ["eight", "eleven", "five", "four", "nine", "one", "seven", "six", "ten", "three", "two"];
+        assert_eq!(renamed.loaded.policy.clusters(), clusters.map(|name| format!("outbound|443||{name}")));
         assert_eq!(renamed.loaded.policy.service, document.loaded.policy.service);
         let mut quotas = renamed.loaded.policy.quota.quotas;
         let Enforcement::Global(global) = &mut quotas[0].enforcement else { panic!("{quotas:?}") };
