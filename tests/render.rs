@@ -97,6 +97,7 @@ fn the_policy_within_is_the_policy() {
                 ("customer-idp", 443, "id.shop.example"),
                 ("partner-idp", 443, "sso.partner.example"),
                 ("ratelimit", 8081, "limits.shop.example"),
+                ("otel", 443, "otel.shop.example"),
             ];
             named.iter().fold(canonical, |text, (name, port, host)| {
                 text.replace(&format!("\"cluster\":\"{name}\""), &format!("\"cluster\":\"outbound|{port}||{host}\""))

@@ -2,6 +2,7 @@
 //! The module in the native host, with issuers that publish their keys and mint tokens.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tracegate::config::Loaded;
@@ -27,7 +28,13 @@ pub struct Minting {
 /// What clusters answer, by cluster and path.
 pub type Documents = BTreeMap<(String, String), Value>;
 
-struct Around(Documents);
+/// What was sent somewhere but to the upstream: the cluster, the path and the body.
+pub type Sent = Vec<(String, String, Vec<u8>)>;
+
+struct Around {
+    documents: Documents,
+    sent: Sent,
+}
 
 impl World for Around {
     fn upstream(&mut self, _: ExchangeId, _: &Message) -> Reply {
@@ -36,12 +43,19 @@ impl World for Around {
 
     fn service(&mut self, callout: &Callout) -> Reply {
         let path = String::from_utf8_lossy(callout.request.head.first(b":path").expect("a call has a path")).into_owned();
-        let document = self.0.get(&(callout.cluster.clone(), path.clone())).unwrap_or_else(|| panic!("{} has no {path}", callout.cluster));
+        self.sent.push((callout.cluster.clone(), path.clone(), callout.request.body.clone()));
+        if callout.cluster == "otel" {
+            // A collector that takes all there is.
+            return Reply::now(Message::response(200, [("content-type", "application/x-protobuf")], b""));
+        }
+        let document =
+            self.documents.get(&(callout.cluster.clone(), path.clone())).unwrap_or_else(|| panic!("{} has no {path}", callout.cluster));
         Reply::now(Message::response(200, [("content-type", "application/json")], document.to_string().as_bytes()))
     }
 
     /// A rate-limit service that has enough of everything: `overall_code: OK`.
-    fn grpc(&mut self, _: &Callout, _: &GrpcCall) -> Reply {
+    fn grpc(&mut self, callout: &Callout, _: &GrpcCall) -> Reply {
+        self.sent.push((callout.cluster.clone(), String::new(), Vec::new()));
         Reply::now(Message::grpc(&[8, 1]))
     }
 }
@@ -70,8 +84,16 @@ impl<'m> Edge<'m> {
         options.clock = NOW * 1_000_000_000;
         options.vm.environment = keys::environment(policy, 0);
         options.clusters.extend(policy.clusters().into_iter().map(|cluster| (cluster.to_owned(), Cluster::Reachable)));
-        let proxy = Proxy::start(module, options, Around(documents)).unwrap_or_else(|error| panic!("{error}"));
+        let around = Around { documents, sent: Sent::new() };
+        let proxy = Proxy::start(module, options, around).unwrap_or_else(|error| panic!("{error}"));
         Self { proxy, minting, tokens: BTreeMap::new() }
+    }
+
+    /// All that has been sent once so much time has passed.
+    pub fn sent(&mut self, after: Duration) -> Sent {
+        self.proxy.advance(after);
+        self.proxy.run_until_idle();
+        self.proxy.world_mut().sent.clone()
     }
 
     /// What becomes of a request that a route is for, from this caller, with these lines too.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The reference policy: whoever the explanation names is admitted, and nobody else is.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tracegate::identity::Algorithm;
 use tracegate_harness::issuer::Issuer;
@@ -16,8 +18,12 @@ const APPLICATION: &str = "5e0d4b7c-3333-4a9c-b1e2-000000000003";
 
 /// The edge with the policy as it stands, its issuers included.
 fn with_shop(test: impl FnOnce(&Value, &mut Edge<'_>)) {
-    let path = shop();
-    let loaded = policy::read(&path).unwrap_or_else(|error| panic!("{error}"));
+    with(&shop(), test);
+}
+
+/// The edge with a policy that is much like it.
+pub fn with(path: &Path, test: impl FnOnce(&Value, &mut Edge<'_>)) {
+    let loaded = policy::read(path).unwrap_or_else(|error| panic!("{error}"));
     let issuers = [1, 2, 3].map(|seed| Issuer::new(seed).unwrap());
     let [customers, partners, staff] = issuers.each_ref().map(Issuer::key_set);
     let configuration = json!({"issuer": "https://id.shop.example/", "jwks_uri": "https://id.shop.example/keys"});
@@ -43,7 +49,7 @@ fn with_shop(test: impl FnOnce(&Value, &mut Edge<'_>)) {
         (provider.to_owned(), Minting { issuer, algorithm, claims, header: ("authorization".to_owned(), "Bearer ") })
     });
     let module = edge::compiled();
-    test(&explain(&path), &mut Edge::start(&module, &loaded, documents, minting.collect()));
+    test(&explain(path), &mut Edge::start(&module, &loaded, documents, minting.collect()));
 }
 
 #[test]

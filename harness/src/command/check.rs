@@ -27,8 +27,8 @@ pub(super) struct Check {
     /// For people, or one JSON object a line
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// Also tell who can reach what: each route, who may send its requests, and what the upstream is told of them; as JSON, one
-    /// document for each valid policy and nothing else about it
+    /// Also tell who can reach what: each route, who may send its requests, and what the upstream is told of them; what else leaves
+    /// the gateway, and where secrets are; as JSON, one document for each valid policy and nothing else about it
     #[arg(long)]
     explain: bool,
 }

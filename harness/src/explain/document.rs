@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a policy in canonical form says about who can reach what. The rest of it is left alone; a part that says more than is known here is an
-//! error, lest it be explained by half.
+//! What a policy in canonical form says about who can reach what, and what leaves. The rest of it is left alone; a part that says more than is known
+//! here is an error, lest it be explained by half.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,94 @@ use serde::{Deserialize, Serialize};
 
 use super::caller::CallerRule;
 use super::condition::Condition;
+use super::leaving::{Audit, Export};
 use super::quota::Quota;
+use super::sampling::{RouteSampling, Sampling, Trust};
+use super::secrets;
+use super::spans::{RouteAttributes, Service};
 
 /// The sections of interest.
 #[derive(Debug, Deserialize)]
 pub(super) struct Document {
+    pub(super) service: Service,
+    pub(super) listener: Listener,
+    pub(super) responses: Responses,
+    pub(super) secrets: BTreeMap<String, secrets::Place>,
+    pub(super) trace: Trace,
     pub(super) identity: Identity,
     pub(super) quotas: BTreeMap<String, Quota>,
     pub(super) routes: Vec<Route>,
     pub(super) default: DefaultAction,
+    pub(super) export: Export,
+    pub(super) audit: Option<Audit>,
+}
+
+/// What the operator asserts of the listener.
+#[derive(Debug, Deserialize)]
+pub(super) struct Listener {
+    pub(super) forwarded_client_cert: ForwardedClientCert,
+}
+
+/// What becomes of `x-forwarded-client-cert`.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ForwardedClientCert {
+    Remove,
+    Keep,
+    From(Condition),
+}
+
+/// How callers are answered.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Responses {
+    #[serde(rename = "errors")]
+    _errors: String,
+    pub(super) rate_limit_headers: Vec<String>,
+}
+
+/// What becomes of trace context.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trace {
+    pub(super) propagation: Propagation,
+    pub(super) tracestate: TraceState,
+    pub(super) signed_hop: Option<SignedHop>,
+    #[serde(default)]
+    pub(super) trust: Vec<Trust>,
+    pub(super) sampling: Option<Sampling>,
+}
+
+/// What carries it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Propagation {
+    pub(super) inject: Vec<String>,
+    pub(super) baggage: Baggage,
+}
+
+/// What becomes of baggage.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Baggage {
+    pub(super) allow: Option<Vec<String>>,
+}
+
+/// What the upstream sees in `tracestate`.
+#[derive(Debug, Deserialize)]
+pub(super) struct TraceState {
+    pub(super) member: Option<String>,
+}
+
+/// How the member is signed.
+#[derive(Debug, Deserialize)]
+pub(super) struct SignedHop {
+    pub(super) active: HopKey,
+}
+
+/// A key and its id.
+#[derive(Debug, Deserialize)]
+pub(super) struct HopKey {
+    pub(super) key: SecretName,
 }
 
 /// What the upstream is told.
@@ -55,7 +134,7 @@ pub(super) struct ReplaceToken {
 }
 
 /// A secret by its name.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretName {
     pub(super) secret: String,
@@ -69,6 +148,8 @@ pub(super) struct Route {
     pub(super) matches: Match,
     pub(super) rules: Vec<Rule>,
     pub(super) quotas: Vec<String>,
+    pub(super) sampling: Option<RouteSampling>,
+    pub(super) attributes: RouteAttributes,
 }
 
 /// Which requests: all that is given must match.

@@ -69,7 +69,7 @@ pub(super) enum LimitFrom {
 }
 
 /// A part of a key.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum KeyPart {
     Subscription,

@@ -28,7 +28,7 @@ pub(super) struct ExplainedRoute {
 }
 
 impl ExplainedRoute {
-    pub(super) fn new(Route { name, matches, rules, quotas }: Route, caught_by: Option<String>) -> Self {
+    pub(super) fn new(Route { name, matches, rules, quotas, .. }: Route, caught_by: Option<String>) -> Self {
         let unconditional = rules.iter().filter(|rule| rule.mode == Mode::Enforce && rule.when.is_none());
         let reach = Reach::of_all(unconditional.map(|rule| &rule.require));
         let anonymous = reach.is_anybody();
@@ -109,7 +109,8 @@ mod tests {
             rule["mode"] = rule.get("mode").cloned().unwrap_or_else(|| json!("enforce"));
             rule
         });
-        let route = json!({"name": "route", "match": matches, "rules": named.collect::<Vec<_>>(), "quotas": []});
+        let route =
+            json!({"name": "route", "match": matches, "rules": named.collect::<Vec<_>>(), "quotas": [], "attributes": {"path": {}}});
         ExplainedRoute::new(serde_json::from_value(route).unwrap(), None)
     }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the upstream is told of callers.
+//! What the upstream is told of callers and of traces.
 
 use serde::Serialize;
 use tracegate::identity::Provider;
 
-use super::document::{CallerToHeader, ClaimToHeader, Identity, ReplaceToken};
-use super::words::word;
+use super::document::{CallerToHeader, ClaimToHeader, ForwardedClientCert, Identity, ReplaceToken, Trace};
+use super::words::{all, word};
 
 /// What goes on to the upstream.
 #[derive(Debug, Serialize)]
@@ -14,6 +14,21 @@ pub(super) struct Upstream {
     token: Token,
     #[serde(skip)]
     replacement: Option<ReplaceToken>,
+    trace_context: TraceContext,
+    /// The only keys of baggage that go on; `None`: all do.
+    baggage: Option<Vec<String>>,
+    /// What becomes of `x-forwarded-client-cert`; `None`: without providers it is left alone.
+    forwarded_client_cert: Option<ForwardedClientCert>,
+}
+
+/// What carries the trace.
+#[derive(Debug, Serialize)]
+struct TraceContext {
+    formats: Vec<String>,
+    /// The key of our member in `tracestate`.
+    member: Option<String>,
+    /// The secret that signs it.
+    signed_with: Option<String>,
 }
 
 /// A header that tells something of the caller.
@@ -45,7 +60,7 @@ enum Token {
 }
 
 impl Upstream {
-    pub(super) fn new(identity: Identity, providers: &[Provider]) -> Self {
+    pub(super) fn new(identity: Identity, trace: &Trace, forwarded: ForwardedClientCert, providers: &[Provider]) -> Self {
         let Identity { claim_to_headers, caller_to_headers, forward_token, replace_token } = identity;
         let token = match &replace_token {
             _ if !providers.iter().any(|provider| provider.token().is_some()) => Token::Untouched,
@@ -56,11 +71,47 @@ impl Upstream {
         // Without providers the gateway leaves all headers alone.
         let claims = claim_to_headers.into_iter().filter(|_| !providers.is_empty()).map(Header::from);
         let callers = caller_to_headers.into_iter().filter(|_| !providers.is_empty()).map(Header::from);
-        Self { headers: claims.chain(callers).collect(), token, replacement: replace_token }
+        let trace_context = TraceContext {
+            formats: trace.propagation.inject.clone(),
+            member: trace.tracestate.member.clone(),
+            signed_with: trace.signed_hop.as_ref().map(|hop| hop.active.key.secret.clone()),
+        };
+        Self {
+            headers: claims.chain(callers).collect(),
+            token,
+            replacement: replace_token,
+            trace_context,
+            baggage: trace.propagation.baggage.allow.clone(),
+            forwarded_client_cert: Some(forwarded).filter(|_| !providers.is_empty()),
+        }
+    }
+
+    /// What goes on beside headers of the policy's own, by what it is.
+    pub(super) fn others(&self) -> [(&'static str, String); 4] {
+        let TraceContext { formats, member, signed_with } = &self.trace_context;
+        let signed = signed_with.as_ref().map(|secret| format!(", signed with the secret {}", word(secret))).unwrap_or_default();
+        let member = member.as_ref().map(|member| format!("; member {} of tracestate{signed}", word(member))).unwrap_or_default();
+        let baggage = match self.baggage.as_deref() {
+            None => "every key".to_owned(),
+            Some([]) => "none".to_owned(),
+            Some(keys) => format!("{} alone", all(keys)),
+        };
+        let certificate = match &self.forwarded_client_cert {
+            None => "untouched: no provider looks for any".to_owned(),
+            Some(ForwardedClientCert::Remove) => "none".to_owned(),
+            Some(ForwardedClientCert::Keep) => "as the listener writes it".to_owned(),
+            Some(ForwardedClientCert::From(condition)) => format!("as it comes, when {}; none otherwise", condition.words()),
+        };
+        [
+            ("(tokens)", self.token()),
+            ("(trace context)", format!("{}{member}", all(formats))),
+            ("(baggage)", baggage),
+            ("(x-forwarded-client-cert)", certificate),
+        ]
     }
 
     /// What becomes of tokens, in a sentence.
-    pub(super) fn token(&self) -> String {
+    fn token(&self) -> String {
         match (self.token, &self.replacement) {
             (Token::Replaced, Some(ReplaceToken { scheme, credential })) => {
                 format!("replaced: in the place of a verified one goes {} and the secret {}", word(scheme), word(&credential.secret))
