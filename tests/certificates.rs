@@ -18,6 +18,7 @@ pub struct Identity {
 
 impl Authority {
     /// A new one that goes by this name.
+    #[must_use]
     pub fn new(subject: &str) -> Self {
         let mut params = named(subject, None);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -25,6 +26,7 @@ impl Authority {
     }
 
     /// Its own certificate.
+    #[must_use]
     pub fn certificate(&self) -> &Certificate {
         self.0.as_ref()
     }
@@ -43,14 +45,22 @@ impl Authority {
     }
 
     /// Vouches for somebody who goes by this name.
+    #[must_use]
     pub fn vouch_for(&self, name: SanType) -> Identity {
+        self.vouch_for_all("leaf", [name])
+    }
+
+    /// Vouches for somebody who goes by this subject's common name, and by all of these.
+    #[must_use]
+    pub fn vouch_for_all(&self, subject: &str, names: impl IntoIterator<Item = SanType>) -> Identity {
         let key = key();
-        Identity { certificate: named("leaf", Some(name)).signed_by(&key, &self.0).expect("an authority signs"), key }
+        Identity { certificate: named(subject, names).signed_by(&key, &self.0).expect("an authority signs"), key }
     }
 }
 
 impl Identity {
     /// Somebody who says so of itself, and nobody else does.
+    #[must_use]
     pub fn self_signed(name: SanType) -> Self {
         let key = key();
         Self { certificate: named("leaf", Some(name)).self_signed(&key).expect("a key signs"), key }
@@ -58,19 +68,21 @@ impl Identity {
 }
 
 /// A URI as a name.
+#[must_use]
 pub fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().expect("a URI is ASCII"))
 }
 
 /// A host as a name.
+#[must_use]
 pub fn host(text: &str) -> SanType {
     SanType::DnsName(text.try_into().expect("a host is ASCII"))
 }
 
-fn named(subject: &str, name: Option<SanType>) -> CertificateParams {
+fn named(subject: &str, names: impl IntoIterator<Item = SanType>) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, subject);
-    params.subject_alt_names.extend(name);
+    params.subject_alt_names.extend(names);
     params
 }
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the test programs share: the `tracegate` command, the module, real Envoy, and a simulated world.
+//! What the test programs share: the `tracegate` command, the module, real Envoy, certificates and TLS, and a simulated
+//! world.
 
+pub mod certificates;
 pub mod collected;
+pub mod tls;
 pub mod world;
 
 use std::ffi::OsStr;

@@ -6,7 +6,6 @@ mod listener {
     mod callers;
     mod certificate;
     mod gateway;
-    mod identity;
     mod probe;
     mod rendered;
     mod shipped;

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use tracegate_harness::echo::Echo;
 use tracegate_harness::http::{Field, Request};
 use tracegate_harness::server::Server;
-use tracegate_tests::{Edge, OPEN, lines, run, stderr, stdout};
+use tracegate_tests::certificates::{Authority, host};
+use tracegate_tests::{Edge, OPEN, lines, run, stderr, stdout, tls};
 
 fn probe(url: &str, arguments: &[&str]) -> Output {
     run(["probe", url].into_iter().chain(arguments.iter().copied()))
@@ -353,12 +354,32 @@ fn a_gateway_that_is_silent_or_gone_or_never_ends_is_code_2_in_time() {
     }
 }
 
+/// A key that goes with the requests reaches nobody who doesn't prove the gateway's name.
+#[test]
+fn a_gateway_by_tls_proves_its_name() {
+    let authority = Authority::new("gateways");
+    let scratch = tempfile::tempdir().unwrap();
+    let trusted = scratch.path().join("trusted.pem");
+    std::fs::write(&trusted, authority.certificate().pem()).unwrap();
+    let echo = |request: Request| {
+        let body = pairs(&request.fields);
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    };
+    // It keeps what is malformed too, which is a finding.
+    for (name, code) in [("localhost", 1), ("elsewhere.example", 2)] {
+        let server = tls::serve(&authority.vouch_for(host(name)), echo);
+        let url = format!("https://localhost:{}/orders/7", server.address().port());
+        let output = probe(&url, &["--cacert", trusted.to_str().unwrap(), "--format", "json"]);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("expected a certificate for the host of the URL, found one for another"), code == 2);
+    }
+}
+
 #[test]
 fn arguments_that_cannot_be_meant_are_code_2_and_not_shown() {
     for (arguments, expected) in [
-        (&["https://s3cret.example/"][..], "found https: no TLS is spoken here"),
-        (&["http://u:s3cret@a.example/"], "without user information: credentials go in headers"),
-        (&["s3cret"], "expected a URL as http://HOST[:PORT]/PATH"),
+        (&["http://u:s3cret@a.example/"][..], "without user information: credentials go in headers"),
+        (&["s3cret"], "expected a URL as http[s]://HOST[:PORT]/PATH"),
         (&["http://a.example/", "--header", "s3cret"], "expected --header 'name: value'"),
         (&["http://a.example/", "--header", "x: s3cret\r\ny: z"], "expected --header 'name: value'"),
         (&["http://a.example/", "--header", "Traceparent: s3cret"], "that the probe doesn't send by itself, found Traceparent"),
@@ -366,6 +387,7 @@ fn arguments_that_cannot_be_meant_are_code_2_and_not_shown() {
         (&["http://a.example/", "--method", "HEAD"], "other than HEAD and CONNECT"),
         (&["http://a.example/", "--method", "GET / HTTP/1.1\r\n"], "other than HEAD and CONNECT"),
         (&["http://a.example/", "--timeout", "0"], "--timeout"),
+        (&["http://a.example/", "--cacert", "nowhere.pem"], "expected --cacert with an https URL, found it with http"),
     ] {
         let output = probe(arguments[0], &arguments[1..]);
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{arguments:?}");

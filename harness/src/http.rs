@@ -54,6 +54,18 @@ pub struct Connection<S = TcpStream> {
     limits: Option<(Instant, usize, TcpStream)>,
 }
 
+/// A stream that waits on a socket.
+pub trait OnSocket {
+    /// The socket.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl OnSocket for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
 impl Connection {
     /// Connects as a client.
     ///
@@ -63,16 +75,19 @@ impl Connection {
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         Self::over(TcpStream::connect(address)?)
     }
+}
 
+impl<S: Read + Write + OnSocket> Connection<S> {
     /// Takes over an accepted connection, or one made otherwise.
     ///
     /// # Errors
     ///
     /// When the socket takes no options.
-    pub fn over(stream: TcpStream) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
+    pub fn over(stream: S) -> io::Result<Self> {
+        let socket = stream.socket();
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
+        socket.set_write_timeout(Some(TIMEOUT))?;
         Ok(Self::on(stream))
     }
 
@@ -82,7 +97,7 @@ impl Connection {
     ///
     /// When the connection is gone.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.stream.local_addr()
+        self.stream.socket().local_addr()
     }
 
     /// Bounds what comes from now on: until when, and how many bytes.
@@ -91,8 +106,10 @@ impl Connection {
     ///
     /// When the socket takes no options.
     pub fn limit(&mut self, until: Instant, bytes: usize) -> io::Result<()> {
-        self.limits = Some((until, bytes, self.stream.try_clone()?));
-        self.stream.set_write_timeout(Some(left(until)?))
+        let socket = self.stream.socket();
+        socket.set_write_timeout(Some(left(until)?))?;
+        self.limits = Some((until, bytes, socket.try_clone()?));
+        Ok(())
     }
 }
 
@@ -297,7 +314,7 @@ impl<S: Read + Write> Connection<S> {
 }
 
 /// How long it is until then; no time is an error.
-fn left(until: Instant) -> io::Result<Duration> {
+pub(crate) fn left(until: Instant) -> io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }

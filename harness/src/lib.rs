@@ -18,7 +18,7 @@
 //! | [`envoy`], [`echo`], [`server`] | real Envoy, and upstreams for it |
 //! | [`otlp`] | reads and gathers what the module exports |
 //! | [`probe`] | sends marked requests through a live gateway |
-//! | [`target`] | names what probes and exports are sent to |
+//! | [`target`], [`tls`] | names what probes and exports are sent to, and has it prove its name |
 //! | [`bench`] | measures |
 //! | [`look`], [`output`] | how results look, and where they go |
 //! | [`command`] | the command line |
@@ -53,6 +53,7 @@ pub mod render;
 pub mod replay;
 pub mod server;
 pub mod target;
+pub mod tls;
 pub mod tools;
 mod varint;
 pub mod workspace;

@@ -21,6 +21,7 @@ use crate::carrier::{Carrier, Fate};
 use crate::error::{Context, Error, Result};
 use crate::http::{Connection, Response};
 use crate::target::Target;
+use crate::tls::Roots;
 use answer::{Answer, Arrived};
 use plan::{Kind, Marked};
 use row::Row;
@@ -30,6 +31,8 @@ use row::Row;
 pub struct Probe {
     /// The gateway, and the path to ask for.
     pub target: Target,
+    /// Whom the gateway must prove its name to, where it is reached by TLS.
+    pub roots: Option<Roots>,
     /// The method.
     pub method: String,
     /// Header lines that go with every request: credentials, perhaps.
@@ -76,7 +79,7 @@ impl Probe {
             }
             _ => Error::new(format!("{otherwise}: {error}")),
         };
-        let stream = self.target.connect(until).map_err(|error| within(error, "can't connect"))?;
+        let stream = self.target.open(until, self.roots.as_ref()).map_err(|error| within(error, "can't connect"))?;
         let exchange = || {
             let mut connection = Connection::over(stream)?;
             connection.limit(until, MAX_ANSWER)?;

@@ -9,10 +9,13 @@ use std::time::Instant;
 
 use crate::Redactor;
 use crate::error::Error;
+use crate::tls::{Roots, Stream};
 
-/// An `http` URL: `http://host[:port][/path][?query]`. It shows itself without the credentials that may be in it.
+/// An `http` or `https` URL: `http://host[:port][/path][?query]`. It shows itself without the credentials that may be in it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Target {
+    /// It is reached by TLS.
+    is_tls: bool,
     host: String,
     port: u16,
     authority: String,
@@ -32,12 +35,36 @@ impl Target {
         &self.path
     }
 
-    /// Connects to the first address that takes it.
+    /// Whether it is reached by TLS.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+
+    /// The same host's other path.
+    #[must_use]
+    pub fn with_path(self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self }
+    }
+
+    /// Connects, by TLS where the URL says so: the host must prove its name to these authorities.
     ///
     /// # Errors
     ///
-    /// When the host has no address, or none takes it `until` then.
-    pub fn connect(&self, until: Instant) -> io::Result<TcpStream> {
+    /// When the host has no address, none takes it or the name isn't proven `until` then; or it must be proven and there are no authorities.
+    pub fn open(&self, until: Instant, roots: Option<&Roots>) -> io::Result<Stream> {
+        let socket = self.connect(until)?;
+        match (self.is_tls, roots) {
+            (false, _) => Ok(Stream::Plain(socket)),
+            (true, Some(roots)) => roots.shake_hands(socket, &self.host, until),
+            (true, None) => {
+                Err(io::Error::new(io::ErrorKind::InvalidInput, "expected authorities to prove the host's name to, found none"))
+            }
+        }
+    }
+
+    /// Connects to the first address that takes it.
+    fn connect(&self, until: Instant) -> io::Result<TcpStream> {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         for address in (self.host.as_str(), self.port).to_socket_addrs()?.take(MAX_ADDRESSES) {
             let left = until.saturating_duration_since(Instant::now());
@@ -58,13 +85,9 @@ impl FromStr for Target {
 
     /// Nothing of what was found is shown: it may be a credential.
     fn from_str(url: &str) -> Result<Self, Error> {
-        let wrong = || Error::new("expected a URL as http://HOST[:PORT]/PATH, found another");
+        let wrong = || Error::new("expected a URL as http[s]://HOST[:PORT]/PATH, found another");
         let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-        if scheme.eq_ignore_ascii_case("https") {
-            let why = "expected an http URL, found https: no TLS is spoken here; send to a listener without TLS, or through a proxy \
-                       on this machine that adds it";
-            return Err(Error::new(why));
-        }
+        let is_tls = scheme.eq_ignore_ascii_case("https");
         let rest = rest.split('#').next().unwrap_or(rest);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or_else(wrong)?;
@@ -73,7 +96,7 @@ impl FromStr for Target {
         }
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| wrong())?),
-            _ => (authority, 80),
+            _ => (authority, if is_tls { 443 } else { 80 }),
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let is_host = match bare {
@@ -81,17 +104,17 @@ impl FromStr for Target {
             None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
         };
         let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
-        if !scheme.eq_ignore_ascii_case("http") || !is_host || !is_path {
+        if !(is_tls || scheme.eq_ignore_ascii_case("http")) || !is_host || !is_path {
             return Err(wrong());
         }
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { host: bare.unwrap_or(host).to_owned(), port, authority: authority.to_owned(), path })
+        Ok(Self { is_tls, host: bare.unwrap_or(host).to_owned(), port, authority: authority.to_owned(), path })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "http://{}{}", self.authority, Redactor::new(0).url(&self.path))
+        write!(formatter, "http{}://{}{}", if self.is_tls { "s" } else { "" }, self.authority, Redactor::new(0).url(&self.path))
     }
 }
 
@@ -115,10 +138,17 @@ mod tests {
             ("http://127.0.0.1:1?x", "127.0.0.1", 1, "127.0.0.1:1", "/?x"),
             ("http://[::1]/", "::1", 80, "[::1]", "/"),
             ("http://[::1]:8000/", "::1", 8000, "[::1]:8000", "/"),
+            ("https://a.example/b", "a.example", 443, "a.example", "/b"),
+            ("HTTPS://a.example:4318", "a.example", 4318, "a.example:4318", "/"),
         ] {
             let target: Target = url.parse().unwrap();
             let found = (target.host.as_str(), target.port, target.authority(), target.path());
             assert_eq!(found, (host, port, authority, path), "{url}");
+            assert_eq!(
+                (target.is_tls(), target.to_string().starts_with("https://")),
+                (url.starts_with(['h', 'H']) && url.as_bytes()[4] != b':', target.is_tls()),
+                "{url}"
+            );
         }
         let shown = "http://a/b?subscription-key=s3cret".parse::<Target>().unwrap().to_string();
         assert!(shown.starts_with("http://a/b?subscription-key=REDACTED-") && !shown.contains("s3cret"), "{shown}");
@@ -129,7 +159,7 @@ mod tests {
         for url in [
             "",
             "a.example",
-            "https://s3cret/",
+            "https://u:s3cret@a/",
             "ftp://a/s3cret",
             "http://",
             "http:///a",

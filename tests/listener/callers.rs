@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use tracegate::identity::Algorithm;
 use tracegate_harness::http::{Connection, Response};
 use tracegate_harness::issuer::{Issuer, text};
+use tracegate_tests::certificates::{Identity, uri};
 use tracegate_tests::{echoed, get};
 
 use super::gateway::{manager, policy};
-use super::identity::{Identity, uri};
 use super::tls::Guarded;
 
 const ORDERS: &str = "spiffe://shop.example/orders";

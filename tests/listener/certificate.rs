@@ -3,8 +3,8 @@
 
 use rustls::AlertDescription;
 use serde_json::{Value, json};
+use tracegate_tests::certificates::{Authority, Identity, uri};
 
-use super::identity::{Authority, Identity, uri};
 use super::tls::Guarded;
 
 const ORDERS: &str = "spiffe://shop.example/orders";

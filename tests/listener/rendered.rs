@@ -4,15 +4,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::process::Command;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use tracegate::identity::Algorithm;
 use tracegate::trace::TraceParent;
@@ -21,15 +16,19 @@ use tracegate_harness::envoy::Envoy;
 use tracegate_harness::http::{Connection, Response};
 use tracegate_harness::issuer::Issuer;
 use tracegate_harness::server::Server;
-use tracegate_tests::{binary, echoed, get_from, packaged, run, stderr, stdout};
+use tracegate_tests::certificates::{Authority, Identity, host, uri};
+use tracegate_tests::{binary, echoed, get_from, packaged, run, stderr, stdout, tls};
 
 use super::gateway::version;
-use super::identity::{Authority, Identity, host, uri};
 use super::shipped::Shipped;
-use super::tls;
 
 const CALLERS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const ORDERS: &str = "spiffe://shop.example/orders";
+
+/// What the shop's edge finds in its environment.
+fn secrets_of_the_shop() -> Vec<(&'static str, String)> {
+    ["TRACEGATE_HOP_KEY", "TRACEGATE_AUDIT_KEY", "TRACEGATE_DIGEST_KEY"].map(|name| (name, STANDARD.encode([7; 32]))).into()
+}
 
 /// A gateway that the command has rendered; it ends when dropped.
 struct Rendered {
@@ -56,8 +55,8 @@ impl Rendered {
             command.extend(["--certificates".to_owned(), directory.path().display().to_string()]);
         }
         if shipped == Shipped::Shop {
-            // Nobody answers there, and the gateway counts.
-            command.extend(["--cluster".to_owned(), "ratelimit=127.0.0.1:9".to_owned()]);
+            // Nobody answers there: the gateway counts, and keeps what it has for a collector.
+            command.extend(["ratelimit", "otel"].into_iter().flat_map(|name| ["--cluster".to_owned(), format!("{name}=127.0.0.1:9")]));
         }
         command.extend_from_slice(arguments);
         let output = run(&command);
@@ -159,8 +158,7 @@ fn the_edge_behind_api_management_tells_callers_apart() {
 /// Whoever shows a certificate proves it; whoever shows none gets as far as the rules let anybody.
 #[test]
 fn certificates_may_be_optional() {
-    let key = [("TRACEGATE_HOP_KEY", STANDARD.encode([7; 32]))];
-    let Some(edge) = Rendered::start(Shipped::Shop, &["--optional-client-certificates".to_owned()], &key) else { return };
+    let Some(edge) = Rendered::start(Shipped::Shop, &["--optional-client-certificates".to_owned()], &secrets_of_the_shop()) else { return };
     let listener = edge.envoy.listener();
     let get = |client: Option<&Identity>| {
         let mut connection = tls::connect(listener, &edge.authority, client).ok()?;
@@ -187,11 +185,10 @@ fn the_shops_edge_fetches_keys_by_tls_from_whom_proves_its_name() {
     let token = format!("Bearer {}", issuer.mint(Algorithm::Rs256, &claims).unwrap());
     let fields = [("authorization", token.as_str()), ("ocp-apim-subscription-key", "contoso-primary-key"), ("x-api-version", "2")];
     for (name, admitted) in [("localhost", true), ("impostor.example", false)] {
-        let server = serve_by_tls(&authority.vouch_for(host(name)), issuer.key_set().to_string());
+        let server = serve_keys(&authority.vouch_for(host(name)), &issuer.key_set().to_string());
         let cluster = format!("partner-idp=https://localhost:{}", server.address().port());
         let arguments = ["--cluster".to_owned(), cluster, "--trusted-ca".to_owned(), trusted.display().to_string()];
-        let key = [("TRACEGATE_HOP_KEY", STANDARD.encode([7; 32]))];
-        let Some(edge) = Rendered::start(Shipped::Shop, &arguments, &key) else { return };
+        let Some(edge) = Rendered::start(Shipped::Shop, &arguments, &secrets_of_the_shop()) else { return };
         if !admitted {
             edge.assert_refused("/orders/7", &fields, 503, "TokenKeysUnavailable");
             continue;
@@ -206,22 +203,16 @@ fn the_shops_edge_fetches_keys_by_tls_from_whom_proves_its_name() {
         edge.assert_refused("/orders/7", &[("ocp-apim-subscription-key", "contoso-primary-key")], 401, "TokenNotPresent");
         edge.assert_refused("/admin/users", &[], 401, "TokenNotPresent");
         edge.assert_refused("/elsewhere", &[], 404, "OperationNotFound");
+        // It puts refusals on record, and neither orders nor callers.
+        let log = edge.envoy.log();
+        let records: Vec<&str> = log.lines().filter(|line| line.contains("{\"audit\":\"decision\"")).collect();
+        assert!(records.iter().any(|line| line.contains("\"reason\":\"OperationNotFound\"") && line.contains("\"mac\":\"")), "{log}");
+        assert!(!records.iter().any(|line| line.contains("/orders/7") || line.contains("contoso-primary-key")), "{records:?}");
     }
 }
 
-/// A server that answers everything with this body, by TLS.
-fn serve_by_tls(identity: &Identity, body: String) -> Server {
-    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![identity.certificate.der().clone()], key).unwrap());
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-    let serve = move |stream: TcpStream| {
-        let mut connection = Connection::on(StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream));
-        while let Ok(Some(_)) = connection.read_request() {
-            if connection.send(answer.as_bytes()).is_err() {
-                return;
-            }
-        }
-    };
-    Server::start_on_streams(serve).unwrap()
+/// A server that answers everything with these keys, by TLS.
+fn serve_keys(identity: &Identity, keys: &str) -> Server {
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{keys}", keys.len());
+    tls::serve(identity, move |_| answer.clone().into_bytes())
 }

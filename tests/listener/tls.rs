@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client that talks TLS, and a gateway to talk to.
+//! A gateway that asks for certificates, to talk to by TLS.
 
 use std::io::{self, Read};
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::{PrivateKeyDer, ServerName};
-use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::AlertDescription;
 use serde_json::{Value, json};
 use tracegate_harness::http::Connection;
+use tracegate_tests::certificates::{Authority, Identity};
+use tracegate_tests::tls::{Stream, connect, stream};
 
 use super::gateway::Gateway;
-use super::identity::{Authority, Identity};
 use super::shipped::Shipped;
 
 /// A gateway that asks for certificates, and the authority whose word it takes.
@@ -26,9 +22,6 @@ pub struct Guarded {
     /// Where its files are.
     _directory: tempfile::TempDir,
 }
-
-/// A connection by TLS.
-pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 impl Guarded {
     /// Starts one as it ships, with what `change` makes of its TLS context.
@@ -88,45 +81,3 @@ fn move_files(value: &mut Value, directory: &Path) -> usize {
         _ => 0,
     }
 }
-
-/// Connects to a listener whom this authority vouches for, perhaps with a certificate.
-pub fn connect(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Connection<Stream>> {
-    let mut stream = stream(address, authority, client)?;
-    stream.conn.complete_io(&mut stream.sock)?;
-    Ok(Connection::on(stream))
-}
-
-/// The protocol that a listener agrees on with a client that speaks HTTP/2 and 1.1.
-pub fn negotiated(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Option<Vec<u8>>> {
-    let mut stream = stream_of(address, authority, client, &[b"h2", b"http/1.1"])?;
-    stream.conn.complete_io(&mut stream.sock)?;
-    Ok(stream.conn.alpn_protocol().map(<[u8]>::to_vec))
-}
-
-fn stream(address: SocketAddr, authority: &Authority, client: Option<&Identity>) -> io::Result<Stream> {
-    stream_of(address, authority, client, &[])
-}
-
-fn stream_of(address: SocketAddr, authority: &Authority, client: Option<&Identity>, protocols: &[&[u8]]) -> io::Result<Stream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate().der().clone()).expect("an authority's certificate is one");
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider())).with_safe_default_protocol_versions();
-    let config = config.expect("there are versions").with_root_certificates(roots);
-    let mut config = match client {
-        None => config.with_no_client_auth(),
-        Some(client) => {
-            let key = PrivateKeyDer::try_from(client.key.serialize_der()).expect("a key is PKCS #8");
-            config.with_client_auth_cert(vec![client.certificate.der().clone()], key).expect("the key is the certificate's")
-        }
-    };
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let name = ServerName::try_from("localhost").expect("it is a name");
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let socket = TcpStream::connect(address)?;
-    socket.set_nodelay(true)?;
-    socket.set_read_timeout(Some(TIMEOUT))?;
-    socket.set_write_timeout(Some(TIMEOUT))?;
-    Ok(StreamOwned::new(connection, socket))
-}
-
-const TIMEOUT: Duration = Duration::from_secs(10);

@@ -7,10 +7,10 @@ use rustls::AlertDescription;
 use serde_json::{Value, json};
 use tracegate::trace::TraceParent;
 use tracegate_harness::http::Connection;
+use tracegate_tests::certificates::{Authority, Identity, uri};
 use tracegate_tests::echoed;
 
 use super::gateway::{Gateway, manager, policy};
-use super::identity::{Authority, Identity, uri};
 use super::shipped::Shipped;
 use super::tls::Guarded;
 

@@ -3,13 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Output;
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tempfile::TempDir;
 use tracegate_harness::collector::{Answer, Collector};
+use tracegate_harness::http::Request as HttpRequest;
 use tracegate_harness::otlp::{Request, json};
-use tracegate_tests::{lines, stderr, stdout, tracegate};
+use tracegate_harness::server::Server;
+use tracegate_tests::certificates::{Authority, Identity, host};
+use tracegate_tests::{lines, stderr, stdout, tls, tracegate};
 
 use super::{file, record, text};
 
@@ -133,13 +138,12 @@ fn what_is_no_collector_is_told_before_anything_is_replayed() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (url, headers, expected) in [
         (format!("http://{free}"), "", format!("http://{free}/v1/traces: can't connect: ")),
-        ("https://s3cret.example".to_owned(), "", "--export: expected an http URL, found https: no TLS is spoken here".to_owned()),
         (
             "http://u:s3cret@127.0.0.1".to_owned(),
             "",
             "--export: expected a URL without user information: credentials go in headers".to_owned(),
         ),
-        ("s3cret".to_owned(), "", "--export: expected a URL as http://HOST[:PORT]/PATH, found another".to_owned()),
+        ("s3cret".to_owned(), "", "--export: expected a URL as http[s]://HOST[:PORT]/PATH, found another".to_owned()),
         (format!("http://{free}"), "x-token s3cret", format!("{HEADERS}: header 1: expected NAME=VALUE, found something else")),
     ] {
         let output = export(&url, headers, &[]);
@@ -147,4 +151,102 @@ fn what_is_no_collector_is_told_before_anything_is_replayed() {
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{told}");
         assert!(told.starts_with(&format!("tracegate: {expected}")) && !told.contains("s3cret"), "{expected}: {told}");
     }
+}
+
+/// A collector by TLS, which proves its name by this identity; and what reached it.
+fn by_tls(identity: &Identity) -> (Server, String, Arc<Mutex<Vec<HttpRequest>>>) {
+    let reached = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&reached);
+    let server = tls::serve(identity, move |request| {
+        kept.lock().unwrap().push(request);
+        b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()
+    });
+    let url = format!("https://localhost:{}", server.address().port());
+    (server, url, reached)
+}
+
+/// Spans and what stands in headers reach nobody but who proves the URL's name by the word of the authority that is named.
+#[test]
+fn a_collector_by_tls_proves_its_name_before_it_is_told_anything() {
+    let scratch = TempDir::new().unwrap();
+    let log = file(&scratch, "log.json", &record(json!({})).to_string());
+    let authority = Authority::new("collectors");
+    let trusted = file(&scratch, "trusted.pem", &authority.certificate().pem());
+    let untrusted = "expected a certificate by an authority that is trusted here, found another: --cacert names one";
+    for (what, identity, error) in [
+        ("the collector", authority.vouch_for(host("localhost")), None),
+        (
+            "another's name",
+            authority.vouch_for(host("elsewhere.example")),
+            Some("expected a certificate for the host of the URL, found one for another"),
+        ),
+        ("another authority", Authority::new("strangers").vouch_for(host("localhost")), Some(untrusted)),
+        ("an authority that goes by the same name", Authority::new("collectors").vouch_for(host("localhost")), Some("BadSignature")),
+        ("its own word", Identity::self_signed(host("localhost")), Some(untrusted)),
+    ] {
+        let (_server, url, reached) = by_tls(&identity);
+        let output = export(&url, "x-token=s3cret", &[text(&log), "--cacert", text(&trusted)]);
+        let (told, reached) = (stderr(&output), reached.lock().unwrap());
+        match error {
+            None => {
+                assert_eq!((output.status.code(), reached.len()), (Some(0), 1), "{what}: {told}");
+                assert!(told.starts_with("exported 1 spans in 1 batches (") && told.ends_with(&format!("to {url}/v1/traces\n")), "{told}");
+                assert!(reached[0].fields.contains(&(b"x-token".to_vec(), b"s3cret".to_vec())) && Request::read(&reached[0].body).is_ok());
+            }
+            Some(error) => {
+                assert_eq!((output.status.code(), reached.len()), (Some(2), 0), "{what}: {told}");
+                assert!(
+                    told.starts_with(&format!("tracegate: {url}/v1/traces: can't connect: ")) && told.contains(error),
+                    "{what}: {told}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_platforms_authorities_count_where_none_is_named() {
+    let scratch = TempDir::new().unwrap();
+    let log = file(&scratch, "log.json", &record(json!({})).to_string());
+    let authority = Authority::new("platform");
+    let trusted = file(&scratch, "platform.pem", &authority.certificate().pem());
+    let none = file(&scratch, "none.pem", "");
+    let (_server, url, reached) = by_tls(&authority.vouch_for(host("localhost")));
+    let run = |roots: &Path| {
+        let mut command = tracegate();
+        command
+            .args(["replay", text(&log), "--export", &url])
+            .env("SSL_CERT_FILE", roots)
+            .env("SSL_CERT_DIR", scratch.path().join("nowhere"));
+        command.output().unwrap()
+    };
+    let output = run(&trusted);
+    assert_eq!((output.status.code(), reached.lock().unwrap().len()), (Some(0), 1), "{}", stderr(&output));
+    let output = run(&none);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("expected authorities among this platform's certificates, found none"), "{}", stderr(&output));
+    // What is no authority, and one for nothing.
+    for (url, file, expected) in [
+        (&*url, &none, format!("{}: expected certificates as PEM, found none", none.display())),
+        (&url, &log, format!("{}: expected certificates as PEM, found none", log.display())),
+        ("http://127.0.0.1:1", &trusted, "expected --cacert with an https URL, found it with http".to_owned()),
+    ] {
+        let output = export(url, "", &[text(&log), "--cacert", text(file)]);
+        assert!(output.status.code() == Some(2) && stderr(&output).contains(&expected), "{expected}: {}", stderr(&output));
+    }
+    assert_eq!(reached.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn what_speaks_no_tls_is_told_as_such() {
+    let collector = Collector::start().unwrap();
+    let output = export(&url(&collector).replace("http", "https"), "x-token=s3cret", &["--cacert", "tests/recordings/none.pem"]);
+    assert_eq!(output.status.code(), Some(2));
+    let scratch = TempDir::new().unwrap();
+    let trusted = file(&scratch, "trusted.pem", &Authority::new("a").certificate().pem());
+    let output = export(&url(&collector).replace("http", "https"), "x-token=s3cret", &["--cacert", text(&trusted)]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = stderr(&output);
+    assert!(told.contains("can't connect") && !told.contains("s3cret"), "{told}");
+    assert!(!collector.requests().iter().any(|request| String::from_utf8_lossy(&request.body).contains("s3cret")));
 }

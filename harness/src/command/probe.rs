@@ -2,6 +2,7 @@
 //! `tracegate probe`
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -14,6 +15,7 @@ use crate::look::Look;
 use crate::output;
 use crate::probe::Probe;
 use crate::target::Target;
+use crate::tls::Roots;
 
 /// Send marked requests through a live gateway and say which trace headers survive.
 #[derive(Debug, Args)]
@@ -33,12 +35,15 @@ Examples:
   cargo harness probe http://gateway.example/echo --header 'Ocp-Apim-Subscription-Key: …'
   cargo harness probe http://127.0.0.1:8000/anything --method POST --format json")]
 pub(super) struct RunProbe {
-    /// Where to send requests: http://HOST[:PORT]/PATH
+    /// Where to send requests: http[s]://HOST[:PORT]/PATH
     #[arg(value_name = "URL")]
     url: String,
     /// A header that goes with every request; may be given several times, and is never shown
     #[arg(long, value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// Authorities, as PEM, one of whom must vouch for a gateway that is reached by https, instead of the platform's
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
     /// The method; requests have no body
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     method: String,
@@ -60,7 +65,8 @@ impl RunProbe {
     pub(super) fn run(self) -> Result<Outcome> {
         let target: Target = self.url.parse()?;
         let headers = self.header.iter().map(|line| header(line)).collect::<Result<Vec<_>>>()?;
-        let probe = Probe { target, method: method(&self.method)?.to_owned(), headers, timeout: Duration::from_secs(self.timeout) };
+        let roots = Roots::for_target(&target, self.cacert.as_deref())?;
+        let probe = Probe { target, roots, method: method(&self.method)?.to_owned(), headers, timeout: Duration::from_secs(self.timeout) };
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         if io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::stderr());

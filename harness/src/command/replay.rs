@@ -106,10 +106,13 @@ pub(super) struct Replay {
     /// many quotas at once
     #[arg(long, value_name = "QUOTA=AMOUNT", conflicts_with_all = ["against", "find"])]
     what_if: Vec<WhatIf>,
-    /// Send the spans of what is shown on to a collector, by OTLP over HTTP, with their recorded times: as http://HOST:PORT, to its /v1/traces, or
+    /// Send the spans of what is shown on to a collector, by OTLP over HTTP, with their recorded times: as http[s]://HOST:PORT, to its /v1/traces, or
     /// with another path. Headers that it asks for stand in OTEL_EXPORTER_OTLP_HEADERS
     #[arg(long, value_name = "URL")]
     export: Option<String>,
+    /// Authorities, as PEM, one of whom must vouch for a collector that is reached by https, instead of the platform's
+    #[arg(long, value_name = "FILE", requires = "export")]
+    cacert: Option<PathBuf>,
     /// What is a reason for exit code 1, instead of `differed` and `malformed`; may be given several times
     #[arg(long, value_enum, value_name = "KIND", conflicts_with = "lenient")]
     fail_on: Vec<FailOn>,
@@ -249,7 +252,7 @@ impl Replay {
         }
         let otherwise = otherwise.as_ref().map(|other| other.start(self.seed)).transpose()?;
         let mut edges = Edges::new(side.start(self.seed)?, against_edge, tokens).asking(otherwise);
-        let connect = |url: &String| Exporter::connect(url, replay::headers(|name| env::var(name).ok())?);
+        let connect = |url: &String| Exporter::connect(url, self.cacert.as_deref(), replay::headers(|name| env::var(name).ok())?);
         let mut exporter = self.export.as_ref().map(connect).transpose()?;
         let files = Files::named(&self.recordings);
         let mut progress = self.progress(&files);

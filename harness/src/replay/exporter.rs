@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,14 +15,17 @@ use crate::look::printable;
 use crate::otlp::{Batch, Request, read_answer};
 use crate::redact::percent_decoded;
 use crate::target::Target;
+use crate::tls::{Roots, Stream};
 
 /// A collector that spans are sent to. Any failure is the last: what has been taken before is told with it.
 pub struct Exporter {
     target: Target,
+    /// Whom the collector must prove its name to, where it is reached by TLS.
+    roots: Option<Roots>,
     /// Names and values, which may be secrets.
     headers: Vec<(String, String)>,
     /// `None` where the collector has closed it.
-    connection: Option<Connection>,
+    connection: Option<Connection<Stream>>,
     batch: Batch,
     sent: Sent,
 }
@@ -52,18 +56,24 @@ impl fmt::Display for Sent {
 }
 
 impl Exporter {
-    /// Connects to the collector at a URL; one without a path is asked for `/v1/traces`.
+    /// Connects to the collector at a URL; one without a path is asked for `/v1/traces`. By `https` it must prove its name to an authority in the file
+    /// `cacert`, or else to the platform's.
     ///
     /// # Errors
     ///
-    /// When the URL is none, or nobody listens there.
-    pub fn connect(url: &str, headers: Vec<(String, String)>) -> Result<Self> {
+    /// When the URL is none, nobody listens there, or somebody who isn't believed.
+    pub fn connect(url: &str, cacert: Option<&Path>, headers: Vec<(String, String)>) -> Result<Self> {
         let target: Target = url.parse().context(|| "--export")?;
-        let target = if target.path() == "/" { format!("http://{}/v1/traces", target.authority()).parse()? } else { target };
+        let target = if target.path() == "/" { target.with_path("/v1/traces") } else { target };
+        let roots = Roots::for_target(&target, cacert)?;
         let sent = Sent { url: target.to_string(), ..Sent::default() };
-        let mut exporter = Self { target, headers, connection: None, batch: Batch::default(), sent };
-        exporter.connection = Some(open(&exporter.target).context(|| format!("{}: can't connect", exporter.sent.url))?);
+        let mut exporter = Self { target, roots, headers, connection: None, batch: Batch::default(), sent };
+        exporter.connection = Some(exporter.open().context(|| format!("{}: can't connect", exporter.sent.url))?);
         Ok(exporter)
+    }
+
+    fn open(&self) -> io::Result<Connection<Stream>> {
+        Connection::over(self.target.open(Instant::now() + TIMEOUT, self.roots.as_ref())?)
     }
 
     /// Takes an exchange's spans, and sends a batch once it is full.
@@ -102,8 +112,8 @@ impl Exporter {
                     if answer.rejected > 0 {
                         let Sent { spans, batches, .. } = &mut self.sent;
                         (*spans, *batches) = (*spans + count.saturating_sub(answer.rejected), *batches + 1);
-                        let message: String = printable(&answer.message).chars().take(MAX_MESSAGE).collect();
-                        return Err(self.failed(count, &format!("found {} of them rejected: {message}", answer.rejected)));
+                        let found = format!("found {} of them rejected: {}", answer.rejected, self.told(&answer.message));
+                        return Err(self.failed(count, &found));
                     }
                     self.sent.spans += count;
                     self.sent.batches += 1;
@@ -129,7 +139,8 @@ impl Exporter {
             return Ok(self.keep(response));
         }
         self.connection = None;
-        let connection = self.connection.insert(open(&self.target)?);
+        let opened = self.open()?;
+        let connection = self.connection.insert(opened);
         let response = exchange(connection, &self.target, &self.headers, body)?;
         Ok(self.keep(response))
     }
@@ -141,6 +152,15 @@ impl Exporter {
         response
     }
 
+    /// What a collector says, in short; nothing of it where it repeats a header's value.
+    fn told(&self, message: &str) -> String {
+        let mut words = self.headers.iter().flat_map(|(_, value)| value.split(' ')).filter(|word| word.len() >= MIN_WORD);
+        if words.any(|word| message.contains(word)) {
+            return "what it says of them has a header's value in it, and is withheld".to_owned();
+        }
+        printable(message).chars().take(MAX_MESSAGE).collect()
+    }
+
     fn failed(&self, count: u64, found: &str) -> Error {
         let Sent { spans, batches, url, .. } = &self.sent;
         Error::new(format!(
@@ -149,11 +169,7 @@ impl Exporter {
     }
 }
 
-fn open(target: &Target) -> io::Result<Connection> {
-    Connection::over(target.connect(Instant::now() + TIMEOUT)?)
-}
-
-fn exchange(connection: &mut Connection, target: &Target, headers: &[(String, String)], body: &[u8]) -> io::Result<Response> {
+fn exchange(connection: &mut Connection<Stream>, target: &Target, headers: &[(String, String)], body: &[u8]) -> io::Result<Response> {
     let mut head = format!("POST {} HTTP/1.1\r\nhost: {}\r\n", target.path(), target.authority());
     head += &format!(
         "content-type: application/x-protobuf\r\ncontent-length: {}\r\nuser-agent: tracegate/{}\r\n",
@@ -219,6 +235,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const MAX_WAIT: Duration = Duration::from_secs(30);
 /// Of what a collector says of what it rejects.
 const MAX_MESSAGE: usize = 200;
+/// Bytes of the shortest word of a header's value that is looked for there.
+const MIN_WORD: usize = 6;
 
 #[cfg(test)]
 mod tests {
