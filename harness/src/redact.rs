@@ -65,12 +65,13 @@ impl Redactor {
         digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A header's value as JSON: a credential as `{"redacted": "1a2b3c4d"}`, text as text but for credentials in the
+    /// A header's value as JSON: a credential, or a client's certificate, as `{"redacted": "1a2b3c4d"}`, text as text but for credentials in the
     /// parameters and URLs that it may hold, other bytes as `{"base64": "…"}`.
     #[must_use]
     pub fn header(&self, name: &[u8], value: &[u8]) -> Value {
         let text = String::from_utf8_lossy(value);
-        if self.is_credential_header(name) || begins_with_scheme(&text) {
+        let is_certificate = name.eq_ignore_ascii_case(b"x-forwarded-client-cert");
+        if is_certificate || self.is_credential_header(name) || begins_with_scheme(&text) {
             return json!({"redacted": self.digest(value)});
         }
         // Trace context is what a replay is about, and its members are no parameters.
@@ -408,6 +409,8 @@ mod tests {
             redactor.header(b"location", b"https://a/?code=s3cret"),
             json!(format!("https://a/?code=REDACTED-{}", redactor.digest(b"s3cret")))
         );
+        let certificate = b"By=a;Hash=b;Subject=\"CN=s3cret\"";
+        assert_eq!(redactor.header(b"X-Forwarded-Client-Cert", certificate), json!({"redacted": redactor.digest(certificate)}));
         assert_eq!(redactor.header(b"tracestate", b"key=1,b=2"), json!("key=1,b=2"));
         assert_eq!(redactor.header(b"x", b"\xfftoken=s3cret"), json!({"redacted": redactor.digest(b"\xfftoken=s3cret")}));
         assert_eq!(redactor.header(b"x-raw", b"bearer s3cret"), json!({"redacted": redactor.digest(b"bearer s3cret")}));

@@ -2,7 +2,7 @@
 //! Envoy with a policy that uses all there is, whatever it talks to, and what leaves it.
 
 use std::fs;
-use std::io::Read as _;
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,9 +19,11 @@ use tracegate_harness::http::{Connection, Field, Request, Response};
 use tracegate_harness::issuer::Issuer;
 use tracegate_harness::module;
 use tracegate_harness::server::Server;
-use tracegate_tests::{binary, manager};
+use tracegate_tests::certificates::{Authority, Identity, host, uri};
+use tracegate_tests::{binary, manager, tls};
 
 use super::Secret;
+use super::limits;
 
 /// A gateway and what it talks to.
 pub struct Gateway<'s> {
@@ -34,6 +36,9 @@ pub struct Gateway<'s> {
     _limits: Server,
     /// All that the rate-limit service was sent.
     asked: Arc<Mutex<Vec<u8>>>,
+    /// Vouches for the gateway, and for its client.
+    authority: Authority,
+    client: Identity,
     /// What was sent, and what came back.
     exchanged: Mutex<(Vec<Field>, Vec<Response>)>,
     directory: tempfile::TempDir,
@@ -53,13 +58,11 @@ impl<'s> Gateway<'s> {
         let collector = Collector::start().expect("there is a free port");
         let (reached, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let heard = Arc::clone(&asked);
-        // It takes what comes and never answers: requests go on without it.
-        let limits = Server::start_on_streams(move |mut stream| {
-            let mut bytes = [0; 4096];
-            while let Ok(length @ 1..) = stream.read(&mut bytes) {
-                heard.lock().expect("no thread has panicked").extend_from_slice(&bytes[..length]);
-            }
-        });
+        let told = limits::Told {
+            headers: at(secrets, "header of the rate-limit service").to_owned(),
+            message: at(secrets, "message of the rate-limit service").to_owned(),
+        };
+        let limits = Server::start_on_streams(move |stream: TcpStream| limits::serve(stream, &told, &heard));
         let (limits, upstream) = (limits.expect("there is a free port"), upstream(secrets, Arc::clone(&reached)));
         let clusters = [("otel", collector.address()), ("limits", limits.address())];
         let clusters = clusters.map(|(name, address)| Cluster::at(name, &address.to_string()).expect("an address is one")).into();
@@ -75,10 +78,27 @@ impl<'s> Gateway<'s> {
         let variables: serde_json::Map<String, Value> =
             VARIABLES.iter().map(|(name, place)| ((*name).to_owned(), json!(variable(secrets, place)))).collect();
         manager["http_filters"][0]["typed_config"]["config"]["vm_config"]["environment_variables"] = json!({ "key_values": variables });
+        let authority = Authority::new("shop");
+        authority.write_certificates(directory.path());
+        let file = |name: &str| json!({"filename": directory.path().join(name)});
+        tree["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"] = json!({"name": "tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "require_client_certificate": true,
+            "common_tls_context": {
+                "tls_certificates": [{"certificate_chain": file("server.pem"), "private_key": file("server-key.pem")}],
+                "validation_context": {"trusted_ca": file("clients-ca.pem")},
+            },
+        }});
+        let names = [
+            uri("spiffe://shop.example/orders"),
+            uri(&format!("spiffe://shop.example/{}", at(secrets, "URI of the client's certificate"))),
+            host(&format!("{}.example", at(secrets, "host of the client's certificate"))),
+        ];
+        let client = authority.vouch_for_all(at(secrets, "subject of the client's certificate"), names);
         let envoy = Envoy::run(&options.binary, &tree, 1, None).unwrap_or_else(|error| panic!("{error}"));
         let logging = envoy.ask_admin("POST", "/logging?wasm=debug").expect("Envoy has an admin interface");
         assert_eq!(logging.status, 200);
-        Some(Self { secrets, envoy, collector, upstream, reached, _limits: limits, asked, exchanged: Mutex::default(), directory })
+        let (limits, exchanged) = (limits, Mutex::default());
+        Some(Self { secrets, envoy, collector, upstream, reached, _limits: limits, asked, authority, client, exchanged, directory })
     }
 
     /// Sends requests of every fate, with secrets wherever there is room for one.
@@ -99,6 +119,8 @@ impl<'s> Gateway<'s> {
             (&file, "files.example", ("ocp-apim-subscription-key", key), 200),
             (&file, "files.example", ("authorization", &unknown), 401),
             (&with_key, "files.example", ("x", "y"), 401),
+            // The certificate of the connection is enough.
+            (&"/by-certificate".to_owned(), "files.example", ("x", "y"), 200),
             (&none, "files.example", ("authorization", &token), 404),
             (&"/closed".to_owned(), "files.example", ("authorization", &token), 403),
             (&file, &host, ("authorization", &token), 400),
@@ -111,6 +133,12 @@ impl<'s> Gateway<'s> {
                 String::from_utf8_lossy(&[lines(response.fields.iter()), response.body.clone()].concat())
             );
         }
+    }
+
+    /// Calls that the rate-limit service has answered.
+    pub fn answered(&self) -> u64 {
+        let stats = self.envoy.stats("cluster.limits.upstream_rq_completed").expect("Envoy has statistics");
+        stats.iter().map(|(_, count)| *count).sum()
     }
 
     fn send(&self, path: &str, host: &str, credential: (&str, &str)) -> Response {
@@ -134,7 +162,7 @@ impl<'s> Gateway<'s> {
             "POST {path} HTTP/1.1\r\nhost: {host}\r\n{fields}transfer-encoding: chunked\r\ntrailer: x-check\r\n\r\n{:x}\r\n{body}\r\n0\r\nx-check: {trailer}\r\n\r\n",
             body.len()
         );
-        let mut connection = Connection::open(self.envoy.listener()).expect("Envoy listens");
+        let mut connection = tls::connect(self.envoy.listener(), &self.authority, Some(&self.client)).expect("the gateway shakes hands");
         connection.send(request.as_bytes()).expect("Envoy takes a request");
         let response = connection.read_response().expect("Envoy answers");
         let mut exchanged = self.exchanged.lock().expect("no thread has panicked");
@@ -168,13 +196,14 @@ impl<'s> Gateway<'s> {
         ]
     }
 
-    /// What the collector has been sent, once all of it is there: seven server spans, and two of calls to the upstream; and a genesis, seven
+    /// What the collector has been sent, once all of it is there: eight server spans, and three of calls to the upstream; and a genesis, eight
     /// decisions and a checkpoint.
     fn collected(&self) -> Vec<Request> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let stats = self.envoy.stats("wasmcustom.tracegate.(spans|logs).acknowledged").expect("Envoy has statistics");
-            if stats.len() == 2 && stats.iter().all(|(_, taken)| *taken == 9) {
+            let taken = |signal: &str| stats.iter().filter(|(name, _)| name.contains(signal)).map(|(_, taken)| *taken).sum::<u64>();
+            if (taken("spans"), taken("logs")) == (11, 10) {
                 return self.collector.requests();
             }
             assert!(Instant::now() < deadline, "{stats:?}");
@@ -186,7 +215,7 @@ impl<'s> Gateway<'s> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let log = fs::read(self.directory.path().join("access.log")).unwrap_or_default();
-            if log.iter().filter(|byte| **byte == b'\n').count() == 7 {
+            if log.iter().filter(|byte| **byte == b'\n').count() == 8 {
                 return log;
             }
             assert!(Instant::now() < deadline, "{}", String::from_utf8_lossy(&log));
@@ -198,7 +227,7 @@ impl<'s> Gateway<'s> {
     fn added_to_requests(&self) -> Vec<u8> {
         let exchanged = self.exchanged.lock().expect("no thread has panicked");
         let reached = self.reached.lock().expect("no thread has panicked");
-        assert_eq!(reached.len(), 2, "two are admitted, and reach {}", self.upstream.address());
+        assert_eq!(reached.len(), 3, "three are admitted, and reach {}", self.upstream.address());
         let taken =
             |field: &Field| matches!(field.0.as_slice(), b"authorization" | b"ocp-apim-subscription-key" | b"x-forwarded-client-cert");
         lines(reached.iter().flat_map(|request| &request.fields).filter(|field| taken(field) || !exchanged.0.contains(field)))
@@ -272,7 +301,7 @@ fn policy(secrets: &[Secret]) -> Value {
     let key = hex::encode(Sha256::digest(at(secrets, "subscription key in a header")));
     let limit = |enforcement: Value| json!({"limit": {"fixed_window": {"requests": 99, "window": "1m"}}, "key": [{"header": "x-shop"}], "key_absent": "skip", "enforcement": enforcement});
     json!({
-        "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "listener": {"forwarded_client_cert": "remove"},
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "listener": {"forwarded_client_cert": "remove", "client_certificates": "verified"},
         "secrets": {"tokens": secret("TOKENS"), "digests": secret("DIGESTS"), "hops": secret("HOPS"), "tenant": secret("TENANT"), "audit": secret("AUDIT")},
         "trace": {
             "propagation": {"baggage": {"allow": ["tenant"]}}, "tracestate": {"member": "tgate"},
@@ -282,17 +311,24 @@ fn policy(secrets: &[Secret]) -> Value {
         "identity": {
             "providers": {
                 "users": {"jwt": {"issuer": "https://id.shop.example/", "audiences": ["files"], "algorithms": ["HS256"], "keys": {"secrets": [{"kid": "secret-1", "key": {"secret": "tokens"}}]}}},
+                "services": {"client_certificate": {"services": [{"name": "orders", "peer": {"uri_san": {"exact": "spiffe://shop.example/orders"}}}]}},
                 "partners": {"subscription_keys": {"subscriptions": [{"id": "contoso", "keys_sha256": [key]}]}},
             },
             "claim_to_headers": [{"claim": "sub", "header": "x-user-id"}],
+            "caller_to_headers": [{"caller": "service", "header": "x-service"}, {"caller": "provider", "header": "x-vouched"}],
         },
         "quotas": {
             "here": limit(json!({"local": {}})),
-            "there": limit(json!({"global": {"cluster": "limits", "domain": "edge", "timeout": "50ms", "on_unavailable": "admit"}})),
+            "there": limit(json!({"global": {"cluster": "limits", "domain": "edge", "timeout": "5s", "on_unavailable": "admit"}})),
+            "by-caller": {
+                "limit": {"fixed_window": {"requests": 99, "window": "1m"}}, "key": ["caller"], "key_absent": "skip",
+                "enforcement": {"global": {"cluster": "limits", "domain": "edge", "timeout": "5s", "on_unavailable": "admit"}},
+            },
         },
         "routes": [
             {"name": "files", "match": {"path": {"template": "/files/{file_id}/{part}"}}, "attributes": {"path": {"file_id": "digest", "part": "raw"}},
                 "rules": [{"name": "who", "require": {"any_of": [{"caller": {"provider": "users"}}, {"caller": {"provider": "partners"}}]}}], "quotas": ["here", "there"]},
+            {"name": "by-certificate", "match": {"path": {"prefix": "/by-certificate"}}, "rules": [{"name": "who", "require": {"caller": {"provider": "services"}}}], "quotas": ["here", "there", "by-caller"]},
             {"name": "closed", "match": {"path": {"prefix": "/closed"}}, "rules": [{"name": "nobody", "require": "deny"}]},
         ],
         "export": {
