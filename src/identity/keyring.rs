@@ -17,7 +17,7 @@ use crate::effect::{CallId, Effect, ExchangeId, NoteOf, Woken};
 use crate::event::{CallFailed, Reply};
 use crate::inputs::Inputs;
 use crate::metrics::{Counter, Counts, KeyFate};
-use crate::secret::SecretStore;
+use crate::secret::{SecretKey, SecretStore};
 
 /// What a gateway knows of its providers.
 #[derive(Debug, Default)]
@@ -38,6 +38,7 @@ enum Ring {
     Fixed(KeySet),
     /// Secrets that the issuer shares with us; none until all of them have come.
     Shared {
+        secrets: Option<Vec<SecretKey>>,
         keys: Option<KeySet>,
         /// Changes with them.
         generation: u64,
@@ -75,7 +76,7 @@ impl KeyRing {
     pub(crate) fn new(providers: &[Provider]) -> Self {
         let ring = |provider: &Provider| match provider.token().map(|provider| &provider.keys) {
             Some(Keys::Inline(keys)) => Ring::Fixed(keys.clone()),
-            Some(Keys::Secrets(_)) => Ring::Shared { keys: None, generation: 0 },
+            Some(Keys::Secrets(_)) => Ring::Shared { secrets: None, keys: None, generation: 0 },
             // None at all for what is no token.
             None => Ring::Fixed(KeySet::default()),
             Some(Keys::Published(policy)) => Ring::Published(Box::new(Source::new(policy.clone()))),
@@ -83,14 +84,21 @@ impl KeyRing {
         Self { rings: providers.iter().map(ring).collect(), ..Self::default() }
     }
 
-    /// Verifies tokens with the secrets that are there now. What others have verified counts no more.
+    /// Verifies tokens with the secrets that are there now. What others have verified counts no more; what the same have, still does.
     pub(crate) fn provide(&mut self, providers: &[Provider], secrets: &SecretStore) {
         for (ring, provider) in self.rings.iter_mut().zip(providers) {
             let Some(Keys::Secrets(references)) = provider.token().map(|provider| &provider.keys) else { continue };
-            let Ring::Shared { keys, generation } = ring else { continue };
-            let shared: Option<Vec<Key>> =
-                references.iter().map(|(id, reference)| Some(Key::secret(secrets.key(reference)?).with_id(id.clone()))).collect();
-            *keys = shared.and_then(|shared| KeySet::new(shared).ok());
+            let Ring::Shared { secrets: held, keys, generation } = ring else { continue };
+            let shared: Option<Vec<SecretKey>> = references.iter().map(|(_, reference)| secrets.key(reference)).collect();
+            if *held == shared {
+                continue;
+            }
+            let named = |shared: &Vec<SecretKey>| {
+                let keys = shared.iter().zip(references).map(|(secret, (id, _))| Key::secret(secret.clone()).with_id(id.clone()));
+                KeySet::new(keys.collect()).ok()
+            };
+            *keys = shared.as_ref().and_then(named);
+            *held = shared;
             *generation = generation.saturating_add(1);
         }
     }

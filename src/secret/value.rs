@@ -34,7 +34,7 @@ impl fmt::Debug for SecretValue {
 }
 
 /// A key for a MAC: at least [`MIN_KEY`] bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(Vec<u8>);
 
 impl SecretKey {

@@ -41,6 +41,29 @@ fn tokens_that_only_a_secret_verifies_are_refused_until_it_is_there_and_when_it_
     assert!(world.request(&[("authorization", &two)]).is_ok());
 }
 
+/// Who was known before is not verified again for another's secret.
+#[test]
+fn tokens_stay_known_while_the_secret_of_something_else_changes() {
+    let shared = |value: &str| format!(r#""shared":{{"literal":{{"value":"{value}"}}}},"key":{}"#, http(""));
+    let otel = r#"{"otlp":{"cluster":"otel","uri":"http://otel:4318/v1/traces","headers":{"x-key":{"secret":"key"}}}}"#;
+    let mut world = World::new(policy(&shared(ONE), &format!(r#"{},"export":{{"traces":{{"otel":{otel}}}}}"#, routes(""))));
+    let one = signed(ONE);
+    let verified = |world: &mut World| {
+        assert!(world.request(&[("authorization", &one)]).is_ok());
+        let names = world.gateway.counter_names();
+        let counts = world.gateway.drain_counts().map(|(index, count)| (names[index].clone(), count));
+        let told = counts.filter(|(name, _)| name.starts_with("tracegate.tokens.verified.")).map(|(name, count)| format!("{name} {count}"));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(verified(&mut world), ["tracegate.tokens.verified.by_module 1"]);
+    world.tick();
+    world.answer(200, "one");
+    assert_eq!(verified(&mut world), ["tracegate.tokens.verified.cached 1"], "the collector's token has come");
+    world.pass(HOUR);
+    world.answer(200, "two");
+    assert_eq!(verified(&mut world), ["tracegate.tokens.verified.cached 1"], "and is another one by now");
+}
+
 #[test]
 fn where_a_credential_replaces_tokens_nobody_passes_until_it_is_there() {
     let secrets = format!(r#""shared":{{"literal":{{"value":"{ONE}"}}}},"upstream":{}"#, http(""));
