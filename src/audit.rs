@@ -14,8 +14,12 @@
 //!   key       tells which key: the first 4 bytes of HMAC-SHA-256 of "tracegate audit key"
 //! ```
 //!
-//! Records wait for a key that is fetched and hasn't come, 1024 of them at most. A checkpoint follows records after a while, an end when the gateway ends. What was cut off a log's end shows where another output has a later
-//! record: a chain alone can't tell it from a gateway that still runs.
+//! No chain begins without a key and without randomness to name its instance by: records wait for both, 1024 of them at most, until the gateway ends;
+//! what never had a name leaves then as [`NAMELESS`] and without a MAC, as records do at once that aren't to be chained. A checkpoint follows records
+//! after a while, an end when the gateway ends. What was cut off a log's end shows where another output has a later record: a chain alone can't tell
+//! it from a gateway that still runs.
+//!
+//! Each record is counted once, as recorded or as dropped, when it leaves or finds no room.
 
 mod chain;
 mod line;
@@ -24,6 +28,7 @@ mod trail;
 
 pub use chain::AuditKey;
 pub(crate) use record::Decided;
+pub use trail::NAMELESS;
 pub(crate) use trail::{Entry, Trail};
 
 use crate::secret::SecretReference;

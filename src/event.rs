@@ -23,6 +23,8 @@ pub enum Event<'a> {
     /// The request ends while it waits: its client left, or the host answered in our place. Here it is for the last time, and
     /// [`Closed`](Self::Closed) follows. A host that can't show it any more leaves this out.
     Cancelled(Headers<'a>),
+    /// The host can't do what was decided, or hands over what can't be read. The request is refused, whatever was decided before.
+    HostFailed(HostFailure),
     /// The exchange is over; nothing comes after. What it carried is as far as the host knows it.
     Closed(Totals),
 }
@@ -47,4 +49,41 @@ pub enum CallFailed {
     Disconnected,
     /// The service answered with a gRPC status other than OK.
     Status(u32),
+}
+
+/// What a host couldn't do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostFailure {
+    /// Make an edit to the request's head: half edited, it could carry what was to be removed.
+    HeadNotEdited,
+    /// Let a request go on that had waited.
+    NotContinued,
+    /// Show the request's trailers.
+    TrailersUnreadable,
+    /// Show the head before the trailers.
+    TrailersWithoutHead,
+    /// Make an edit to the request's trailers.
+    TrailersNotEdited,
+    /// Take an answer before it calls again: nothing could be decided.
+    CalledBack,
+}
+
+impl HostFailure {
+    /// As records call it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HeadNotEdited => "head_not_edited",
+            Self::NotContinued => "not_continued",
+            Self::TrailersUnreadable => "trailers_unreadable",
+            Self::TrailersWithoutHead => "trailers_without_head",
+            Self::TrailersNotEdited => "trailers_not_edited",
+            Self::CalledBack => "called_back",
+        }
+    }
+
+    /// Whether the request's head had gone on by then, if it was admitted.
+    pub(crate) const fn follows_head(self) -> bool {
+        matches!(self, Self::TrailersUnreadable | Self::TrailersWithoutHead | Self::TrailersNotEdited)
+    }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request and its response: the stages, in order.
 
+mod failure;
+
 use std::net::IpAddr;
 
 use crate::access_log::{Logged, Property};
@@ -22,6 +24,7 @@ use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
 use crate::span::{Awaited, Draft, Observed, OptionalAttribute, Times, Wait};
 use crate::trace::{self, Circumstances, Outcome, Settled, TraceParent};
+use failure::{Admitted, Known};
 
 /// One request on its way through the edge.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ enum State {
         draft: Option<Box<Draft>>,
         /// How long it takes, if that is asked for.
         timed: Option<Timed>,
+        /// What is to be known should its host fail; `None` where it is refused.
+        admitted: Option<Admitted>,
     },
     /// Nothing comes any more.
     Closed,
@@ -55,7 +60,7 @@ enum State {
 impl State {
     /// Decided, and nothing to tell the caller.
     fn refused(draft: Option<Box<Draft>>, timed: Option<Timed>) -> Self {
-        Self::Decided { trace_response: None, charges: Charges::default(), draft, timed }
+        Self::Decided { trace_response: None, charges: Charges::default(), draft, timed, admitted: None }
     }
 }
 
@@ -126,11 +131,8 @@ impl Exchange {
                 self.leave(gateway, State::refused(draft, None), inputs);
                 Step { properties, ..Step::of(Verdict::Wait) }
             }
-            // A second head for one exchange can't be told from an attack on the first one's decision.
-            (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => {
-                self.leave(gateway, State::refused(None, None), inputs);
-                Step::of(Verdict::Refuse(unreadable(UnreadableHead).written_as(gateway.policy().errors)))
-            }
+            (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => self.refuse_again(gateway, inputs),
+            (_, Event::HostFailed(failure)) => self.fail(gateway, failure, inputs),
             (State::Decided { trace_response, charges, draft, .. }, Event::Response(headers)) => {
                 let Parts { policy, ledger, .. } = gateway.parts();
                 let status = status(headers);
@@ -263,12 +265,12 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     let record = policy.audit.as_ref().and_then(|audit| {
         let (decision, caller, sent) = (&decision, &caller, settled.sent);
         let (providers, spans) = (&policy.identity.providers, &policy.export.spans);
-        let decided = Decided { decision, route, rule, caller, providers, spans, digest_key, sent, server };
-        decided.is_audited(audit).then(|| {
-            instance.draw(&mut *inputs.entropy);
-            let source = Source { service: &policy.service, fingerprint: policy.fingerprint, instance };
-            trail.record(&decided, audit, source, inputs)
-        })
+        let decided = Decided { decision, route, rule, caller, providers, spans, digest_key, sent, server, failure: None, after: None };
+        if !decided.is_audited(audit) {
+            return None;
+        }
+        instance.draw(&mut *inputs.entropy);
+        trail.record(&decided, audit, Source { service: &policy.service, fingerprint: policy.fingerprint, instance }, inputs)
     });
     let draft = settled.sent.filter(|_| records).map(|sent| {
         let observed = Observed {
@@ -300,7 +302,7 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
     };
     let properties = logged.properties(&policy.export.access_log, digest_key);
     match decision {
-        Decision::Admitted { .. } => {
+        Decision::Admitted { shadow } => {
             if let Ok(head) = &head {
                 let handover = Handover { policy: &policy.identity, caller: &caller, passed: &passed, replacement };
                 handover.record(head, &mut *inputs.peer, &mut edits);
@@ -308,7 +310,11 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
             // The caller's call was answered by the server's span.
             let answered = settled.sent.map(|sent| server.map_or(sent, |server| sent.sent_by(server)));
             let trace_response = answered.filter(|_| settled.trace_response);
-            (Step { verdict: Verdict::Continue(edits), effects, properties }, State::Decided { trace_response, charges, draft, timed })
+            let sent = settled.sent;
+            let known = policy.audit.as_ref().map(|_| Box::new(Known { route: place, caller, sent, server, record }));
+            let admitted = Some(Admitted { shadow, known });
+            let state = State::Decided { trace_response, charges, draft, timed, admitted };
+            (Step { verdict: Verdict::Continue(edits), effects, properties }, state)
         }
         Decision::Refused(refusal) => {
             (Step { verdict: Verdict::Refuse(refusal.written_as(policy.errors)), effects, properties }, State::refused(draft, timed))

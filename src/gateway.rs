@@ -187,10 +187,9 @@ impl Gateway {
     /// The host's clock has ticked.
     pub fn tick(&mut self, inputs: &mut Inputs<'_>) -> Woken {
         self.instance.draw(&mut *inputs.entropy);
-        let Self { policy, trail, instance, counts, .. } = self;
+        let Self { policy, trail, instance, .. } = self;
         if let Some(audit) = &policy.audit {
             trail.tick(audit, source(policy, instance), inputs);
-            counts.add_by(Counter::AuditDropped, trail.take_dropped());
             self.put_on_record(inputs.monotonic);
         }
         // Before all others: what they send may hang on them.
@@ -267,24 +266,24 @@ impl Gateway {
     /// Hands over what the trail holds: to the log, to collectors, or to both.
     pub(crate) fn put_on_record(&mut self, monotonic: u64) {
         let Self { policy, trail, instance, lines, exporters, counts, .. } = self;
-        let Some(audit) = policy.audit.as_ref().filter(|audit| !trail.is_empty(audit.chain.as_ref())) else { return };
+        let Some(audit) = &policy.audit else { return };
+        counts.add_by(Counter::AuditDropped, trail.take_dropped());
+        if trail.is_empty(audit.chain.as_ref(), instance) {
+            return;
+        }
         let mut notes = Vec::new();
-        while let Some(Entry { line, message }) = trail.next(audit.chain.as_ref()) {
-            counts.add(Counter::Audited);
+        while let Some(Entry { line, message }) = trail.next(audit.chain.as_ref(), instance) {
             for (place, exporter) in exporters.iter_mut().enumerate().skip(policy.export.traces.len()) {
                 if let Some(message) = &message {
                     let tell = &mut Telling { place, counts: &mut *counts, notes: &mut notes };
                     exporter.record(std::iter::once(message.as_slice()), source(policy, instance), monotonic, tell);
                 }
             }
-            if !audit.log {
-                continue;
-            }
             // Who hosts us takes them after each step: this bound is for one that doesn't.
-            if lines.len() < MAX_LINES {
+            let has_room = !audit.log || lines.len() < MAX_LINES;
+            counts.add(if has_room { Counter::Audited } else { Counter::AuditDropped });
+            if audit.log && has_room {
                 lines.push(line);
-            } else {
-                counts.add(Counter::AuditDropped);
             }
         }
     }

@@ -3,34 +3,23 @@
 
 use crate::inputs::Entropy;
 
-/// Tells one worker's gateway, from one configuration to the next, from all others.
+/// Tells one worker's gateway, from one configuration to the next, from all others: a random UUID (RFC 9562 section 5.4), from the first time on
+/// that the host has randomness.
 #[derive(Debug, Default)]
-pub(crate) enum Instance {
-    /// Nothing has asked for it.
-    #[default]
-    Undrawn,
-    /// The host gave no randomness when it was first asked for, and it stays so.
-    Unknown,
-    /// A random UUID (RFC 9562 section 5.4).
-    Drawn(String),
-}
+pub(crate) struct Instance(Option<String>);
 
 impl Instance {
-    /// Draws it, the first time.
+    /// Draws it, unless it is drawn.
     pub(crate) fn draw(&mut self, entropy: &mut dyn Entropy) {
-        if matches!(self, Self::Undrawn) {
+        if self.0.is_none() {
             let mut random = [0; 16];
-            let drawn = entropy.fill(&mut random).is_ok() && random != [0; 16];
-            *self = if drawn { Self::Drawn(uuid(random)) } else { Self::Unknown };
+            self.0 = (entropy.fill(&mut random).is_ok() && random != [0; 16]).then(|| uuid(random));
         }
     }
 
     /// Its id, where it has one.
     pub(crate) fn id(&self) -> Option<&str> {
-        match self {
-            Self::Undrawn | Self::Unknown => None,
-            Self::Drawn(id) => Some(id),
-        }
+        self.0.as_deref()
     }
 }
 
@@ -64,12 +53,14 @@ mod tests {
         assert_eq!(instance.id(), Some("ffffffff-ffff-4fff-bfff-ffffffffffff"));
         instance.draw(&mut |_: &mut [u8]| Err(EntropyUnavailable));
         assert_eq!(instance.id(), Some("ffffffff-ffff-4fff-bfff-ffffffffffff"));
-        let mut none = Instance::default();
-        none.draw(&mut |_: &mut [u8]| Err(EntropyUnavailable));
-        none.draw(&mut |bytes: &mut [u8]| {
+        let mut late = Instance::default();
+        late.draw(&mut |_: &mut [u8]| Err(EntropyUnavailable));
+        late.draw(&mut |_: &mut [u8]| Ok(()));
+        assert_eq!(late.id(), None, "nothing was drawn");
+        late.draw(&mut |bytes: &mut [u8]| {
             bytes.fill(1);
             Ok(())
         });
-        assert_eq!(none.id(), None, "what was told stays so");
+        assert_eq!(late.id(), Some("01010101-0101-4101-8101-010101010101"));
     }
 }

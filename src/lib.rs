@@ -100,7 +100,7 @@ pub use config::Policy;
 pub use decision::{Reason, Refusal};
 pub use edits::{HeaderEdit, HeaderEdits};
 pub use effect::{CallId, Effect, ExchangeId, Export, Fetch, GatewayId, NoteOf, RateLimitCall, Step, Verdict, Woken};
-pub use event::{CallFailed, Event, Reply};
+pub use event::{CallFailed, Event, HostFailure, Reply};
 pub use exchange::Exchange;
 pub use gateway::Gateway;
 pub use head::{Header, Headers};

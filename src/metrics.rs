@@ -55,9 +55,9 @@ pub enum Counter {
     TokenVerified,
     /// A token passed unverified, for want of keys and by the policy's choice.
     TokenUnverified,
-    /// A record was made for the audit.
+    /// A record of the audit has left, for all of its outputs.
     Audited,
-    /// A record found no room while its key had still to come, or its host took none.
+    /// A record found no room while its key or its instance's name had still to come, or its host took no lines.
     AuditDropped,
 }
 
@@ -272,6 +272,15 @@ impl Counts {
                 }
             }
             Decision::Refused(refusal) => self.add(Counter::Refused(refusal.reason())),
+        }
+    }
+
+    /// What was admitted a moment ago isn't let go on after all. What the host has been told by now stands.
+    pub(crate) fn take_back(&mut self, shadow: Option<Reason>) {
+        for counter in std::iter::once(Counter::Admitted).chain(shadow.map(Counter::Shadowed)) {
+            if let Some(count) = self.counts.get_mut(counter.index()) {
+                *count = count.saturating_sub(1);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::{Finding, Findings, Severity};
-use crate::event::{CallFailed, Reply};
+use crate::event::{CallFailed, HostFailure, Reply};
 use crate::head::{self, Headers};
 use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Peer, PeerFact, Store, StoreError, Stored};
 use crate::quota::Totals;
@@ -107,13 +107,14 @@ impl wit::GuestExchange for Exchange {
             wit::Event::Request(lines) | wit::Event::Wake(lines) | wit::Event::Trailers(lines) | wit::Event::Response(lines) => {
                 self::lines(lines)
             }
-            wit::Event::Closed(_) => Vec::new(),
+            wit::Event::HostFailed(_) | wit::Event::Closed(_) => Vec::new(),
         };
         let event = match &event {
             wit::Event::Request(_) => crate::Event::Request(Headers::new(&lines)),
             wit::Event::Wake(_) => crate::Event::Wake(Headers::new(&lines)),
             wit::Event::Trailers(_) => crate::Event::Trailers(Headers::new(&lines)),
             wit::Event::Response(_) => crate::Event::Response(Headers::new(&lines)),
+            wit::Event::HostFailed(failure) => crate::Event::HostFailed(host_failure(*failure)),
             wit::Event::Closed(wit::Totals { request_bytes, response_bytes }) => {
                 crate::Event::Closed(Totals { request_bytes: *request_bytes, response_bytes: *response_bytes })
             }
@@ -137,6 +138,16 @@ impl wit::GuestExchange for Exchange {
 
 fn lines(lines: &[wit::Header]) -> Vec<head::Header<'_>> {
     lines.iter().map(|wit::Header { name, value }| head::Header { name, value }).collect()
+}
+
+const fn host_failure(failure: wit::HostFailure) -> HostFailure {
+    match failure {
+        wit::HostFailure::HeadNotEdited => HostFailure::HeadNotEdited,
+        wit::HostFailure::NotContinued => HostFailure::NotContinued,
+        wit::HostFailure::TrailersUnreadable => HostFailure::TrailersUnreadable,
+        wit::HostFailure::TrailersWithoutHead => HostFailure::TrailersWithoutHead,
+        wit::HostFailure::TrailersNotEdited => HostFailure::TrailersNotEdited,
+    }
 }
 
 fn verdict(verdict: crate::Verdict) -> wit::Verdict {

@@ -12,10 +12,20 @@ pub(super) struct Line(String);
 impl Line {
     /// Begins with its kind.
     pub(super) fn new(kind: &str) -> Self {
-        let mut line = Self(String::with_capacity(CAPACITY));
+        let mut line = Self::within();
         line.0.push_str("{\"audit\":");
         put(&mut line.0, kind);
         line
+    }
+
+    /// Begins within a line, which [takes](Self::append) it.
+    pub(super) fn within() -> Self {
+        Self(String::with_capacity(CAPACITY))
+    }
+
+    /// Goes on with what began within it.
+    pub(super) fn append(&mut self, rest: &Self) {
+        self.0.push_str(&rest.0);
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {

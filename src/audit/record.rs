@@ -5,6 +5,7 @@ use super::AuditPolicy;
 use super::line::Line;
 use crate::caller::Caller;
 use crate::decision::Decision;
+use crate::event::HostFailure;
 use crate::identity::Provider;
 use crate::route::Route;
 use crate::span::{DigestKey, SpanPolicy, Value, put_attribute, tell_caller};
@@ -25,6 +26,10 @@ pub(crate) struct Decided<'a> {
     pub(crate) sent: Option<TraceParent>,
     /// The server span's id, where the upstream's parent is a client span.
     pub(crate) server: Option<SpanId>,
+    /// What the host couldn't do, where the request is refused for that.
+    pub(crate) failure: Option<HostFailure>,
+    /// The id of the record of what was decided of the same request before.
+    pub(crate) after: Option<&'a str>,
 }
 
 impl Decided<'_> {
@@ -60,6 +65,12 @@ impl Decided<'_> {
                     line.text("quota", quota);
                 }
             }
+        }
+        if let Some(failure) = self.failure {
+            line.text("failure", failure.as_str());
+        }
+        if let Some(after) = self.after {
+            line.text("after", after);
         }
         if let Some(route) = self.route {
             line.text("route", &route.name);

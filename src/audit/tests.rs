@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Policy;
-use crate::effect::{Effect, ExchangeId, GatewayId};
-use crate::event::Event;
+use crate::decision::Reason;
+use crate::effect::{Effect, ExchangeId, GatewayId, Verdict};
+use crate::event::{Event, HostFailure};
 use crate::gateway::Gateway;
 use crate::head::{Header, Headers};
 use crate::inputs::{EntropyUnavailable, Inputs, NoSignatures, NoStore, UnknownPeer};
@@ -79,6 +80,23 @@ impl World {
 
     fn lines(&mut self) -> Vec<String> {
         self.gateway.drain_lines()
+    }
+
+    /// How many records have been counted since the last time: as recorded, and as dropped.
+    fn counted(&mut self) -> (u64, u64) {
+        let counts = self.counts();
+        let of = |name: &str| counts.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count);
+        (of("tracegate.audit.recorded.none"), of("tracegate.audit.dropped.no_room"))
+    }
+
+    /// What has been counted since the last time, by name.
+    fn counts(&mut self) -> Vec<(String, u64)> {
+        let names = self.gateway.counter_names();
+        self.gateway.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect()
+    }
+
+    fn end(&mut self) {
+        self.with(|gateway, inputs| drop(gateway.end(inputs)));
     }
 
     fn read(&mut self) -> Vec<Value> {
@@ -165,7 +183,7 @@ fn records_are_chained_from_the_genesis_to_the_end() {
     let _ = world.tick(60);
     world.ask(&["/closed"]);
     let _ = world.tick(10);
-    world.with(|gateway, inputs| drop(gateway.end(inputs)));
+    world.end();
     let read = world.read();
     let kinds: Vec<&str> = read.iter().map(|record| record["audit"].as_str().unwrap()).collect();
     // A checkpoint follows records once, however long nothing comes.
@@ -184,7 +202,7 @@ fn a_gateway_that_has_decided_nothing_has_no_trail() {
     let mut world = World::new(&chained());
     world.ask(&["/open"]);
     let _ = world.tick(60);
-    world.with(|gateway, inputs| drop(gateway.end(inputs)));
+    world.end();
     assert!(world.lines().is_empty());
 }
 
@@ -211,8 +229,7 @@ fn records_go_where_the_policy_says() {
         assert_eq!(!world.lines().is_empty(), logged, "{outputs}");
         let effects = world.tick(1);
         assert_eq!(matches!(effects.as_slice(), [Effect::Export(_)]), exported, "{outputs} {effects:?}");
-        let names = world.gateway.counter_names();
-        let counts: Vec<(String, u64)> = world.gateway.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect();
+        let counts = world.counts();
         assert!(counts.contains(&("tracegate.audit.recorded.none".to_owned(), 2)), "{counts:?}");
         assert_eq!(counts.contains(&("tracegate.logs.recorded.otel".to_owned(), 2)), exported, "{counts:?}");
     }
@@ -229,7 +246,8 @@ fn records_wait_for_a_key_that_has_still_to_come() {
     let (service, fingerprint) = source(&world);
     let policy = world.gateway.policy().audit.clone().unwrap();
     let chain = policy.chain.as_ref();
-    let instance = crate::instance::Instance::default();
+    let mut instance = crate::instance::Instance::default();
+    world.with(|_, inputs| instance.draw(inputs.entropy));
     let source = crate::export::Source { service: &service, fingerprint, instance: &instance };
     let (caller, spans) = (crate::caller::Caller::unknown(), crate::span::SpanPolicy::default());
     let decision = crate::decision::Decision::Admitted { shadow: None };
@@ -243,13 +261,16 @@ fn records_wait_for_a_key_that_has_still_to_come() {
         digest_key: None,
         sent: None,
         server: None,
+        failure: None,
+        after: None,
     };
     for (decisions, kept) in [(3_u64, 4), (5000, 1024)] {
         let mut trail = Trail::default();
         world.with(|_, inputs| (0..decisions).for_each(|_| drop(trail.record(&decided, &policy, source, inputs))));
-        assert_eq!(trail.next(chain), None, "without the key nothing leaves");
+        assert_eq!(trail.next(chain, &instance), None, "without the key nothing leaves");
         trail.provide(Some(&SecretKey::read(KEY, MIN_KEY).unwrap()));
-        let left: Vec<Value> = std::iter::from_fn(|| trail.next(chain)).map(|entry| serde_json::from_str(&entry.line).unwrap()).collect();
+        let left: Vec<Value> =
+            std::iter::from_fn(|| trail.next(chain, &instance)).map(|entry| serde_json::from_str(&entry.line).unwrap()).collect();
         assert_eq!(left.len(), kept);
         for (place, record) in left.iter().enumerate() {
             assert_eq!((&record["sequence"], &record["key"]), (&json!(place), &json!("1a614850")));
@@ -258,12 +279,148 @@ fn records_wait_for_a_key_that_has_still_to_come() {
         assert_eq!(trail.take_dropped(), decisions + 1 - u64::try_from(kept).unwrap());
         // What found no room is a gap.
         world.with(|_, inputs| drop(trail.record(&decided, &policy, source, inputs)));
-        let next: Value = serde_json::from_str(&trail.next(chain).unwrap().line).unwrap();
+        let next: Value = serde_json::from_str(&trail.next(chain, &instance).unwrap().line).unwrap();
         assert_eq!(next["sequence"], decisions + 1);
     }
     // One that never comes holds nothing back in the end.
     let mut trail = Trail::default();
     world.with(|_, inputs| drop(trail.record(&decided, &policy, source, inputs)));
     world.with(|_, inputs| trail.end(&policy, source, inputs));
-    assert_eq!(std::iter::from_fn(|| trail.next(chain)).count(), 3);
+    assert_eq!(std::iter::from_fn(|| trail.next(chain, &instance)).count(), 3);
+}
+
+/// `recorded + dropped`, and what still waits, are as many as there are records, to the unit.
+#[test]
+fn each_record_is_counted_once_as_recorded_or_as_dropped() {
+    // The host takes no lines: what a collector got too is dropped all the same, and once.
+    let mut world = World::new(&json!({"outputs": ["log", "otlp"]}));
+    let closed = vec!["/closed"; 5000];
+    world.ask(&closed);
+    assert_eq!(world.counted(), (4096, 905), "5000 decisions and their genesis");
+    assert_eq!(world.lines().len(), 4096);
+    world.ask(&["/closed"]);
+    assert_eq!((world.counted(), world.lines().len()), ((1, 0), 1));
+    // Nobody is named, so nothing leaves until the gateway ends.
+    let mut world = World::new(&chained());
+    world.has_entropy = false;
+    world.ask(&closed[..2000]);
+    assert_eq!(world.counted(), (0, 977));
+    world.end();
+    assert_eq!((world.counted(), world.lines().len()), ((1024, 1), 1024), "2000 decisions, their genesis and their end");
+}
+
+#[test]
+fn no_chain_begins_before_there_is_randomness_to_name_it_by() {
+    let mut world = World::new(&chained());
+    world.has_entropy = false;
+    world.ask(&["/closed", "/nowhere"]);
+    let _ = world.tick(1);
+    assert!(world.lines().is_empty());
+    world.has_entropy = true;
+    let _ = world.tick(1);
+    let read = world.read();
+    let kinds: Vec<&str> = read.iter().map(|record| record["audit"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["genesis", "decision", "decision"]);
+    for (place, record) in read.iter().enumerate() {
+        assert_eq!((&record["instance"], &record["sequence"]), (&json!("2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a"), &json!(place)));
+        assert_eq!(record["previous"], place.checked_sub(1).map_or(Value::Null, |before| read[before]["mac"].clone()));
+        assert_eq!(record["time"], "2026-12-01T23:59:59.000000Z", "when it was written");
+    }
+    assert_eq!(read[2]["id"], "2a2a2a2a-2a2a-4a2a-aa2a-2a2a2a2a2a2a/2");
+}
+
+#[test]
+fn what_never_had_a_name_is_chained_to_nothing() {
+    let mut world = World::new(&chained());
+    world.has_entropy = false;
+    world.ask(&["/closed"]);
+    let _ = world.tick(60);
+    world.end();
+    let read = world.read();
+    assert_eq!(read.len(), 4, "genesis, decision, checkpoint, end");
+    for record in read {
+        assert_eq!((&record["instance"], record.get("mac"), record.get("key")), (&json!("unknown"), None, None), "{record}");
+    }
+}
+
+#[test]
+fn a_gateway_that_gets_its_name_late_begins_anew() {
+    let mut world = World::new(&json!({}));
+    world.has_entropy = false;
+    world.ask(&["/closed"]);
+    world.has_entropy = true;
+    world.ask(&["/closed"]);
+    let told: Vec<String> = world
+        .read()
+        .iter()
+        .map(|record| {
+            format!("{} {} {}", record["audit"].as_str().unwrap(), &record["instance"].as_str().unwrap()[..7], record["sequence"])
+        })
+        .collect();
+    assert_eq!(told, ["genesis unknown 0", "decision unknown 1", "genesis 2a2a2a2 0", "decision 2a2a2a2 1"]);
+}
+
+/// What becomes of a request whose host fails: its records, and what is counted of requests.
+fn fail(before: &[&str], failure: HostFailure) -> (Vec<Value>, Vec<(String, u64)>) {
+    let mut world = World::new(&json!({"records": {"decisions": ["admitted"]}}));
+    world.with(|gateway, inputs| {
+        let mut exchange = gateway.open(ExchangeId(7));
+        for path in before {
+            let head = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: path.as_bytes() }];
+            let _ = exchange.step(gateway, Event::Request(Headers::new(&head)), inputs);
+        }
+        for _ in 0..2 {
+            let Verdict::Refuse(refusal) = exchange.step(gateway, Event::HostFailed(failure), inputs).verdict else {
+                panic!("{failure:?}")
+            };
+            assert_eq!((refusal.status(), refusal.reason()), (503, Reason::HostFailure));
+        }
+        let _ = exchange.step(gateway, Event::Closed(Totals::default()), inputs);
+    });
+    let decisions = world.read().into_iter().filter(|record| record["audit"] == "decision").collect();
+    (decisions, world.counts().into_iter().filter(|(name, _)| name.starts_with("tracegate.requests.")).collect())
+}
+
+#[test]
+fn a_request_that_its_host_fails_is_on_record_as_refused() {
+    let failed = ("tracegate.requests.refused.HostFailure".to_owned(), 1);
+    // The head was admitted and didn't go on: it is counted as refused, and as nothing else.
+    let (records, counts) = fail(&["/trial"], HostFailure::HeadNotEdited);
+    let [admitted, refused] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((&admitted["decision"], &admitted["shadow"]), (&json!("admitted"), &json!("AccessDenied")));
+    let told = ["decision", "reason", "status", "failure", "after", "route", "trace_id", "span_id"].map(|name| refused[name].clone());
+    let expected =
+        json!(["refused", "HostFailure", 503, "head_not_edited", admitted["id"], "trial", admitted["trace_id"], admitted["span_id"]]);
+    assert_eq!(json!(told), expected);
+    assert_eq!(counts, std::slice::from_ref(&failed));
+    // It had gone on when its trailers couldn't be read.
+    let (records, counts) = fail(&["/open"], HostFailure::TrailersUnreadable);
+    assert_eq!((records.len(), &records[1]["failure"]), (2, &json!("trailers_unreadable")));
+    assert_eq!(counts, [("tracegate.requests.admitted.none".to_owned(), 1), failed.clone()]);
+    // Nothing is known of it.
+    let (records, counts) = fail(&[], HostFailure::CalledBack);
+    assert_eq!((records.len(), &records[0]["failure"], records[0].get("route")), (1, &json!("called_back"), None));
+    assert_eq!(counts, [failed]);
+    // Who is refused is refused once.
+    let (records, counts) = fail(&["/closed"], HostFailure::TrailersUnreadable);
+    assert_eq!((records.len(), counts.len()), (1, 1));
+}
+
+#[test]
+fn a_second_head_is_on_record() {
+    for (paths, first) in [(["/watched", "/closed"], "admitted"), (["/closed", "/open"], "refused")] {
+        let mut world = World::new(&json!({"records": {"routes": ["watched"]}}));
+        world.with(|gateway, inputs| {
+            let mut exchange = gateway.open(ExchangeId(7));
+            for path in paths {
+                let head = [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: path.as_bytes() }];
+                let _ = exchange.step(gateway, Event::Request(Headers::new(&head)), inputs);
+            }
+        });
+        let read = world.read();
+        assert_eq!((read.len(), &read[1]["decision"]), (3, &json!(first)));
+        assert_eq!((&read[2]["decision"], &read[2]["reason"]), (&json!("refused"), &json!("RequestHeadersUnreadable")));
+        assert_eq!(read[2].get("after"), (first == "admitted").then_some(&read[1]["id"]));
+        assert!(world.counts().contains(&("tracegate.requests.refused.RequestHeadersUnreadable".to_owned(), 1)));
+    }
 }

@@ -68,11 +68,13 @@ pub enum Reason {
     QuotaUnavailable,
     /// The gateway's own credential, which replaces callers' tokens, can't be had.
     CredentialUnavailable,
+    /// The host couldn't do what was decided, or handed over what can't be read.
+    HostFailure,
 }
 
 impl Reason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::RequestHeadersUnreadable,
         Self::RequestHostAmbiguous,
         Self::RequestPathAmbiguous,
@@ -105,6 +107,7 @@ impl Reason {
         Self::QuotaKeyNotFound,
         Self::QuotaUnavailable,
         Self::CredentialUnavailable,
+        Self::HostFailure,
     ];
 
     /// The code.
@@ -143,6 +146,7 @@ impl Reason {
             Self::QuotaKeyNotFound => "QuotaKeyNotFound",
             Self::QuotaUnavailable => "QuotaUnavailable",
             Self::CredentialUnavailable => "CredentialUnavailable",
+            Self::HostFailure => "HostFailure",
         }
     }
 
@@ -183,6 +187,7 @@ impl Reason {
             Self::QuotaKeyNotFound => "The request lacks what its quota is counted by.",
             Self::QuotaUnavailable => "Quota could not be checked.",
             Self::CredentialUnavailable => "The request could not be authenticated to its service.",
+            Self::HostFailure => "The request could not be processed.",
         }
     }
 
@@ -201,7 +206,7 @@ impl Reason {
             | Self::QuotaExceeded
             | Self::QuotaKeyNotFound => 403,
             Self::RateLimitExceeded => 429,
-            Self::TokenKeysUnavailable | Self::QuotaUnavailable | Self::CredentialUnavailable => 503,
+            Self::TokenKeysUnavailable | Self::QuotaUnavailable | Self::CredentialUnavailable | Self::HostFailure => 503,
             Self::TokenNotPresent
             | Self::TokenAmbiguous
             | Self::JwtInvalid

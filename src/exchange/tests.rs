@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::config::Policy;
-use crate::effect::{CallId, GatewayId, Woken};
-use crate::event::CallFailed;
+use crate::effect::{CallId, Effect, GatewayId, Woken};
+use crate::event::{CallFailed, HostFailure};
 use crate::head::Header;
 use crate::inputs::{NoSignatures, NoStore, UnknownPeer};
 use crate::quota::Totals;
@@ -98,4 +98,37 @@ fn events_that_nothing_waits_for_change_nothing() {
     let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
     assert_eq!(gateway.reply(call, Err(CallFailed::Refused), &mut inputs), Woken::default());
     assert_eq!(gateway.tick(&mut inputs), Woken::default());
+}
+
+/// What a request's span and its access log tell, where it is admitted and its host fails then.
+#[test]
+fn a_span_and_the_access_log_tell_of_a_host_that_failed() {
+    let otel = r#"{"otlp": {"cluster": "otel", "uri": "http://otel:4318/v1/traces"}}"#;
+    let text = format!(
+        r#"{{"schema": 1, "service": {{"name": "edge"}}, "default": {{"action": "admit"}}, "audit": {{}},
+            "export": {{"traces": {{"otel": {otel}}}, "spans": {{"client": true}}, "access_log_properties": ["decision", "reason"]}}}}"#
+    );
+    for (failure, spans) in [(HostFailure::HeadNotEdited, 1), (HostFailure::TrailersNotEdited, 2)] {
+        let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(text.as_bytes()).unwrap().policy);
+        let mut entropy = |bytes: &mut [u8]| {
+            bytes.fill(0x5a);
+            Ok(())
+        };
+        let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
+        let mut exchange = gateway.open(ExchangeId(7));
+        let _ = exchange.step(&mut gateway, Event::Request(Headers::new(&head("/open"))), &mut inputs);
+        let Step { properties, .. } = exchange.step(&mut gateway, Event::HostFailed(failure), &mut inputs);
+        let told: Vec<&str> = properties.iter().map(|property| property.value.as_str()).collect();
+        assert_eq!(told, ["refused", "HostFailure"]);
+        let _ = exchange.step(&mut gateway, Event::Response(Headers::new(&[Header { name: b":status", value: b"503" }])), &mut inputs);
+        let _ = exchange.step(&mut gateway, Event::Closed(Totals::default()), &mut inputs);
+        inputs.monotonic = 60_000_000_000;
+        let effects = gateway.tick(&mut inputs).effects;
+        let [Effect::Export(export)] = effects.as_slice() else { panic!("{effects:?}") };
+        let body = String::from_utf8_lossy(&export.body).into_owned();
+        assert_eq!(body.matches("http.request.method").count(), spans, "{failure:?}");
+        assert!(body.contains("error.type") && body.contains("HostFailure"), "{body:?}");
+        assert!(body.contains("tracegate.audit.id") && body.contains("5a5a5a5a-5a5a-4a5a-9a5a-5a5a5a5a5a5a/1"), "{body:?}");
+    }
 }

@@ -228,9 +228,11 @@ impl Exporter {
         if self.open.count == 0 {
             return;
         }
-        let resource = self.resource.get_or_insert_with(|| Resource::new(source));
+        let resource = self.resource.take().unwrap_or_else(|| Resource::new(source));
         let length = self.open.length();
-        let batch = self.open.close(resource);
+        let batch = self.open.close(&resource);
+        // It has its instance's id as soon as that is drawn.
+        self.resource = source.instance.id().map(|_| resource);
         self.bytes = self.bytes.saturating_sub(length).saturating_add(batch.body.len());
         self.ready.push_back(Tried { batch, first: None, times: 0 });
     }

@@ -7,7 +7,7 @@ use super::attribute::{Value, put_attribute};
 use super::http::{known, scheme, tell_method, tell_server};
 use super::{DigestKey, OptionalAttribute, SpanPolicy, subject, url};
 use crate::caller::Caller;
-use crate::decision::Decision;
+use crate::decision::{Decision, Refusal};
 use crate::head::RequestHead;
 use crate::identity::Provider;
 use crate::protobuf::{put_bytes, put_fixed32, put_fixed64, put_integer, put_length, put_number, put_text, size_of_integer};
@@ -82,6 +82,8 @@ pub(crate) struct Draft {
     ended: Option<&'static str>,
     /// When the response's head came.
     answered: Option<u64>,
+    /// It names a record of the audit.
+    has_record: bool,
 }
 
 /// Spans that are over, each a whole message.
@@ -134,6 +136,7 @@ impl Draft {
             status: refused.map(|refusal| refusal.status()),
             ended,
             answered: None,
+            has_record: observed.record.is_some(),
         }
     }
 
@@ -149,9 +152,21 @@ impl Draft {
         }
     }
 
+    /// It is refused after all. `has_gone_on`: the upstream has had its head. `record` is the audit's of that, if there is one.
+    pub(crate) fn fail(&mut self, refusal: &Refusal, has_gone_on: bool, record: Option<&str>) {
+        (self.status, self.ended) = (Some(refusal.status()), Some(refusal.reason().as_str()));
+        if !has_gone_on {
+            self.client = None;
+        }
+        if let Some(record) = record.filter(|_| !self.has_record) {
+            put_attribute(&mut self.server, ATTRIBUTES, AUDIT_ID, Value::Text(record.as_bytes()));
+            self.has_record = true;
+        }
+    }
+
     /// The exchange is over. `None` where its spans aren't recorded: `errors` says whether those are that end in an error and aren't sampled.
     pub(crate) fn finish(self, errors: bool, monotonic: u64) -> Option<Finished> {
-        let Self { mut server, client, times, sampled, status, ended, answered } = self;
+        let Self { mut server, client, times, sampled, status, ended, answered, .. } = self;
         let failed = status.is_none_or(|status| status >= 500);
         if !(sampled || errors && failed) {
             return None;
@@ -205,7 +220,7 @@ impl Observed<'_> {
             attribute("tracegate.quota.would_refuse", Value::Text(&self.would_refuse.join(",")));
         }
         if let Some(record) = self.record {
-            attribute("tracegate.audit.id", Value::Text(record));
+            attribute(AUDIT_ID, Value::Text(record));
         }
         subject::tell(self.caller, self.providers, policy, key, attribute);
     }
@@ -381,6 +396,8 @@ const IS_REMOTE: u32 = 0x200;
 
 /// What became of a request that ended while it waited: its client left, or the host answered in our place.
 const CANCELLED: &str = "cancelled";
+/// Names the audit's record.
+const AUDIT_ID: &str = "tracegate.audit.id";
 /// What most spans take.
 const CAPACITY: usize = 512;
 const MAX_REQUEST_ID: usize = 64;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tracegate::{CallFailed, CallId};
 use tracegate_tests::world::{Message, OwnedEvent, World, answers, get, ms, never, secs};
 
-use crate::{ADMITTED, DENIED, PARENT, POLICY, RESTARTED};
+use crate::{ADMITTED, DENIED, PARENT, POLICY, RESTARTED, UNREADABLE};
 
 #[test]
 fn a_client_that_goes_before_the_upstream_answers_gets_nothing_and_is_counted() {
@@ -87,5 +87,5 @@ fn a_second_head_is_refused_and_the_first_ones_decision_stands() {
     assert_eq!(world.upstream(order).one(":path"), "/orders");
     assert_eq!(world.client(order).status(), 431);
     assert_eq!(world.outcome(order).told(), ["request", "request", "response", "closed"]);
-    assert_eq!(world.counts(world.newest()), BTreeMap::from([(ADMITTED, 1), (RESTARTED, 1)]));
+    assert_eq!(world.counts(world.newest()), BTreeMap::from([(ADMITTED, 1), (UNREADABLE, 1), (RESTARTED, 1)]));
 }

@@ -6,10 +6,11 @@ use proxy_wasm::types::{Action, LogLevel, MapType};
 
 use super::host;
 use super::inputs::totals;
-use super::world::{SharedWorld, apply, fail_closed, refuse};
+use super::world::{SharedWorld, apply, refuse};
 use crate::adapter::pairs;
+use crate::decision::{Reason, Refusal};
 use crate::effect::{ExchangeId, Verdict};
-use crate::event::Event;
+use crate::event::{Event, HostFailure};
 use crate::exchange::Exchange;
 use crate::head::{Header, Headers};
 use crate::quota::Totals;
@@ -41,10 +42,14 @@ impl Context for Stream {
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let Some(world) = &self.world else { return paused("no policy is loaded") };
+        let Some(world) = &self.world else {
+            // Nor is there an audit, which a policy asks for.
+            host::log(LogLevel::Error, "tracegate: request refused: no policy is loaded");
+            return answered(&Refusal::of(Reason::HostFailure));
+        };
         let opened = self.exchange.take().or_else(|| world.take_back(self.id));
         let opened = opened.or_else(|| world.gateway.try_borrow().ok().map(|gateway| gateway.open(self.id)));
-        let Some(mut exchange) = opened else { return paused("the host called back within a call") };
+        let Some(mut exchange) = opened else { return answered(&world.fail_unheard()) };
         // A map that can't be read reads as an empty one, which the core refuses.
         let map = host::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
         let lines = pairs::read(&map).unwrap_or_default();
@@ -53,18 +58,15 @@ impl HttpContext for Stream {
             Some(Verdict::Continue(edits)) => match apply(MapType::HttpRequestHeaders, &edits) {
                 Ok(()) => Action::Continue,
                 // Let pass half edited, a request could carry what was to be removed.
-                Err(error) => paused(&error.to_string()),
+                Err(error) => answered(&world.fail(&mut exchange, HostFailure::HeadNotEdited, &error.to_string())),
             },
-            Some(Verdict::Refuse(refusal)) => {
-                refuse(&refusal);
-                Action::Pause
-            }
+            Some(Verdict::Refuse(refusal)) => answered(&refusal),
             Some(Verdict::Wait) => {
                 self.has_waited = true;
                 world.pause(exchange);
                 return Action::Pause;
             }
-            None => paused("the host called back within a call"),
+            None => answered(&world.fail_unheard()),
         };
         self.exchange = Some(exchange);
         action
@@ -73,20 +75,22 @@ impl HttpContext for Stream {
     fn on_http_request_trailers(&mut self, count: usize) -> Action {
         let Some(world) = &self.world else { return Action::Continue };
         let Some(exchange) = self.exchange.take().or_else(|| world.take_back(self.id)) else {
-            return paused("trailers came before a head");
+            let Some(exchange) = world.asks(|gateway| gateway.open(self.id)) else { return answered(&world.fail_unheard()) };
+            let exchange = self.exchange.insert(exchange);
+            return answered(&world.fail(exchange, HostFailure::TrailersWithoutHead, "trailers came before a head"));
         };
         let exchange = self.exchange.insert(exchange);
         let map = host::header_map(MapType::HttpRequestTrailers).unwrap_or_default();
         let lines = pairs::read(&map).unwrap_or_default();
         if lines.is_empty() && count > 0 {
-            return paused("trailers can't be read");
+            return answered(&world.fail(exchange, HostFailure::TrailersUnreadable, "trailers can't be read"));
         }
         match world.step(exchange, Event::Trailers(Headers::new(&lines))) {
             Some(Verdict::Continue(edits)) => match apply(MapType::HttpRequestTrailers, &edits) {
                 Ok(()) => Action::Continue,
-                Err(error) => paused(&error.to_string()),
+                Err(error) => answered(&world.fail(exchange, HostFailure::TrailersNotEdited, &error.to_string())),
             },
-            _ => paused("the host called back within a call"),
+            _ => answered(&world.fail_unheard()),
         }
     }
 
@@ -144,7 +148,8 @@ impl Drop for Stream {
 /// A response's status, among its headers.
 const STATUS: &str = ":status";
 
-fn paused(what: &str) -> Action {
-    fail_closed(what);
+/// Answers the client; nothing goes on.
+fn answered(refusal: &Refusal) -> Action {
+    refuse(refusal);
     Action::Pause
 }

@@ -13,10 +13,10 @@ use super::host::{self, Failed};
 use super::inputs::with_inputs;
 use crate::access_log::Property;
 use crate::adapter::pairs;
-use crate::decision::Refusal;
+use crate::decision::{Reason, Refusal};
 use crate::edits::{HeaderEdit, HeaderEdits};
 use crate::effect::{CallId, Effect, ExchangeId, Export, Fetch, RateLimitCall, Step, Verdict, Woken};
-use crate::event::{CallFailed, Event, Reply};
+use crate::event::{CallFailed, Event, HostFailure, Reply};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::head::Headers;
@@ -43,6 +43,8 @@ pub(super) struct World {
     refused: RefCell<Vec<CallId>>,
     /// Milliseconds between ticks.
     period: Cell<u32>,
+    /// Requests refused while the gateway was at work, of which it hears right after.
+    unheard: Cell<u32>,
 }
 
 pub(super) type SharedWorld = Rc<World>;
@@ -70,13 +72,19 @@ impl World {
         let prefix = format!("tracegate/1/{}/", String::from_utf8_lossy(&root_id));
         let (gateway, paused, calls) = (RefCell::new(gateway), RefCell::default(), RefCell::default());
         let (deferred, refused) = (RefCell::default(), RefCell::default());
-        Self { root, prefix, gateway, histograms, paused, calls, deferred, refused, period: Cell::new(0) }
+        Self { root, prefix, gateway, histograms, paused, calls, deferred, refused, period: Cell::new(0), unheard: Cell::new(0) }
     }
 
     /// Runs something on the gateway, and hands the host what is to be told or measured; `None` where the host has called back within a call.
     pub(super) fn with_gateway<T>(&self, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>) -> T) -> Option<T> {
         let mut gateway = self.gateway.try_borrow_mut().ok()?;
-        let done = with_inputs(&self.prefix, |inputs| run(&mut gateway, inputs));
+        let done = with_inputs(&self.prefix, |inputs| {
+            let done = run(&mut gateway, inputs);
+            for _ in 0..self.unheard.take() {
+                let _ = gateway.open(ExchangeId(self.root)).step(&mut gateway, Event::HostFailed(HostFailure::CalledBack), inputs);
+            }
+            done
+        });
         let (lines, durations) = (gateway.drain_lines(), gateway.drain_durations());
         drop(gateway);
         for line in lines {
@@ -115,6 +123,22 @@ impl World {
         }
         self.pace();
         Some(verdict)
+    }
+
+    /// The host can't do what was decided, or shows what can't be read. Gives what its client is told.
+    pub(super) fn fail(&self, exchange: &mut Exchange, failure: HostFailure, what: &str) -> Refusal {
+        host::log(LogLevel::Error, &format!("tracegate: request refused: {what}"));
+        match self.step(exchange, Event::HostFailed(failure)) {
+            Some(Verdict::Refuse(refusal)) => refusal,
+            _ => self.fail_unheard(),
+        }
+    }
+
+    /// The host has called back within a call. Gives what its client is told; the gateway hears of it when it is no more at work.
+    pub(super) fn fail_unheard(&self) -> Refusal {
+        self.unheard.set(self.unheard.get().saturating_add(1));
+        host::log(LogLevel::Error, "tracegate: request refused: the host called back within a call");
+        Refusal::of(Reason::HostFailure)
     }
 
     /// A stream is over, and with it its calls.
@@ -253,15 +277,31 @@ impl World {
             verdict
         });
         match verdict {
-            Some(Verdict::Continue(edits)) => match apply(MapType::HttpRequestHeaders, &edits).and_then(|()| host::continue_request()) {
-                Ok(()) => {}
-                Err(error) => fail_closed(&error.to_string()),
-            },
+            Some(Verdict::Continue(edits)) => {
+                let edited = apply(MapType::HttpRequestHeaders, &edits).map_err(|error| (HostFailure::HeadNotEdited, error));
+                let continued = edited.and_then(|()| host::continue_request().map_err(|error| (HostFailure::NotContinued, error)));
+                if let Err((failure, error)) = continued {
+                    self.fail_paused(id, failure, &error.to_string());
+                }
+            }
             Some(Verdict::Refuse(refusal)) => refuse(&refusal),
             Some(Verdict::Wait) => {}
-            None => fail_closed("the host called back within a call"),
+            None => refuse(&self.fail_unheard()),
         }
         let _ = host::set_effective_context(self.root);
+    }
+
+    /// The host fails a request that has waited. Its stream takes it back when it is answered, if it hasn't by now.
+    fn fail_paused(&self, id: ExchangeId, failure: HostFailure, what: &str) {
+        let refusal = match self.take_back(id) {
+            Some(mut exchange) => {
+                let refusal = self.fail(&mut exchange, failure, what);
+                self.paused.borrow_mut().insert(id, exchange);
+                refusal
+            }
+            None => self.fail_unheard(),
+        };
+        refuse(&refusal);
     }
 }
 
@@ -320,12 +360,6 @@ pub(super) fn refuse(refusal: &Refusal) {
         // The request stays paused, and the host's own time-out ends it: better than letting it pass.
         host::log(LogLevel::Error, &format!("tracegate: refused, but not told: {error}"));
     }
-}
-
-/// The host did what hosts don't: nothing passes undecided.
-pub(super) fn fail_closed(what: &str) {
-    host::log(LogLevel::Error, &format!("tracegate: request refused: {what}"));
-    let _ = host::send_local_response(503, "tracegate_host_failure", &[], "");
 }
 
 /// The longest answer of a collector that is read, in bytes.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::effect::{GatewayId, RateLimitCall, Verdict};
-use crate::event::Event;
+use crate::event::{Event, HostFailure};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::head::{Header, Headers};

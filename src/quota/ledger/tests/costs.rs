@@ -38,6 +38,25 @@ fn a_cost_is_taken_ahead_so_that_no_more_are_admitted_at_once() {
 }
 
 #[test]
+fn a_request_that_its_host_doesnt_let_go_on_gives_its_cost_back() {
+    let quota = r#"{"limit": {"fixed_window": {"requests": 2, "window": "30m"}}, "key": ["route"], "enforcement": {"local": {}}}"#;
+    let mut world = World::new(quota, 1, 1);
+    for (failure, expected) in [
+        (HostFailure::HeadNotEdited, 200),
+        (HostFailure::NotContinued, 200),
+        (HostFailure::TrailersUnreadable, 200),
+        (HostFailure::TrailersNotEdited, 200),
+        (HostFailure::HeadNotEdited, 403),
+    ] {
+        let (id, verdict) = world.request((0, 0), GET);
+        assert_eq!(status(&verdict.unwrap()), expected, "{failure:?}");
+        let (mut exchange, _) = world.open.remove(&(0, 0, id)).unwrap();
+        let _ = world.on((0, 0), |gateway, inputs| exchange.step(gateway, Event::HostFailed(failure), inputs));
+        let _ = world.on((0, 0), |gateway, inputs| exchange.step(gateway, Event::Closed(Totals::default()), inputs));
+    }
+}
+
+#[test]
 fn bytes_are_counted_when_they_are_known() {
     let quota = r#"{"limit": {"fixed_window": {"bytes": 1000, "window": "30m"}}, "key": ["route"], "enforcement": {"local": {}}}"#;
     let mut world = World::new(quota, 1, 1);
