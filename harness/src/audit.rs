@@ -1,46 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Whether a gateway's audit records are what it wrote, and all that it wrote.
 //!
-//! [`found`] takes records out of logs, [`chain`] says how one instance's hang together, [`report`] tells people.
+//! [`found`] takes records out of logs, [`key`] says which keys count and for how long, [`chain`] how one instance's records hang together, [`report`]
+//! tells people.
 
 mod chain;
 mod found;
+mod key;
 mod report;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tracegate::audit::AuditKey;
+use tracegate::audit::NAMELESS;
 
 use crate::error::{Error, Result};
-use crate::keys;
 use crate::replay::Progress;
 use chain::{Chain, Kept};
 use found::{Found, Reader};
+use key::Keys;
+pub(crate) use key::Retired;
 pub(crate) use report::Report;
 
 /// What is verified, and how.
 #[derive(Debug)]
 pub(crate) struct Verification {
-    /// By their ids.
-    keys: BTreeMap<String, AuditKey>,
+    keys: Keys,
     /// Logs begin within a chain and end within one: they were rotated.
     partial: bool,
 }
 
 impl Verification {
-    /// Takes the keys from these environment variables.
+    /// Takes the keys in use from these environment variables, and those that others have replaced.
     ///
     /// # Errors
     ///
-    /// When one isn't set or holds no key.
-    pub(crate) fn new(variables: &[String], partial: bool) -> Result<Self> {
-        let mut known = BTreeMap::new();
-        for variable in variables {
-            let key = AuditKey::new(&keys::of_variable(variable)?).ok_or_else(|| Error::new(format!("{variable} holds no key")))?;
-            known.insert(key.id().to_owned(), key);
-        }
-        Ok(Self { keys: known, partial })
+    /// When a variable isn't set or holds no key, or where a key is to count for two different times.
+    pub(crate) fn new(current: &[String], retired: &[Retired], partial: bool) -> Result<Self> {
+        Ok(Self { keys: Keys::new(current, retired)?, partial })
     }
 
     /// Reads the logs, and those of another output that should hold nothing which they don't.
@@ -60,14 +57,23 @@ impl Verification {
         // Beside chains with genuine records, one without any is anybody's: clients too write into logs.
         if chains.values().any(Chain::is_genuine) {
             let foreign = |chain: &Chain| !chain.is_genuine() && !chain.is_lacking() && !chain.asks_for_another_key();
-            for (_, chain) in chains.extract_if(.., |_, chain| foreign(chain)) {
-                stray.extend(chain.records().map(|record| format!("{}: a record that no key given has chained", record.place)));
+            for (instance, mut chain) in chains.extract_if(.., |_, chain| foreign(chain)) {
+                if instance == NAMELESS {
+                    chain.judge_nameless();
+                    stray.extend(chain.flaws.iter().map(ToString::to_string));
+                } else {
+                    stray.extend(chain.records().map(|record| format!("{}: a record that no key given has chained", record.place)));
+                }
             }
         }
-        for chain in chains.values_mut() {
-            chain.judge(self.partial);
+        for (instance, chain) in &mut chains {
+            if instance == NAMELESS {
+                chain.judge_nameless();
+            } else {
+                chain.judge(self.partial);
+            }
         }
-        Ok(Report::new(chains, [stray, stray_elsewhere].concat(), self.keys.keys().cloned().collect()))
+        Ok(Report::new(chains, [stray, stray_elsewhere].concat(), self.keys.list()))
     }
 
     /// The chains, by instance, and what looks like a record and is none.

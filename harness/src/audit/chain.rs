@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One instance's records: whether they are what it wrote, and all that it wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Deserialize;
-use tracegate::audit::AuditKey;
 
 use super::found::Place;
+use super::key::{Keys, Term};
 
 /// One instance's records.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Chain {
     kept: BTreeMap<u64, Vec<Kept>>,
     /// Sequence numbers that another output has.
     elsewhere: Vec<u64>,
+    /// How many lines there were.
+    lines: u64,
     pub(super) flaws: Vec<Flaw>,
 }
 
@@ -30,6 +33,8 @@ pub(super) struct Kept {
     key: Option<String>,
     mac: Option<String>,
     standing: Standing,
+    /// For how long its key counts.
+    term: Term,
 }
 
 /// What a record is.
@@ -64,6 +69,12 @@ pub(super) enum Flaw {
     Fork(Place, u64),
     /// A record doesn't follow the one before.
     Unlinked(Place, u64),
+    /// A record is chained with a retired key that another one had replaced.
+    Replaced(Place, u64, String),
+    /// A record is chained with a retired key when that counted no more: what time it was, by the chain or by itself, and until when the key counts.
+    Expired(Place, u64, String, String, Timestamp),
+    /// So many lines are of gateways that had no randomness: the first's place.
+    Nameless(Place, u64),
     /// Records are missing, from the first to the last.
     Missing(u64, u64),
     /// Another output has records that the logs lack, from the first to the last.
@@ -88,23 +99,23 @@ impl Kept {
     /// # Errors
     ///
     /// Its place, where it is none.
-    pub(super) fn read(text: &str, place: Place, keys: &BTreeMap<String, AuditKey>) -> Result<(String, Self), Place> {
+    pub(super) fn read(text: &str, place: Place, keys: &Keys) -> Result<(String, Self), Place> {
         let Ok(Members { audit: kind, time, instance, sequence, previous, key, mac }) = serde_json::from_str(text) else {
             return Err(place);
         };
-        let standing = match (&key, &mac) {
+        let (standing, term) = match (&key, &mac) {
             (Some(id), Some(mac)) => match keys.get(id) {
-                Some(key) => {
+                Some((key, term)) => {
                     // Nothing may follow the MAC.
                     let covered = text.strip_suffix(&format!(",\"mac\":\"{mac}\"}}"));
                     let genuine = covered.is_some_and(|covered| key.verifies(covered, mac));
-                    if genuine { Standing::Genuine } else { Standing::Changed }
+                    (if genuine { Standing::Genuine } else { Standing::Changed }, term)
                 }
-                None => Standing::UnknownKey,
+                None => (Standing::UnknownKey, Term::Current),
             },
-            _ => Standing::Unchained,
+            _ => (Standing::Unchained, Term::Current),
         };
-        Ok((instance, Self { place, kind, time, sequence, previous, key, mac, standing }))
+        Ok((instance, Self { place, kind, time, sequence, previous, key, mac, standing, term }))
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -115,6 +126,7 @@ impl Kept {
 impl Chain {
     /// Takes a record; the same record once more, as logs that overlap have it, counts once.
     pub(super) fn keep(&mut self, kept: Kept) {
+        self.lines += 1;
         let others = self.kept.entry(kept.sequence).or_default();
         // What anybody can write into a log takes no genuine record's place.
         let has_room = kept.standing == Standing::Genuine || others.len() < MAX_ALIKE;
@@ -148,6 +160,7 @@ impl Chain {
     pub(super) fn judge(&mut self, partial: bool) {
         let mut flaws = Vec::new();
         let mut before: Option<(u64, Option<&str>)> = None;
+        let mut rotation = Rotation::default();
         let has_genuine = self.is_genuine();
         for (&sequence, kept) in &self.kept {
             for other in kept {
@@ -167,6 +180,7 @@ impl Chain {
             if let [_, second, ..] = genuine.as_slice() {
                 flaws.push(Flaw::Fork(second.place.clone(), sequence));
             }
+            flaws.extend(genuine.iter().filter_map(|record| rotation.follow(record)));
             let next = before.map_or(0, |(last, _)| last + 1);
             if sequence > next && !(partial && before.is_none()) {
                 flaws.push(Flaw::Missing(next, sequence - 1));
@@ -192,6 +206,24 @@ impl Chain {
         self.flaws = flaws;
     }
 
+    /// Nobody wrote it that could be told from others: that is all that can be said of it.
+    pub(super) fn judge_nameless(&mut self) {
+        let first = self.records().next().map(|first| first.place.clone());
+        self.flaws = first.map(|first| Flaw::Nameless(first, self.lines)).into_iter().collect();
+    }
+
+    /// Whether its last genuine record is chained with a retired key.
+    pub(super) fn is_by_a_retired_key(&self) -> bool {
+        let last = self.kept.values().flatten().rfind(|kept| kept.standing == Standing::Genuine);
+        last.is_some_and(|last| last.term != Term::Current)
+    }
+
+    /// The ids of the keys of its genuine records.
+    pub(super) fn keys(&self) -> BTreeSet<&str> {
+        let genuine = self.kept.values().flatten().filter(|kept| kept.standing == Standing::Genuine);
+        genuine.filter_map(|kept| kept.key.as_deref()).collect()
+    }
+
     /// Its records, in order.
     pub(super) fn records(&self) -> impl DoubleEndedIterator<Item = &Kept> {
         self.kept.values().filter_map(|kept| kept.first())
@@ -200,6 +232,45 @@ impl Chain {
     /// Whether it ended as gateways do that are told to.
     pub(super) fn has_ended(&self) -> bool {
         self.kept.values().flatten().any(|kept| kept.kind == Kind::End && kept.standing == Standing::Genuine)
+    }
+}
+
+/// How a chain's keys have followed each other.
+#[derive(Default)]
+struct Rotation<'k> {
+    /// The last record's key.
+    key: Option<&'k str>,
+    /// Keys that others have replaced.
+    replaced: BTreeSet<&'k str>,
+    /// A key that is in use now has taken over.
+    is_over: bool,
+    /// The latest time that a record tells.
+    latest: Option<Timestamp>,
+}
+
+impl<'k> Rotation<'k> {
+    /// Takes the next record; what is wrong about its key, if anything is.
+    fn follow(&mut self, record: &'k Kept) -> Option<Flaw> {
+        let key = record.key.as_deref()?;
+        if let Some(before) = self.key.replace(key).filter(|before| *before != key) {
+            self.replaced.insert(before);
+        }
+        let time: Option<Timestamp> = record.time.parse().ok();
+        // A record can say that it is older than those before it, which doesn't make it so.
+        self.latest = self.latest.max(time);
+        let (place, at) = (record.place.clone(), record.sequence);
+        match record.term {
+            Term::Current => {
+                self.is_over = true;
+                None
+            }
+            Term::UntilReplaced => (self.is_over || self.replaced.contains(key)).then(|| Flaw::Replaced(place, at, key.to_owned())),
+            Term::Until(until) => {
+                let counts = time.and(self.latest).is_some_and(|latest| latest <= until);
+                let when = || self.latest.filter(|_| time.is_some()).map_or_else(|| record.time.clone(), |latest| latest.to_string());
+                (!counts).then(|| Flaw::Expired(place, at, key.to_owned(), when(), until))
+            }
+        }
     }
 }
 
@@ -213,6 +284,17 @@ impl fmt::Display for Flaw {
                 write!(formatter, "{place}: record {at} is another one than the first of this number, and genuine too")
             }
             Self::Unlinked(place, at) => write!(formatter, "{place}: record {at} doesn't follow the one before"),
+            Self::Replaced(place, at, key) => {
+                write!(formatter, "{place}: record {at} is chained with the retired key {key}, which another one had replaced")
+            }
+            Self::Expired(place, at, key, time, until) => {
+                write!(formatter, "{place}: record {at} is chained with the retired key {key} at {time}: it counts until {until}")
+            }
+            Self::Nameless(place, 1) => write!(formatter, "{place}: a record of a gateway without randomness: nobody can tell whose it is"),
+            Self::Nameless(place, lines) => write!(
+                formatter,
+                "{place}: the first of {lines} records of gateways without randomness: nobody can tell whose they are, or which are missing"
+            ),
             Self::Missing(first, last) if first == last => write!(formatter, "record {first} is missing"),
             Self::Missing(first, last) => write!(formatter, "records {first} to {last} are missing"),
             Self::Lacking(first, last) if first == last => write!(formatter, "record {first} is missing: another output has it"),

@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use serde_json::{Value, json};
 
 use super::chain::{Chain, Kind};
+use super::key::Term;
 use crate::grid::{Cell, Grid};
 use crate::look::{Look, Style, printable};
 
@@ -17,11 +18,11 @@ pub(crate) struct Report {
     chains: Vec<(String, Chain)>,
     /// What looks like a record and is none: whoever can write into a log can write it, so it says nothing of the records that are.
     stray: Vec<String>,
-    keys: Vec<String>,
+    keys: Vec<(String, Term)>,
 }
 
 impl Report {
-    pub(super) fn new(chains: BTreeMap<String, Chain>, stray: Vec<String>, keys: Vec<String>) -> Self {
+    pub(super) fn new(chains: BTreeMap<String, Chain>, stray: Vec<String>, keys: Vec<(String, Term)>) -> Self {
         let mut chains: Vec<(String, Chain)> = chains.into_iter().collect();
         chains.sort_by_cached_key(|(_, chain)| chain.records().next().map(|first| first.time.clone()));
         Self { chains, stray, keys }
@@ -74,7 +75,8 @@ impl Report {
             1 => "1 finding.".to_owned(),
             findings => format!("{findings} findings."),
         };
-        writeln!(out, "\n{verdict} Keys: {}.", self.keys.join(", "))
+        let keys: Vec<String> = self.keys.iter().map(|(id, term)| format!("{id}{}", words(*term))).collect();
+        writeln!(out, "\n{verdict} Keys: {}.", keys.join(", "))
     }
 
     /// For programs.
@@ -89,11 +91,16 @@ impl Report {
                 "records": chain.records().count(),
                 "decisions": chain.records().filter(|record| record.kind == Kind::Decision).count(),
                 "ended": chain.has_ended(),
+                "keys": chain.keys(),
                 "findings": flaws,
             })
         };
+        let key = |(id, term): &(String, Term)| {
+            let until = if let Term::Until(until) = term { Some(until.to_string()) } else { None };
+            json!({"id": id, "retired": *term != Term::Current, "until": until})
+        };
         json!({
-            "keys": self.keys,
+            "keys": self.keys.iter().map(key).collect::<Vec<_>>(),
             "instances": self.chains.iter().map(chain).collect::<Vec<_>>(),
             "stray": self.stray,
             "findings": self.findings(),
@@ -101,9 +108,19 @@ impl Report {
     }
 }
 
+/// For how long a key counts.
+fn words(term: Term) -> String {
+    match term {
+        Term::Current => String::new(),
+        Term::UntilReplaced => " (retired)".to_owned(),
+        Term::Until(until) => format!(" (until {until})"),
+    }
+}
+
 fn state(chain: &Chain) -> (Style, String) {
     // Who still runs and who was killed look alike.
     let end = if chain.has_ended() { "ended" } else { "open: running, or killed" };
+    let end = if chain.is_by_a_retired_key() { format!("{end}; by a retired key") } else { end.to_owned() };
     match chain.flaws.len() {
         0 => (Style::Plain, format!("whole, {end}")),
         1 => (Style::Alarm, format!("1 finding, {end}")),

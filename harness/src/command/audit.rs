@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Outcome;
-use crate::audit::Verification;
+use crate::audit::{Retired, Verification};
 use crate::error::Result;
 use crate::look::Look;
 use crate::output;
@@ -28,15 +28,18 @@ enum Command {
 /// Tell changes, gaps and restarts apart in logs that hold audit records.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Reads a gateway's log as it is, a container's JSON lines, or a collector's file of OTLP as JSON. Keys stand in environment variables, in base64.\n\nExit code: 0 where every record is genuine and none is missing, 1 where one isn't, 2 where nothing can be verified.\n\nExamples:\n  cargo harness audit verify envoy.log --key TRACEGATE_AUDIT_KEY\n  cargo harness audit verify envoy.log.1 envoy.log --key TRACEGATE_AUDIT_KEY --key OLD_AUDIT_KEY\n  cargo harness audit verify envoy.log --key TRACEGATE_AUDIT_KEY --against otel-logs.json\n  kubectl logs gateway | cargo harness audit verify - --key TRACEGATE_AUDIT_KEY --partial"
+    after_help = "Reads a gateway's log as it is, a container's JSON lines, or a collector's file of OTLP as JSON. Keys stand in environment variables, in base64.\n\nExit code: 0 where every record is genuine and none is missing, 1 where one isn't, 2 where nothing can be verified.\n\nExamples:\n  cargo harness audit verify envoy.log --key TRACEGATE_AUDIT_KEY\n  cargo harness audit verify envoy.log.1 envoy.log --key TRACEGATE_AUDIT_KEY --retired OLD_AUDIT_KEY@2026-11-30T10:00:00Z\n  cargo harness audit verify envoy.log --key TRACEGATE_AUDIT_KEY --against otel-logs.json\n  kubectl logs gateway | cargo harness audit verify - --key TRACEGATE_AUDIT_KEY --partial"
 )]
 struct Verify {
     /// Logs, in any order; - is standard input
     #[arg(required = true, value_name = "LOG")]
     logs: Vec<PathBuf>,
-    /// Environment variables that hold the keys, in use now or then
-    #[arg(long = "key", required = true, value_name = "VARIABLE")]
+    /// Environment variables that hold the keys in use
+    #[arg(long = "key", required_unless_present = "retired", value_name = "VARIABLE")]
     keys: Vec<String>,
+    /// Environment variables that hold keys which others have replaced, each until then, as 2026-11-30T10:00:00Z; without that, until another one takes over in a chain. What is chained with one later is a finding
+    #[arg(long, value_name = "VARIABLE[@UNTIL]")]
+    retired: Vec<Retired>,
     /// What another output has of the same records, such as a collector: what it has and the logs lack was taken out of them
     #[arg(long, value_name = "LOG")]
     against: Vec<PathBuf>,
@@ -66,7 +69,7 @@ impl Audit {
 
 impl Verify {
     fn run(self) -> Result<Outcome> {
-        let verification = Verification::new(&self.keys, self.partial)?;
+        let verification = Verification::new(&self.keys, &self.retired, self.partial)?;
         let files = Files([self.logs.as_slice(), &self.against].concat());
         let mut progress = Progress::over(&files, !self.quiet);
         let report = verification.run(&self.logs, &self.against, &mut progress);
