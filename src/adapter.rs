@@ -13,3 +13,6 @@ mod browser;
 
 #[cfg(any(test, all(feature = "proxy-wasm", target_family = "wasm")))]
 mod pairs;
+
+#[cfg(all(any(feature = "proxy-wasm", feature = "component", feature = "browser"), target_family = "wasm"))]
+mod lines;

@@ -3,6 +3,7 @@
 
 mod core;
 mod envoy;
+mod faces;
 mod host;
 mod quotas;
 mod tokens;
@@ -10,6 +11,7 @@ mod whole_job;
 
 pub use core::run as core;
 pub use envoy::run as envoy;
+pub use faces::run as faces;
 pub use host::run as host;
 pub use quotas::run as quotas;
 

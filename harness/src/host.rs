@@ -42,6 +42,7 @@ mod vm;
 
 pub use callout::{Callout, Cluster, Reply};
 pub use engine::Metering;
+pub(crate) use engine::start as start_engine;
 pub use facts::{Facts, Tls};
 pub use grpc::GrpcCall;
 pub use headers::{HeaderMap, Line, Part};

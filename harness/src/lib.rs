@@ -10,6 +10,7 @@
 //! | [`issuer`] | mints tokens of its own, to try a policy with |
 //! | [`keys`] | finds the keys that a policy's secrets stand for |
 //! | [`host`] | runs the module natively |
+//! | [`component`] | runs the same core as a component |
 //! | [`carrier`] | knows the headers that carry trace context, and what becomes of them |
 //! | [`recording`] | reads recorded traffic |
 //! | [`replay`] | sends it through the module and compares |
@@ -29,6 +30,7 @@ pub mod carrier;
 pub mod cluster;
 pub mod collector;
 pub mod command;
+pub mod component;
 pub mod echo;
 pub mod envoy;
 pub mod error;

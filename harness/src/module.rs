@@ -45,7 +45,86 @@ pub fn build() -> Result<PathBuf> {
 /// As [`build`].
 pub fn build_probe() -> Result<PathBuf> {
     let _lock = lock()?;
-    Checkout::own().compile("tracegate-probe", &[])
+    Checkout::own().compile("tracegate-probe", TARGET, &[])
+}
+
+/// Builds `dist/tracegate.component.wasm`: the same core as a component.
+///
+/// # Errors
+///
+/// As [`build`], and when what was compiled is not what `wit/world.wit` says.
+pub fn build_component() -> Result<PathBuf> {
+    let path = workspace::dist().join("tracegate.component.wasm");
+    unless_fresh("component", &path, |checkout| write_whole(&path, &component(&checkout.build_component_core()?)?))?;
+    Ok(path)
+}
+
+/// Builds the component once more, by `cargo component`, under `target/cargo-component`.
+///
+/// # Errors
+///
+/// As [`build`]; cargo-component itself takes minutes to build, the first time.
+pub fn build_by_cargo_component() -> Result<PathBuf> {
+    let (tools, target) = (workspace::tools().join("cargo-component"), workspace::target().join("cargo-component"));
+    let checkout = Checkout::own();
+    add_target(BARE_TARGET)?;
+    let program = tools.join("bin").join(format!("cargo-component{}", std::env::consts::EXE_SUFFIX));
+    if !program.is_file() {
+        let mut install = checkout.cargo();
+        install.args(["install", "--locked", "--version", CARGO_COMPONENT, "--root"]).arg(&tools).arg("cargo-component");
+        run(install.env("CARGO_TARGET_DIR", tools.join("target")))?;
+    }
+    let path = std::env::join_paths(
+        std::iter::once(tools.join("bin")).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
+    )
+    .context(|| "PATH can't be read")?;
+    let mut build = checkout.cargo();
+    build.args(["component", "build", "--locked", "--package", "tracegate", "--lib", "--profile", "wasm", "--features", "component"]);
+    run(build.args(["--target", BARE_TARGET]).env("CARGO_TARGET_DIR", &target).env("PATH", path))?;
+    Ok(target.join(BARE_TARGET).join("wasm").join("tracegate.wasm"))
+}
+
+/// Builds `dist/browser`: the same core for browsers, with its JavaScript and TypeScript.
+///
+/// # Errors
+///
+/// As [`build`].
+pub fn build_browser() -> Result<PathBuf> {
+    let directory = workspace::dist().join("browser");
+    unless_fresh("browser", &directory.join("tracegate_bg.wasm"), |checkout| {
+        let core = checkout.build_browser_core()?;
+        let package = ["--locked", "--package", "tracegate-browser", "--features", "bindings", "--bin", "browser-bindings"];
+        run(checkout.cargo().args(["run", "--release"]).args(package).arg("--").args([&core, &directory]))
+    })?;
+    Ok(directory)
+}
+
+/// Builds a face, unless what was built last is of the same sources. Cargo can't tell: both faces have one name for what is compiled, and each build
+/// of the one makes it do the other again.
+fn unless_fresh(face: &str, built: &Path, build: impl FnOnce(&Checkout) -> Result<()>) -> Result<()> {
+    let parent = built.parent().unwrap_or(built);
+    fs::create_dir_all(parent).context(|| format!("can't create {}", parent.display()))?;
+    let _lock = lock()?;
+    let checkout = Checkout::own();
+    let (mark, sources) = (workspace::target().join(format!("{face}.of")), checkout.sources()?);
+    if built.is_file() && fs::read_to_string(&mark).is_ok_and(|text| text == sources) {
+        return Ok(());
+    }
+    build(&checkout)?;
+    write_whole(&mark, sources.as_bytes())
+}
+
+/// Makes a component of a core module that says which world it is for, without names of its functions.
+fn component(core: &[u8]) -> Result<Vec<u8>> {
+    let core = without_names().parse(core).map_err(|error| Error::new(format!("can't read the component's module: {error}")))?.emit_wasm();
+    let encoded = wit_component::ComponentEncoder::default().validate(true).module(&core).and_then(|encoder| encoder.encode());
+    encoded.map_err(|error| Error::new(format!("can't make a component: {error:#}")))
+}
+
+fn without_names() -> walrus::ModuleConfig {
+    let mut config = walrus::ModuleConfig::new();
+    config.generate_name_section(false).generate_producers_section(false);
+    config
 }
 
 /// Held while a module is built.
@@ -91,9 +170,7 @@ fn run(command: &mut Command) -> Result<()> {
 ///
 /// When the bytes are no module or lack an export that hosts need.
 pub fn strip(module: &[u8]) -> Result<Vec<u8>> {
-    let mut config = walrus::ModuleConfig::new();
-    config.generate_name_section(false).generate_producers_section(false);
-    let mut module = config.parse(module).map_err(|error| Error::new(format!("can't read the module: {error}")))?;
+    let mut module = without_names().parse(module).map_err(|error| Error::new(format!("can't read the module: {error}")))?;
     for name in EXPORTS {
         if !module.exports.iter().any(|export| export.name == *name) {
             return Err(Error::new(format!("the module doesn't export `{name}`")));
@@ -128,6 +205,8 @@ fn write_whole(path: &Path, contents: &[u8]) -> Result<()> {
     file.commit()
 }
 
+/// The version of cargo-component that is known to build what we want.
+const CARGO_COMPONENT: &str = "0.21.1";
 /// `WasmResult::Unimplemented`
 const UNIMPLEMENTED: i32 = 12;
 /// What the module exports. `proxy_on_delete` stays whatever happens: without it the SDK's contexts leak.

@@ -61,7 +61,7 @@ use tracegate::trace::{TraceId, TraceParent};
 
 pub use agreement::{Agreement, Difference, Undecidable};
 pub use decided::{ClientResponse, Decided};
-pub use edge::{Edge, head};
+pub use edge::{Edge, clock, facts, head};
 pub use edges::{Edges, Executed, Lost};
 pub use exceeded::Exceeded;
 pub use exporter::{Exporter, Sent, headers};

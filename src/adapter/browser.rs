@@ -1,158 +1,286 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The browser face: policies are checked and requests decided on a page, with the browser's clock and randomness.
-//!
-//! wasm-bindgen gives every type here a TypeScript declaration.
+//! The browser face: policies are compiled and requests decided on a page, or in any other place that runs JavaScript. Whatever goes in or comes out is
+//! a plain value, for which wasm-bindgen writes TypeScript's types.
+#![expect(unreachable_pub, reason = "wasm-bindgen exports what is public")]
 
-use wasm_bindgen::prelude::{JsError, wasm_bindgen};
+mod host;
+mod values;
 
-use crate::config::Findings;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
+
+use crate::config::{Findings, Loaded};
+use crate::event::{CallFailed, Reply};
 use crate::head::{Header, Headers};
-use crate::inputs::EntropyUnavailable;
-use crate::{
-    CallFailed, Effect, Event, ExchangeId, Gateway, GatewayId, HeaderEdit, Inputs, NoSignatures, NoStore, Policy, Step, UnknownPeer,
-    Verdict,
-};
+use crate::quota::Totals;
+use crate::{CallId, ExchangeId, GatewayId, Inputs, Policy, Step, Woken};
+use host::Host;
+use values::{Answer, Awaits, ByteString, Compiled, Drained, Event, Failed, Told};
 
-/// A policy at work on a page.
 #[wasm_bindgen]
-#[derive(Debug)]
-pub struct Edge {
-    gateway: Gateway,
-    next: u32,
+extern "C" {
+    /// What a host lends, see `Host` in `host.d.ts`.
+    #[wasm_bindgen(typescript_type = "Host | undefined")]
+    pub type GivenHost;
+    /// An [`Event`].
+    #[wasm_bindgen(typescript_type = "Event")]
+    pub type GivenEvent;
+    /// An [`Answer`].
+    #[wasm_bindgen(typescript_type = "Answer")]
+    pub type GivenAnswer;
+    /// A [`Compiled`].
+    #[wasm_bindgen(typescript_type = "Compiled")]
+    pub type TakenCompiled;
+    /// A [`values::Step`].
+    #[wasm_bindgen(typescript_type = "Step")]
+    pub type TakenStep;
+    /// A [`values::Woken`].
+    #[wasm_bindgen(typescript_type = "Woken")]
+    pub type TakenWoken;
+    /// Several of [`values::Call`].
+    #[wasm_bindgen(typescript_type = "Call[]")]
+    pub type TakenCalls;
+    /// A [`Drained`].
+    #[wasm_bindgen(typescript_type = "Drained")]
+    pub type TakenDrained;
+    /// An [`Awaits`].
+    #[wasm_bindgen(typescript_type = "Awaits")]
+    pub type TakenAwaits;
 }
 
-/// A header line: a name, and a value as bytes. In a decision, a line without a value is one to remove.
+/// Compiles a policy in JSON, and runs nothing.
+///
+/// # Errors
+///
+/// None that a policy could cause: what is wrong with it are findings.
 #[wasm_bindgen]
-#[derive(Clone, Debug)]
-pub struct HeaderLine {
-    name: String,
-    value: Option<Vec<u8>>,
+pub fn compile(document: &str) -> Result<TakenCompiled, JsError> {
+    out(&match Policy::from_json(document.as_bytes()) {
+        Ok(Loaded { policy, warnings, .. }) => Compiled::of(&warnings, Some(&policy)),
+        Err(findings) => Compiled::of(&findings, None),
+    })
 }
 
-/// What was decided about a request.
+/// The version of the core.
+#[wasm_bindgen]
+#[must_use]
+pub fn version() -> String {
+    crate::VERSION.to_owned()
+}
+
+/// One configuration at work.
 #[wasm_bindgen]
 #[derive(Debug)]
-pub struct PageDecision(Verdict);
+pub struct Gateway(Rc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    gateway: RefCell<crate::Gateway>,
+    host: Host,
+}
+
+impl Running {
+    /// Runs something on the gateway, and hands the host what is to be told. A host that calls back within a call gets an error.
+    fn with<T>(&self, run: impl FnOnce(&mut crate::Gateway, &mut Inputs<'_>) -> T) -> Result<T, JsError> {
+        let mut gateway = self.gateway.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
+        let done = self.host.with_inputs(|inputs| run(&mut gateway, inputs));
+        let lines = gateway.drain_lines();
+        drop(gateway);
+        lines.iter().for_each(|line| self.host.log("info", line));
+        Ok(done)
+    }
+
+    /// What the gateway says.
+    fn asks<T>(&self, ask: impl FnOnce(&crate::Gateway) -> T) -> Result<T, JsError> {
+        self.gateway.try_borrow().map(|gateway| ask(&gateway)).map_err(|_| JsError::new(CALLED_BACK))
+    }
+
+    fn follow(&self, Woken { effects, wake, notes }: Woken) -> Result<TakenWoken, JsError> {
+        for (about, note) in notes {
+            let about = self.asks(|gateway| about.words(gateway.policy()))?;
+            self.host.log("warning", &format!("tracegate: {about}: {note}"));
+        }
+        out(&values::Woken { calls: values::calls(effects), wake: wake.into_iter().map(|ExchangeId(id)| id).collect() })
+    }
+}
 
 #[wasm_bindgen]
-impl Edge {
-    /// Loads a policy in JSON; throws everything that is wrong with it, one finding a line.
+impl Gateway {
+    /// Runs a policy in JSON. `id` is unique among the gateways that share a host; what the host doesn't lend, the browser does.
     ///
     /// # Errors
     ///
-    /// An `Error` with the findings as its message.
+    /// Everything that is wrong with the policy, one finding a line, or the secret that is missing.
     #[wasm_bindgen(constructor)]
-    pub fn new(policy: &str) -> Result<Self, JsError> {
-        let loaded = Policy::from_json(policy.as_bytes()).map_err(|findings: Findings| JsError::new(&findings.to_string()))?;
-        Ok(Self { gateway: Gateway::new(GatewayId(0), loaded.policy), next: 0 })
+    pub fn new(document: &str, id: u32, host: GivenHost) -> Result<Self, JsError> {
+        let loaded = Policy::from_json(document.as_bytes()).map_err(|findings: Findings| JsError::new(&findings.to_string()))?;
+        let (policy, host) = (loaded.policy, Host::new(host.into()));
+        let (fingerprint, routes) = (policy.fingerprint, policy.routes.routes().len());
+        let message = format!("tracegate {}: policy {fingerprint} of {} loaded, {routes} routes", crate::VERSION, policy.service.name);
+        let mut gateway = crate::Gateway::new(GatewayId(id), policy);
+        gateway.provide(&mut |variable: &str| host.environment(variable)).map_err(|error| JsError::new(&error.to_string()))?;
+        host.log("info", &message);
+        let running = Running { gateway: RefCell::new(gateway), host };
+        running.with(crate::Gateway::prove)?;
+        Ok(Self(Rc::new(running)))
     }
 
     /// The policy's fingerprint: 16 hexadecimal digits.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        self.gateway.policy().fingerprint.to_string()
+    ///
+    /// # Errors
+    ///
+    /// Where the host calls back within a call; as of all that follow.
+    pub fn fingerprint(&self) -> Result<String, JsError> {
+        self.0.asks(|gateway| gateway.policy().fingerprint.to_string())
     }
 
-    /// Decides a request by its header lines, pseudo-headers included. `now` is `Date.now()`, in milliseconds.
-    pub fn request(&mut self, lines: Vec<HeaderLine>, now: f64) -> PageDecision {
-        let lines: Vec<Header<'_>> =
-            lines.iter().map(|line| Header { name: line.name.as_bytes(), value: line.value.as_deref().unwrap_or_default() }).collect();
-        let now = std::time::Duration::try_from_secs_f64(now / 1000.0).unwrap_or_default().as_nanos();
-        let (wall, monotonic) = (i64::try_from(now).unwrap_or(i64::MAX), u64::try_from(now).unwrap_or(u64::MAX));
-        let mut entropy = |bytes: &mut [u8]| getrandom::fill(bytes).map_err(|_| EntropyUnavailable);
-        let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
-        let mut inputs = Inputs { now: wall, monotonic, entropy: &mut entropy, peer, store, signatures };
-        // A page fetches no keys: a policy whose issuer publishes them decides as it does while the issuer is down.
-        for effect in self.gateway.tick(&mut inputs).effects {
-            self.refuse(&effect, &mut inputs);
-        }
-        let mut exchange = self.gateway.open(ExchangeId(self.next));
-        self.next = self.next.wrapping_add(1);
-        let headers = Headers::new(&lines);
-        let Step { mut verdict, effects, .. } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
-        for effect in effects {
-            self.refuse(&effect, &mut inputs);
-        }
-        if verdict == Verdict::Wait {
-            // Nothing ever comes: as long as anybody waits.
-            inputs.monotonic = u64::MAX;
-            verdict = exchange.step(&mut self.gateway, Event::Wake(headers), &mut inputs).verdict;
-        }
-        // A page keeps no records and measures nothing.
-        drop((self.gateway.drain_lines(), self.gateway.drain_durations()));
-        PageDecision(verdict)
+    /// Opens an exchange. `id` is unique among the gateway's.
+    ///
+    /// # Errors
+    ///
+    /// As `fingerprint`.
+    pub fn open(&self, id: u32) -> Result<Exchange, JsError> {
+        let exchange = self.0.asks(|gateway| gateway.open(ExchangeId(id)))?;
+        Ok(Exchange { running: Rc::clone(&self.0), exchange: RefCell::new(exchange), closed: Cell::new(false) })
+    }
+
+    /// The host's clock has ticked. To be called every second, and soon where `isUrgent` says so.
+    ///
+    /// # Errors
+    ///
+    /// As `fingerprint`.
+    pub fn tick(&self) -> Result<TakenWoken, JsError> {
+        self.0.follow(self.0.with(crate::Gateway::tick)?)
+    }
+
+    /// A call has an answer, or failed. An answer that nothing waits for changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Also where `answer` is none.
+    pub fn reply(&self, call: f64, answer: GivenAnswer) -> Result<TakenWoken, JsError> {
+        let answer: Answer = taken(answer.into(), "an Answer")?;
+        let call = CallId { gateway: self.0.asks(crate::Gateway::id)?, serial: values::serial(call) };
+        let kept = match &answer {
+            Answer::Reply { headers, .. } => lines(headers),
+            Answer::Failed(_) => Vec::new(),
+        };
+        let answer = match &answer {
+            Answer::Reply { body, .. } => Ok(Reply { headers: Headers::new(&kept), body: &body.0 }),
+            Answer::Failed(Failed::Refused) => Err(CallFailed::Refused),
+            Answer::Failed(Failed::TimedOut) => Err(CallFailed::TimedOut),
+            Answer::Failed(Failed::Disconnected) => Err(CallFailed::Disconnected),
+            Answer::Failed(Failed::Status(status)) => Err(CallFailed::Status(*status)),
+        };
+        self.0.follow(self.0.with(|gateway, inputs| gateway.reply(call, answer, inputs))?)
+    }
+
+    /// The gateway ends: what to ask for before it does. No answer is heard any more.
+    ///
+    /// # Errors
+    ///
+    /// As `fingerprint`.
+    pub fn end(&self) -> Result<TakenCalls, JsError> {
+        let effects = self.0.with(crate::Gateway::end)?;
+        self.0.with(|gateway, _| gateway.ended())?;
+        out(&values::calls(effects))
+    }
+
+    /// Whether the next tick should come within some 10 ms.
+    ///
+    /// # Errors
+    ///
+    /// As `fingerprint`.
+    #[wasm_bindgen(js_name = isUrgent)]
+    pub fn is_urgent(&self) -> Result<bool, JsError> {
+        let monotonic = self.0.host.monotonic();
+        self.0.asks(|gateway| gateway.is_urgent(monotonic))
+    }
+
+    /// What has been counted and measured since the last time.
+    ///
+    /// # Errors
+    ///
+    /// As `fingerprint`.
+    pub fn drain(&self) -> Result<TakenDrained, JsError> {
+        let mut gateway = self.0.gateway.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
+        out(&Drained::of(&mut gateway))
     }
 }
 
-impl Edge {
-    /// A page calls no services.
-    fn refuse(&mut self, effect: &Effect, inputs: &mut Inputs<'_>) {
-        let _ = self.gateway.reply(effect.call(), Err(CallFailed::Refused), inputs);
-    }
+/// One request on its way through the edge. One that is freed before it is closed ends there.
+#[wasm_bindgen]
+#[derive(Debug)]
+pub struct Exchange {
+    running: Rc<Running>,
+    exchange: RefCell<crate::Exchange>,
+    /// Its end has been told.
+    closed: Cell<bool>,
 }
 
 #[wasm_bindgen]
-impl HeaderLine {
-    /// A line with this name, in lower case, and this value.
-    #[wasm_bindgen(constructor)]
-    #[must_use]
-    pub fn new(name: String, value: Vec<u8>) -> Self {
-        Self { name, value: Some(value) }
+impl Exchange {
+    /// Takes what happened and says what to do.
+    ///
+    /// # Errors
+    ///
+    /// Where `event` is none, or the host calls back within a call.
+    pub fn step(&self, event: GivenEvent) -> Result<TakenStep, JsError> {
+        let event: Event = taken(event.into(), "an Event")?;
+        let kept = event.lines().map(|headers| lines(headers)).unwrap_or_default();
+        self.closed.set(self.closed.get() || matches!(event, Event::Closed { .. }));
+        let mut exchange = self.exchange.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
+        let step = self.running.with(|gateway, inputs| exchange.step(gateway, event.told(Told(Headers::new(&kept))), inputs))?;
+        let Step { verdict, effects, properties } = step;
+        out(&values::Step { verdict: verdict.into(), calls: values::calls(effects), properties: values::properties(properties) })
     }
 
-    /// The name.
-    #[wasm_bindgen(getter)]
-    #[must_use]
-    pub fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    /// The value; `undefined` where the line is to be removed.
-    #[wasm_bindgen(getter)]
-    #[must_use]
-    pub fn value(&self) -> Option<Vec<u8>> {
-        self.value.clone()
+    /// What is waited for.
+    ///
+    /// # Errors
+    ///
+    /// Where the host calls back within a call.
+    pub fn awaits(&self) -> Result<TakenAwaits, JsError> {
+        let exchange = self.exchange.try_borrow().map_err(|_| JsError::new(CALLED_BACK))?;
+        let awaits = self.running.asks(|gateway| Awaits {
+            response: exchange.awaits_response(gateway),
+            status: exchange.reads_response(gateway),
+            cancellation: exchange.awaits_cancellation(gateway),
+            close: exchange.awaits_close(gateway),
+            totals: exchange.reads_totals(gateway),
+        })?;
+        out(&awaits)
     }
 }
 
-#[wasm_bindgen]
-impl PageDecision {
-    /// The refusal's status; `undefined` for an admitted request.
-    #[wasm_bindgen(getter)]
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        match &self.0 {
-            Verdict::Refuse(refusal) => Some(refusal.status()),
-            Verdict::Continue(_) | Verdict::Wait => None,
-        }
-    }
-
-    /// The refusal's reason code; `undefined` for an admitted request.
-    #[wasm_bindgen(getter)]
-    #[must_use]
-    pub fn reason(&self) -> Option<String> {
-        match &self.0 {
-            Verdict::Refuse(refusal) => Some(refusal.reason().as_str().to_owned()),
-            Verdict::Continue(_) | Verdict::Wait => None,
-        }
-    }
-
-    /// The header lines to replace or remove before the request goes on.
-    #[wasm_bindgen(getter)]
-    #[must_use]
-    pub fn edits(&self) -> Vec<HeaderLine> {
-        match &self.0 {
-            Verdict::Continue(edits) => edits.iter().map(HeaderLine::from).collect(),
-            Verdict::Refuse(_) | Verdict::Wait => Vec::new(),
+impl Drop for Exchange {
+    /// A host that gives an exchange up has told all that it knows of it.
+    fn drop(&mut self) {
+        let Self { running, exchange, closed } = self;
+        if !closed.get() {
+            let event = crate::Event::Closed(Totals::default());
+            let _ = running.with(|gateway, inputs| exchange.get_mut().step(gateway, event, inputs));
         }
     }
 }
 
-impl From<&HeaderEdit> for HeaderLine {
-    fn from(edit: &HeaderEdit) -> Self {
-        match edit {
-            HeaderEdit::Replace { name, value } => Self { name: name.to_string(), value: Some(value.clone()) },
-            HeaderEdit::Remove { name } => Self { name: name.to_string(), value: None },
-        }
-    }
+fn lines(lines: &[(ByteString, ByteString)]) -> Vec<Header<'_>> {
+    lines.iter().map(|(name, value)| Header { name: &name.0, value: &value.0 }).collect()
 }
+
+/// A value of the page's.
+fn taken<T: DeserializeOwned>(value: JsValue, expected: &str) -> Result<T, JsError> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| JsError::new(&format!("expected {expected}: {error}")))
+}
+
+/// A plain value for the page.
+fn out<T: From<JsValue>>(value: &impl Serialize) -> Result<T, JsError> {
+    let serializer = serde_wasm_bindgen::Serializer::new().serialize_missing_as_null(false);
+    Ok(value.serialize(&serializer).map_err(|error| JsError::new(&error.to_string()))?.into())
+}
+
+const CALLED_BACK: &str = "the host called back within a call";

@@ -3,18 +3,22 @@
 //! no cell below is borrowed twice.
 #![expect(unsafe_code, reason = "wit-bindgen generates exports and imports, which are unsafe by nature")]
 
-use std::cell::RefCell;
+mod inputs;
+mod values;
+
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::config::{Finding, Findings, Severity};
-use crate::event::{CallFailed, HostFailure, Reply};
-use crate::head::{self, Headers};
-use crate::inputs::{EntropyUnavailable, Expected, HostSignatures, Peer, PeerFact, Store, StoreError, Stored};
+use crate::config::{Findings, Loaded};
+use crate::event::{CallFailed, Event, HostFailure, Reply};
+use crate::head::Headers;
+use crate::inputs::Inputs;
 use crate::quota::Totals;
-use crate::secret::SecretUnavailable;
-use crate::{CallId, Effect, ExchangeId, Export, Fetch, GatewayId, Inputs, NoteOf, Policy, RateLimitCall};
+use crate::{CallId, ExchangeId, GatewayId, Policy, Step, Woken};
 use bindings::exports::tracegate::policy::policy as wit;
-use bindings::tracegate::policy::{clocks, peer, random, secrets, signatures, store};
+use bindings::tracegate::policy::logging::{self, Level};
+use bindings::tracegate::policy::{clocks, secrets};
+use inputs::with_inputs;
 
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
@@ -26,42 +30,96 @@ mod bindings {
 struct Component;
 
 impl wit::Guest for Component {
+    type Compiled = Compiled;
     type Gateway = Gateway;
     type Exchange = Exchange;
+
+    fn compile(document: String) -> Result<wit::Compiled, Vec<wit::Finding>> {
+        let Loaded { policy, warnings, .. } =
+            Policy::from_json(document.as_bytes()).map_err(|findings: Findings| values::findings(&findings))?;
+        Ok(wit::Compiled::new(Compiled { policy, warnings }))
+    }
+}
+
+struct Compiled {
+    policy: Policy,
+    warnings: Findings,
+}
+
+impl wit::GuestCompiled for Compiled {
+    fn warnings(&self) -> Vec<wit::Finding> {
+        values::findings(&self.warnings)
+    }
+
+    fn fingerprint(&self) -> String {
+        self.policy.fingerprint.to_string()
+    }
+
+    fn clusters(&self) -> Vec<String> {
+        self.policy.clusters().into_iter().map(str::to_owned).collect()
+    }
+
+    fn variables(&self) -> Vec<String> {
+        self.policy.variables().into_iter().map(str::to_owned).collect()
+    }
 }
 
 struct Gateway(Rc<RefCell<crate::Gateway>>);
 
-struct Exchange {
-    gateway: Rc<RefCell<crate::Gateway>>,
-    exchange: RefCell<crate::Exchange>,
+impl Gateway {
+    /// Runs something on the gateway, and hands the host what is to be told.
+    fn with<T>(&self, run: impl FnOnce(&mut crate::Gateway, &mut Inputs<'_>) -> T) -> T {
+        with(&self.0, run)
+    }
+
+    fn follow(&self, Woken { effects, wake, notes }: Woken) -> wit::Woken {
+        for (about, note) in notes {
+            let about = about.words(self.0.borrow().policy());
+            logging::log(Level::Warning, &format!("tracegate: {about}: {note}"));
+        }
+        wit::Woken { calls: values::calls(effects), wake: wake.into_iter().map(|ExchangeId(id)| id).collect() }
+    }
+}
+
+fn with<T>(gateway: &RefCell<crate::Gateway>, run: impl FnOnce(&mut crate::Gateway, &mut Inputs<'_>) -> T) -> T {
+    let mut gateway = gateway.borrow_mut();
+    let done = with_inputs(|inputs| run(&mut gateway, inputs));
+    for line in gateway.drain_lines() {
+        logging::log(Level::Info, &line);
+    }
+    done
 }
 
 impl wit::GuestGateway for Gateway {
-    fn load(id: u32, policy: String) -> Result<wit::Gateway, Vec<wit::Finding>> {
-        let loaded = Policy::from_json(policy.as_bytes()).map_err(|findings| self::findings(&findings))?;
-        let mut gateway = crate::Gateway::new(GatewayId(id), loaded.policy);
-        let provided = gateway.provide(&mut |variable: &str| secrets::environment(variable));
-        provided.map_err(|error| vec![unavailable(&error)])?;
-        with_inputs(|inputs| gateway.prove(inputs));
-        Ok(wit::Gateway::new(Self(Rc::new(RefCell::new(gateway)))))
+    fn start(policy: wit::CompiledBorrow<'_>, id: u32) -> Result<wit::Gateway, String> {
+        let policy = policy.get::<Compiled>().policy.clone();
+        let message = format!(
+            "tracegate {}: policy {} of {} loaded, {} routes",
+            crate::VERSION,
+            policy.fingerprint,
+            policy.service.name,
+            policy.routes.routes().len()
+        );
+        let mut gateway = crate::Gateway::new(GatewayId(id), policy);
+        gateway.provide(&mut |variable: &str| secrets::environment(variable)).map_err(|error| error.to_string())?;
+        logging::log(Level::Info, &message);
+        let gateway = Self(Rc::new(RefCell::new(gateway)));
+        gateway.with(crate::Gateway::prove);
+        Ok(wit::Gateway::new(gateway))
     }
 
     fn open(&self, id: u32) -> wit::Exchange {
         let exchange = RefCell::new(self.0.borrow().open(ExchangeId(id)));
-        wit::Exchange::new(Exchange { gateway: Rc::clone(&self.0), exchange })
+        wit::Exchange::new(Exchange { gateway: Rc::clone(&self.0), exchange, closed: Cell::new(false) })
     }
 
     fn tick(&self) -> wit::Woken {
-        let mut gateway = self.0.borrow_mut();
-        let woken = with_inputs(|inputs| gateway.tick(inputs));
-        self::woken(woken, gateway.policy())
+        self.follow(self.with(crate::Gateway::tick))
     }
 
     fn reply(&self, call: u64, answer: Result<wit::Reply, wit::CallFailed>) -> wit::Woken {
-        let mut gateway = self.0.borrow_mut();
-        let call = CallId { gateway: gateway.id(), serial: call };
-        let lines = answer.as_ref().map(|reply| self::lines(&reply.headers)).unwrap_or_default();
+        let call = CallId { gateway: self.0.borrow().id(), serial: call };
+        let lines = answer.as_ref().map(|reply| values::lines(&reply.headers)).unwrap_or_default();
         let answer = match &answer {
             Ok(reply) => Ok(Reply { headers: Headers::new(&lines), body: &reply.body }),
             Err(wit::CallFailed::Refused) => Err(CallFailed::Refused),
@@ -69,13 +127,11 @@ impl wit::GuestGateway for Gateway {
             Err(wit::CallFailed::Disconnected) => Err(CallFailed::Disconnected),
             Err(wit::CallFailed::Status(status)) => Err(CallFailed::Status(*status)),
         };
-        let woken = with_inputs(|inputs| gateway.reply(call, answer, inputs));
-        self::woken(woken, gateway.policy())
+        self.follow(self.with(|gateway, inputs| gateway.reply(call, answer, inputs)))
     }
 
     fn end(&self) -> Vec<wit::Call> {
-        let mut gateway = self.0.borrow_mut();
-        with_inputs(|inputs| gateway.end(inputs)).into_iter().map(call).collect()
+        values::calls(self.with(crate::Gateway::end))
     }
 
     fn ended(&self) {
@@ -86,14 +142,23 @@ impl wit::GuestGateway for Gateway {
         self.0.borrow().is_urgent(clocks::monotonic())
     }
 
-    fn drain_lines(&self) -> Vec<String> {
-        self.0.borrow_mut().drain_lines()
-    }
-
     fn drain_counts(&self) -> Vec<wit::Count> {
         let mut gateway = self.0.borrow_mut();
         let names = gateway.counter_names();
         gateway.drain_counts().filter_map(|(index, by)| Some(wit::Count { name: names.get(index)?.clone(), by })).collect()
+    }
+
+    fn drain_changes(&self) -> Vec<wit::Change> {
+        let mut gateway = self.0.borrow_mut();
+        let changes = gateway.gauge_names().into_iter().zip(gateway.drain_gauges());
+        changes.filter(|(_, by)| *by != 0).map(|(name, by)| wit::Change { name, by }).collect()
+    }
+
+    fn drain_samples(&self) -> Vec<wit::Sample> {
+        let mut gateway = self.0.borrow_mut();
+        let (samples, names) = (gateway.drain_durations(), gateway.histogram_names());
+        let sample = |(index, milliseconds): (usize, u64)| Some(wit::Sample { name: names.get(index)?.clone(), milliseconds });
+        samples.into_iter().filter_map(sample).collect()
     }
 
     fn fingerprint(&self) -> String {
@@ -101,30 +166,51 @@ impl wit::GuestGateway for Gateway {
     }
 }
 
+struct Exchange {
+    gateway: Rc<RefCell<crate::Gateway>>,
+    exchange: RefCell<crate::Exchange>,
+    /// Its end has been told.
+    closed: Cell<bool>,
+}
+
 impl wit::GuestExchange for Exchange {
     fn step(&self, event: wit::Event) -> wit::Step {
         let lines = match &event {
-            wit::Event::Request(lines) | wit::Event::Wake(lines) | wit::Event::Trailers(lines) | wit::Event::Response(lines) => {
-                self::lines(lines)
-            }
+            wit::Event::Request(lines)
+            | wit::Event::Wake(lines)
+            | wit::Event::Trailers(lines)
+            | wit::Event::Response(lines)
+            | wit::Event::Cancelled(lines) => values::lines(lines),
             wit::Event::HostFailed(_) | wit::Event::Closed(_) => Vec::new(),
         };
+        let headers = Headers::new(&lines);
+        self.closed.set(self.closed.get() || matches!(event, wit::Event::Closed(_)));
         let event = match &event {
-            wit::Event::Request(_) => crate::Event::Request(Headers::new(&lines)),
-            wit::Event::Wake(_) => crate::Event::Wake(Headers::new(&lines)),
-            wit::Event::Trailers(_) => crate::Event::Trailers(Headers::new(&lines)),
-            wit::Event::Response(_) => crate::Event::Response(Headers::new(&lines)),
-            wit::Event::HostFailed(failure) => crate::Event::HostFailed(host_failure(*failure)),
+            wit::Event::Request(_) => Event::Request(headers),
+            wit::Event::Wake(_) => Event::Wake(headers),
+            wit::Event::Trailers(_) => Event::Trailers(headers),
+            wit::Event::Response(_) => Event::Response(headers),
+            wit::Event::Cancelled(_) => Event::Cancelled(headers),
+            wit::Event::HostFailed(failure) => Event::HostFailed(host_failure(*failure)),
             wit::Event::Closed(wit::Totals { request_bytes, response_bytes }) => {
-                crate::Event::Closed(Totals { request_bytes: *request_bytes, response_bytes: *response_bytes })
+                Event::Closed(Totals { request_bytes: *request_bytes, response_bytes: *response_bytes })
             }
         };
-        let step = with_inputs(|inputs| self.exchange.borrow_mut().step(&mut self.gateway.borrow_mut(), event, inputs));
-        wit::Step { verdict: verdict(step.verdict), calls: step.effects.into_iter().map(call).collect() }
+        let Step { verdict, effects, properties } =
+            with(&self.gateway, |gateway, inputs| self.exchange.borrow_mut().step(gateway, event, inputs));
+        wit::Step { verdict: values::verdict(verdict), calls: values::calls(effects), properties: values::properties(properties) }
     }
 
     fn awaits_response(&self) -> bool {
         self.exchange.borrow().awaits_response(&self.gateway.borrow())
+    }
+
+    fn reads_response(&self) -> bool {
+        self.exchange.borrow().reads_response(&self.gateway.borrow())
+    }
+
+    fn awaits_cancellation(&self) -> bool {
+        self.exchange.borrow().awaits_cancellation(&self.gateway.borrow())
     }
 
     fn awaits_close(&self) -> bool {
@@ -136,8 +222,15 @@ impl wit::GuestExchange for Exchange {
     }
 }
 
-fn lines(lines: &[wit::Header]) -> Vec<head::Header<'_>> {
-    lines.iter().map(|wit::Header { name, value }| head::Header { name, value }).collect()
+impl Drop for Exchange {
+    /// A host that gives an exchange up has told all that it knows of it.
+    fn drop(&mut self) {
+        let Self { gateway, exchange, closed } = self;
+        if closed.get() {
+            return;
+        }
+        let _ = with(gateway, |gateway, inputs| exchange.get_mut().step(gateway, Event::Closed(Totals::default()), inputs));
+    }
 }
 
 const fn host_failure(failure: wit::HostFailure) -> HostFailure {
@@ -148,144 +241,4 @@ const fn host_failure(failure: wit::HostFailure) -> HostFailure {
         wit::HostFailure::TrailersWithoutHead => HostFailure::TrailersWithoutHead,
         wit::HostFailure::TrailersNotEdited => HostFailure::TrailersNotEdited,
     }
-}
-
-fn verdict(verdict: crate::Verdict) -> wit::Verdict {
-    match verdict {
-        crate::Verdict::Continue(edits) => wit::Verdict::Continue(edits.iter().map(edit).collect()),
-        crate::Verdict::Refuse(refusal) => wit::Verdict::Refuse(wit::Refusal {
-            status: refusal.status(),
-            reason: refusal.reason().as_str().to_owned(),
-            headers: refusal.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            body: refusal.body(),
-        }),
-        crate::Verdict::Wait => wit::Verdict::Wait,
-    }
-}
-
-fn edit(edit: &crate::HeaderEdit) -> wit::HeaderEdit {
-    match edit {
-        crate::HeaderEdit::Replace { name, value } => {
-            wit::HeaderEdit::Replace(wit::Header { name: name.as_bytes().to_vec(), value: value.clone() })
-        }
-        crate::HeaderEdit::Remove { name } => wit::HeaderEdit::Remove(name.to_string()),
-    }
-}
-
-fn unavailable(error: &SecretUnavailable) -> wit::Finding {
-    let at = wit::Position { line: 1, column: 1 };
-    wit::Finding { warning: false, at, path: "secrets".to_owned(), message: error.to_string() }
-}
-
-fn findings(findings: &Findings) -> Vec<wit::Finding> {
-    let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
-    let finding = |Finding { severity, at, path, problem }: &Finding| wit::Finding {
-        warning: *severity == Severity::Warning,
-        at: wit::Position { line: number(at.line), column: number(at.column) },
-        path: path.clone(),
-        message: problem.to_string(),
-    };
-    findings.iter().map(finding).collect()
-}
-
-fn woken(crate::Woken { effects, wake, notes }: crate::Woken, policy: &Policy) -> wit::Woken {
-    let note = |(about, note): (NoteOf, String)| format!("{}: {note}", about.words(policy));
-    wit::Woken {
-        calls: effects.into_iter().map(call).collect(),
-        wake: wake.into_iter().map(|ExchangeId(id)| id).collect(),
-        notes: notes.into_iter().map(note).collect(),
-    }
-}
-
-fn call(effect: Effect) -> wit::Call {
-    match effect {
-        Effect::Fetch(fetch) => wit::Call::Fetch(self::fetch(fetch)),
-        Effect::CheckRateLimit(RateLimitCall { call, cluster, message, timeout, .. }) => {
-            wit::Call::CheckRateLimit(wit::RateLimitCall { call: call.serial, cluster, message, timeout })
-        }
-        Effect::Export(Export { call, cluster, uri, headers, body, timeout }) => {
-            let crate::identity::FetchUri { scheme, authority, path } = uri;
-            let headers = headers.iter().map(|(name, value)| (name.clone(), value.as_str().to_owned())).collect();
-            let call = call.serial;
-            wit::Call::Export(wit::ExportCall {
-                call,
-                cluster,
-                scheme: scheme.to_owned(),
-                authority,
-                path,
-                headers,
-                body: body.to_vec(),
-                timeout,
-            })
-        }
-    }
-}
-
-fn fetch(Fetch { call, cluster, uri, accept, headers, timeout, max_body }: Fetch) -> wit::Fetch {
-    let crate::identity::FetchUri { scheme, authority, path } = uri;
-    let more = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().to_owned()));
-    let headers = std::iter::once(("accept".to_owned(), accept.to_owned())).chain(more).collect();
-    let max_body = u64::try_from(max_body).unwrap_or(u64::MAX);
-    wit::Fetch { call: call.serial, cluster, scheme: scheme.to_owned(), authority, path, headers, timeout, max_body }
-}
-
-/// What the host knows of the peer and of its route.
-struct HostPeer;
-
-impl Peer for HostPeer {
-    fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
-        peer::ask(match fact {
-            PeerFact::SourceAddress => peer::Fact::SourceAddress,
-            PeerFact::UriSan => peer::Fact::UriSan,
-            PeerFact::DnsSan => peer::Fact::DnsSan,
-            PeerFact::Subject => peer::Fact::Subject,
-            PeerFact::Sha256 => peer::Fact::Sha256,
-        })
-    }
-
-    fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
-        peer::route_metadata(key)
-    }
-}
-
-/// The host's store.
-struct HostStore;
-
-impl Store for HostStore {
-    fn get(&mut self, name: &str) -> Option<Stored> {
-        store::get(name).map(|store::Stored { value, version }| Stored { value, version })
-    }
-
-    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> Result<(), StoreError> {
-        let expected = match expected {
-            Expected::Any => store::Expected::Any,
-            Expected::Absent => store::Expected::Absent,
-            Expected::Version(version) => store::Expected::Version(version),
-        };
-        store::set(name, value, expected).map_err(|error| match error {
-            store::StoreError::Conflict => StoreError::Conflict,
-            store::StoreError::Unavailable => StoreError::Unavailable,
-        })
-    }
-}
-
-/// The host's verification of signatures.
-struct Signatures;
-
-impl HostSignatures for Signatures {
-    fn verify(&mut self, hash: &str, key: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
-        signatures::verify(hash, key, signature, text)
-    }
-}
-
-/// Lends the host's clocks, randomness, knowledge of the peer, store and verification of signatures.
-fn with_inputs<T>(run: impl FnOnce(&mut Inputs<'_>) -> T) -> T {
-    let mut entropy = |bytes: &mut [u8]| {
-        let length = u32::try_from(bytes.len()).map_err(|_| EntropyUnavailable)?;
-        let drawn = random::bytes(length).filter(|drawn| drawn.len() == bytes.len()).ok_or(EntropyUnavailable)?;
-        bytes.copy_from_slice(&drawn);
-        Ok(())
-    };
-    let (store, signatures) = (&mut HostStore, &mut Signatures);
-    run(&mut Inputs { now: clocks::now(), monotonic: clocks::monotonic(), entropy: &mut entropy, peer: &mut HostPeer, store, signatures })
 }

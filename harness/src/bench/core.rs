@@ -251,7 +251,7 @@ fn peer(_: PeerFact) -> Option<Vec<u8>> {
 }
 
 /// Nanoseconds a call: the median of rounds that last long enough for the clock.
-fn measure(mut operation: impl FnMut()) -> f64 {
+pub(super) fn measure(mut operation: impl FnMut()) -> f64 {
     let mut calls = 1_u32;
     let round = loop {
         let begun = Instant::now();
@@ -292,8 +292,8 @@ const OT_TRACER: &[(&str, &[u8])] =
 const OT_SPAN_CONTEXT: &[u8] = b"EhQJNkcODp2SzqMRtwKpC6pn8AAYAQ==";
 const XRAY: &[u8] = b"Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
 const REQUEST_ID: &[u8] = b"|0af7651916cd43dd8448eb211c80319c.b7ad6b7169203331.";
-const PARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const BROWSER: &[(&str, &str)] = &[
+pub(super) const PARENT: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub(super) const BROWSER: &[(&str, &str)] = &[
     (":authority", "api.example.com"),
     (":path", "/orders/7?expand=lines"),
     (":method", "GET"),

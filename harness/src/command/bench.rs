@@ -12,7 +12,7 @@ use crate::{bench, output};
 /// Measure: every figure comes with its ratio to another one of the same run.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench host\n  cargo harness bench envoy --proxied\n  cargo harness bench envoy --only limit --rounds 10\n  cargo harness bench quotas --rate 1000"
+    after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench faces\n  cargo harness bench host\n  cargo harness bench envoy --proxied\n  cargo harness bench envoy --only limit --rounds 10\n  cargo harness bench quotas --rate 1000"
 )]
 pub(super) struct Bench {
     #[command(subcommand)]
@@ -23,6 +23,8 @@ pub(super) struct Bench {
 enum What {
     /// The core's parsers and steps, natively: nanoseconds a step
     Core,
+    /// One request through each face of the core, and the faces' sizes
+    Faces,
     /// Whole exchanges through the module in the native host: exchanges a second, fuel an exchange
     Host {
         /// The module, instead of this checkout's: `dist/tracegate-VERSION.wasm` is the one that is released
@@ -59,6 +61,7 @@ impl Bench {
     pub(super) fn run(self) -> Result<Outcome> {
         let shown = match self.what {
             What::Core => bench::core(),
+            What::Faces => bench::faces(),
             What::Host { module } => bench::host(module),
             What::Envoy { rounds, requests, proxied, only } => bench::envoy(rounds, requests, proxied, &only),
             What::Quotas { rate, seconds } => bench::quotas(rate, seconds),

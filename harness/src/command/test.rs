@@ -14,7 +14,7 @@ use crate::{envoy, module, output, workspace};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo harness test\n  cargo harness test --all")]
 pub(super) struct Test {
-    /// The long suite too: every test in every supported Envoy, the release from two clones, a real registry
+    /// The long suite too: every test in every supported Envoy, the release from two clones, a real registry, cargo-component
     #[arg(long)]
     all: bool,
     /// What could not be run is a failure, as under CI=true
@@ -82,6 +82,10 @@ const STEPS: &[Step] = &[
     lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
     lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
     lints_of_face(
+        "lints of the browser face's bindings",
+        &["clippy", "--release", "--package", "tracegate-browser", "--all-targets", "--features", "bindings", "--", "--deny", "warnings"],
+    ),
+    lints_of_face(
         "lints of the schema's tests",
         &[
             "clippy",
@@ -119,10 +123,16 @@ const STEPS: &[Step] = &[
 ];
 
 /// What takes long, or programs of others.
-const LONG: [Step; 4] = [
+const LONG: [Step; 5] = [
     Step {
         name: "two clones give one digest, a registry keeps images",
         arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "package", "--", "--ignored", "--nocapture"],
+        environment: &[],
+        needs: None,
+    },
+    Step {
+        name: "cargo-component gives the same component",
+        arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "parity", "--", "--ignored", "--nocapture"],
         environment: &[],
         needs: None,
     },

@@ -22,7 +22,7 @@ pub enum Metering {
 /// # Errors
 ///
 /// When wasmtime has none for this machine, or there is no thread to watch the time.
-pub(super) fn start(metering: Metering) -> Result<Engine> {
+pub(crate) fn start(metering: Metering) -> Result<Engine> {
     let mut config = Config::new();
     config.epoch_interruption(true).consume_fuel(metering == Metering::Fuel).wasm_multi_memory(false);
     let engine = Engine::new(&config).map_err(|error| wasm_error("can't start the engine", &error))?;

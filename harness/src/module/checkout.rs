@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{TARGET, add_target, run, strip};
+use sha2::{Digest as _, Sha256};
+
+use super::{BARE_TARGET, TARGET, add_target, run, strip};
 use crate::error::{Context, Error, Result};
 use crate::workspace;
 
@@ -45,28 +47,47 @@ impl Checkout {
     ///
     /// When cargo or rustup fail, with their words.
     pub fn build(&self) -> Result<Vec<u8>> {
-        let built = self.compile("tracegate", &["--features", "proxy-wasm"])?;
+        let built = self.compile("tracegate", TARGET, &["--features", "proxy-wasm"])?;
         strip(&fs::read(&built).context(|| format!("can't read {}", built.display()))?)
     }
 
-    /// Compiles a package for [`TARGET`], and returns where it lies.
+    /// Compiles the component face, as it is before it is made a component.
     ///
     /// # Errors
     ///
     /// As [`build`](Self::build).
-    pub(super) fn compile(&self, package: &str, options: &[&str]) -> Result<PathBuf> {
-        add_target(TARGET)?;
+    pub(super) fn build_component_core(&self) -> Result<Vec<u8>> {
+        let built = self.compile("tracegate", BARE_TARGET, &["--features", "component"])?;
+        fs::read(&built).context(|| format!("can't read {}", built.display()))
+    }
+
+    /// Compiles the browser's face, as it is before its JavaScript is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub(super) fn build_browser_core(&self) -> Result<PathBuf> {
+        self.compile("tracegate", BARE_TARGET, &["--features", "browser"])
+    }
+
+    /// Compiles a package for a target, and returns where it lies.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub(super) fn compile(&self, package: &str, target: &str, options: &[&str]) -> Result<PathBuf> {
+        add_target(target)?;
         // A build may fetch from a registry whose place wasn't there before: then it has to be done again without that place.
         let mut registries = None;
         while registries != Some(self.registries()?) {
             let known = self.registries()?;
             let mut command = self.cargo();
-            command.args(["build", "--locked", "--package", package, "--lib", "--profile", "wasm", "--target", TARGET]).args(options);
+            command.args(["build", "--locked", "--package", package, "--lib", "--profile", "wasm", "--target", target]).args(options);
             command.env("CARGO_ENCODED_RUSTFLAGS", self.without_places(&known)?.join("\u{1f}".as_ref()));
             run(&mut command)?;
             registries = Some(known);
         }
-        Ok(self.target.join(TARGET).join("wasm").join(format!("{}.wasm", package.replace('-', "_"))))
+        Ok(self.target.join(target).join("wasm").join(format!("{}.wasm", package.replace('-', "_"))))
     }
 
     /// Cargo in this checkout. A build from within `cargo test` or `cargo run` is a build of its own.
@@ -116,6 +137,28 @@ impl Checkout {
         Ok(registries)
     }
 
+    /// A digest of all that the core's faces are made of and with, and of the compiler.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub(super) fn sources(&self) -> Result<String> {
+        let mut digest = Sha256::new().chain_update(self.rustc(&["-vV"])?);
+        let mut pending = SOURCES.map(|name| self.root.join(name)).to_vec();
+        while let Some(path) = pending.pop() {
+            let unread = || format!("can't read {}", path.display());
+            if path.is_dir() {
+                let mut entries: Vec<PathBuf> = fs::read_dir(&path).context(unread)?.flatten().map(|entry| entry.path()).collect();
+                entries.sort();
+                pending.extend(entries);
+            } else {
+                digest.update(path.as_os_str().as_encoded_bytes());
+                digest.update(Sha256::digest(fs::read(&path).context(unread)?));
+            }
+        }
+        Ok(hex::encode(digest.finalize()))
+    }
+
     fn sysroot(&self) -> Result<PathBuf> {
         self.rustc(&["--print", "sysroot"]).map(PathBuf::from)
     }
@@ -145,6 +188,9 @@ impl Checkout {
         self.cargo_home.clone().or_else(usual).ok_or_else(|| Error::new("can't tell where cargo's home is: set CARGO_HOME"))
     }
 }
+
+/// What the faces are made of and with.
+const SOURCES: [&str; 7] = ["Cargo.lock", "Cargo.toml", "harness/src/module", "harness/src/module.rs", "src", "tests/browser/src", "wit"];
 
 /// Environment variables that change what is built: profiles, flags, targets, and programs in the compiler's place.
 const INHERITED: [&str; 8] = [

@@ -237,7 +237,8 @@ const ANSWERED: Duration = Duration::from_micros(100);
 const ASKED_AHEAD: Duration = Duration::from_millis(25);
 
 /// The wall clock, in nanoseconds.
-pub(super) fn clock(recorded: &Recorded) -> i64 {
+#[must_use]
+pub fn clock(recorded: &Recorded) -> i64 {
     i64::try_from(recorded.time.as_nanosecond()).unwrap_or(i64::MAX)
 }
 
@@ -248,7 +249,8 @@ fn response(recorded: &Recorded) -> Message {
 }
 
 /// What the gateway knew of the client. A certificate that it hadn't verified is none.
-pub(super) fn facts(recorded: &Recorded) -> Facts {
+#[must_use]
+pub fn facts(recorded: &Recorded) -> Facts {
     let Caller { address, certificate, .. } = &recorded.caller;
     let address = address.as_ref().and_then(|address| network::address(address.as_bytes())).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let tls = certificate.as_ref().filter(|certificate| certificate.verified).map(|certificate| Tls {

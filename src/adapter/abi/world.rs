@@ -12,7 +12,7 @@ use proxy_wasm::types::{LogLevel, MapType};
 use super::host::{self, Failed};
 use super::inputs::with_inputs;
 use crate::access_log::Property;
-use crate::adapter::pairs;
+use crate::adapter::{lines, pairs};
 use crate::decision::{Reason, Refusal};
 use crate::edits::{HeaderEdit, HeaderEdits};
 use crate::effect::{CallId, Effect, ExchangeId, Export, Fetch, RateLimitCall, Step, Verdict, Woken};
@@ -21,6 +21,7 @@ use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::head::Headers;
 use crate::inputs::Inputs;
+use crate::uri::FetchUri;
 
 /// The host runs a VM on one thread and one callback at a time: nothing below is borrowed across a call to the host that could call back.
 pub(super) struct World {
@@ -305,31 +306,20 @@ impl World {
     }
 }
 
-fn send_fetch(Fetch { cluster, uri, accept, headers, timeout, .. }: &Fetch) -> Option<u32> {
-    let mut lines = vec![
-        (":method", "GET"),
-        (":scheme", uri.scheme),
-        (":authority", uri.authority.as_str()),
-        (":path", uri.path.as_str()),
-        ("accept", accept),
-        ("user-agent", concat!("tracegate/", env!("CARGO_PKG_VERSION"))),
-    ];
-    lines.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
-    host::http_call(cluster, lines, None, Duration::from_nanos(*timeout))
+fn send_fetch(fetch: &Fetch) -> Option<u32> {
+    let Fetch { cluster, uri, timeout, .. } = fetch;
+    host::http_call(cluster, request("GET", uri, lines::of_fetch(fetch)), None, Duration::from_nanos(*timeout))
 }
 
-fn send_export(Export { cluster, uri, headers, body, timeout, .. }: &Export) -> Option<u32> {
-    let mut lines = vec![
-        (":method", "POST"),
-        (":scheme", uri.scheme),
-        (":authority", uri.authority.as_str()),
-        (":path", uri.path.as_str()),
-        ("content-type", "application/x-protobuf"),
-        // The protocol's own way to say who exports.
-        ("user-agent", concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"))),
-    ];
-    lines.extend(headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    host::http_call(cluster, lines, Some(body), Duration::from_nanos(*timeout))
+fn send_export(export: &Export) -> Option<u32> {
+    let Export { cluster, uri, body, timeout, .. } = export;
+    host::http_call(cluster, request("POST", uri, lines::of_export(export)), Some(body), Duration::from_nanos(*timeout))
+}
+
+/// A request's head.
+fn request<'a>(method: &'a str, uri: &'a FetchUri, lines: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    let pseudo = [(":method", method), (":scheme", uri.scheme), (":authority", uri.authority.as_str()), (":path", uri.path.as_str())];
+    pseudo.into_iter().chain(lines).collect()
 }
 
 fn send_rate_limit(RateLimitCall { cluster, message, timeout, .. }: &RateLimitCall) -> Option<u32> {

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//! How a gateway in Rust embeds the component: what it lends, and one request decided.
+//!
+//! ```console
+//! $ cargo plugin --face component
+//! $ cargo run --release --package tracegate-harness --example gateway -- dist/tracegate.component.wasm policy.json /orders/7
+//! ```
+
+use std::collections::HashMap;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use tracegate::policy::{clocks, logging, peer, random, secrets, signatures, store};
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Engine, Result, Store, format_err};
+
+use exports::tracegate::policy::policy::{Event, Header, HeaderEdit, Totals, Verdict};
+
+wasmtime::component::bindgen!({ world: "edge-policy", path: "../wit" });
+
+/// What the gateway lends: to the instances of all its threads it would lend one store.
+struct Host {
+    started: Instant,
+    values: HashMap<String, store::Stored>,
+}
+
+impl clocks::Host for Host {
+    fn now(&mut self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as i64)
+    }
+
+    fn monotonic(&mut self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+}
+
+impl random::Host for Host {
+    fn bytes(&mut self, length: u32) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length as usize];
+        getrandom::fill(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+impl peer::Host for Host {
+    fn ask(&mut self, fact: peer::Fact) -> Option<Vec<u8>> {
+        (fact == peer::Fact::SourceAddress).then(|| b"203.0.113.9:4711".to_vec())
+    }
+
+    fn route_metadata(&mut self, _: String) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl secrets::Host for Host {
+    fn environment(&mut self, variable: String) -> Option<String> {
+        std::env::var(variable).ok()
+    }
+}
+
+impl store::Host for Host {
+    fn get(&mut self, name: String) -> Option<store::Stored> {
+        self.values.get(&name).cloned()
+    }
+
+    fn set(&mut self, name: String, value: Vec<u8>, expected: store::Expected) -> Result<(), store::StoreError> {
+        let known = self.values.get(&name).map(|stored| stored.version);
+        match (expected, known) {
+            (store::Expected::Absent, Some(_)) => return Err(store::StoreError::Conflict),
+            (store::Expected::Version(version), known) if known != Some(version) => return Err(store::StoreError::Conflict),
+            _ => {}
+        }
+        self.values.insert(name, store::Stored { value, version: known.unwrap_or(0).wrapping_add(1) });
+        Ok(())
+    }
+}
+
+impl signatures::Host for Host {
+    fn verify(&mut self, _: String, _: Vec<u8>, _: Vec<u8>, _: Vec<u8>) -> Option<bool> {
+        None
+    }
+}
+
+impl logging::Host for Host {
+    fn log(&mut self, _: logging::Level, line: String) {
+        eprintln!("{line}");
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [component, policy, path] = arguments.as_slice() else {
+        return Err(format_err!("usage: gateway COMPONENT POLICY PATH"));
+    };
+    let engine = Engine::default();
+    let component = Component::from_file(&engine, component)?;
+    let mut linker = Linker::new(&engine);
+    EdgePolicy::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    let mut store = Store::new(&engine, Host { started: Instant::now(), values: HashMap::new() });
+    let edge = EdgePolicy::instantiate(&mut store, &component, &linker)?;
+    let policy_of = edge.tracegate_policy_policy();
+
+    // Once for a configuration. What a real gateway does beside: it sends the calls of each step and tick, and ticks.
+    let document = std::fs::read_to_string(policy).map_err(|error| format_err!("can't read {policy}: {error}"))?;
+    let compiled = policy_of.call_compile(&mut store, &document)?;
+    let compiled = compiled.map_err(|findings| format_err!("the policy can't run: {findings:#?}"))?;
+    let gateway = policy_of.gateway().call_start(&mut store, compiled, 1)?.map_err(|missing| format_err!("{missing}"))?;
+    policy_of.gateway().call_tick(&mut store, gateway)?;
+
+    // Once for a request.
+    let line = |(name, value): (&str, &str)| Header { name: name.into(), value: value.into() };
+    let head = [(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", path)].map(line);
+    let exchange = policy_of.gateway().call_open(&mut store, gateway, 1)?;
+    let step = policy_of.exchange().call_step(&mut store, exchange, &Event::Request(head.to_vec()))?;
+    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match step.verdict {
+        Verdict::Continue(edits) => {
+            println!("admitted");
+            for edit in edits {
+                match edit {
+                    HeaderEdit::Replace(Header { name, value }) => println!("{}: {}", shown(&name), shown(&value)),
+                    HeaderEdit::Remove(name) => println!("without {name}"),
+                }
+            }
+        }
+        Verdict::Refuse(refusal) => println!("refused: {} {}\n{}", refusal.status, refusal.reason, refusal.body),
+        Verdict::Wait => println!("waits: for {} calls", step.calls.len()),
+    }
+    let totals = Totals { request_bytes: 0, response_bytes: 0 };
+    policy_of.exchange().call_step(&mut store, exchange, &Event::Closed(totals))?;
+    exchange.resource_drop(&mut store)
+}
