@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the test programs share: the `tracegate` command, the module, real Envoy, certificates and TLS, and a simulated
-//! world.
+//! What the test programs share: the `tracegate` command, the module, real Envoy, certificates and TLS, a simulated world, and the core's
+//! other faces.
 
 pub mod certificates;
 pub mod collected;
+pub mod faces;
 pub mod tls;
 pub mod world;
 

@@ -16,7 +16,7 @@ mod service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tracegate::{CallFailed, CallId, ExchangeId, Gateway, GatewayId, PeerFact, Policy};
+use tracegate::{CallFailed, CallId, ExchangeId, GatewayId, PeerFact};
 
 pub use event::OwnedEvent;
 pub use host::{ms, secs};
@@ -24,6 +24,7 @@ pub use message::{Message, get};
 pub use outcome::Outcome;
 pub use service::{Answers, Asker, OwnedReply, Service, ServiceAnswer, Upstream, answers, never};
 
+use crate::faces::{Record, Recorded};
 use agenda::{Agenda, Due};
 use host::Host;
 
@@ -38,13 +39,15 @@ pub struct World {
     service: Box<dyn Service>,
     asked: BTreeSet<CallId>,
     journal: String,
+    /// What has been said to the core: whatever a world has been through, the other faces go through it too.
+    record: Record,
     /// Gateways and exchanges share their ids, as contexts do in proxy-wasm.
     next_id: u32,
 }
 
 /// A gateway and what it has handed over on its ticks.
 struct Running {
-    core: Gateway,
+    core: Recorded,
     counts: BTreeMap<String, u64>,
 }
 
@@ -62,6 +65,7 @@ impl World {
             service: Box::new(|_: CallId| None),
             asked: BTreeSet::new(),
             journal: String::new(),
+            record: Record::default(),
             next_id: 1,
         };
         world.configure(policy);
@@ -89,9 +93,8 @@ impl World {
     /// Adds a gateway with a new configuration, which gets the requests from now on; the old ones keep theirs.
     pub fn configure(&mut self, policy: &str) -> GatewayId {
         let id = GatewayId(self.new_id());
-        let policy = Policy::from_json(policy.as_bytes()).unwrap_or_else(|findings| panic!("{findings:?}")).policy;
-        let mut core = Gateway::new(id, policy);
-        core.provide(&mut host::secret).unwrap_or_else(|error| panic!("{error}"));
+        let started = Recorded::start(id, policy, &mut host::secret, &mut self.host.inputs(), &self.record);
+        let core = started.unwrap_or_else(|error| panic!("{error}"));
         self.gateways.insert(id, Running { core, counts: BTreeMap::new() });
         self.newest = id;
         self.put_after(TICK_PERIOD, Due::Tick(id));

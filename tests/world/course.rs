@@ -87,8 +87,7 @@ impl World {
     /// What the face does on a tick: hands the counts over, then tells the core.
     fn tick(&mut self, id: GatewayId) {
         let Some(gateway) = self.gateways.get_mut(&id) else { return };
-        let names = gateway.core.counter_names();
-        let drained: Vec<_> = gateway.core.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect();
+        let drained = gateway.core.drain().counts;
         for (name, count) in &drained {
             *gateway.counts.entry(name.clone()).or_default() += count;
         }
@@ -112,7 +111,7 @@ impl World {
         let Some(gateway) = self.gateways.get_mut(&exchange.gateway) else { return };
         exchange.tell(event);
         let Outcome { core, request, .. } = exchange;
-        let step = event.lend(request.as_ref(), |event| core.step(&mut gateway.core, event, &mut self.host.inputs()));
+        let step = event.lend(request.as_ref(), |event| gateway.core.step(core, event, &mut self.host.inputs()));
         let Step { verdict, effects, .. } = step;
         self.note(format_args!("{id:?} {}: {}", event.name(), Shown(&verdict)));
         self.perform(Asker::Exchange(id), &effects);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a host lends, and hosts that fail to.
+
+use std::collections::HashMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tracegate::{Entropy, EntropyUnavailable, Expected, Peer, PeerFact, Store, StoreError, Stored};
+use tracegate_harness::host::Facts;
+use tracegate_harness::host::faults::Faults;
+
+/// How good a host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    Sound,
+    /// It has no randomness.
+    Dull,
+    /// It knows nothing of anybody.
+    Ignorant,
+    /// It keeps nothing.
+    Forgetful,
+    /// It drops every reply.
+    Silent,
+    /// It tells another version of a value than it has. The module's host can't be told to: there it is as if somebody else always came first.
+    Lying,
+}
+
+impl Host {
+    pub(crate) const BAD: [Self; 4] = [Self::Dull, Self::Ignorant, Self::Forgetful, Self::Silent];
+
+    /// The same in the module's host.
+    pub(crate) fn faults(self) -> Option<Faults> {
+        let always = |function| Some(Faults::only(function, 0, 1000));
+        match self {
+            Self::Sound | Self::Silent | Self::Lying => None,
+            Self::Dull => always("random_get"),
+            Self::Ignorant => always("proxy_get_property"),
+            Self::Forgetful => always("proxy_set_shared_data"),
+        }
+    }
+}
+
+/// Randomness from the seed that the module's host has.
+#[derive(Debug)]
+pub(crate) struct Randomness {
+    pub(crate) source: ChaCha8Rng,
+    pub(crate) host: Host,
+}
+
+impl Randomness {
+    pub(crate) fn new(host: Host) -> Self {
+        Self { source: ChaCha8Rng::seed_from_u64(SEED), host }
+    }
+}
+
+impl Entropy for Randomness {
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), EntropyUnavailable> {
+        if self.host == Host::Dull {
+            return Err(EntropyUnavailable);
+        }
+        self.source.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// What is known of whoever sends the request at hand.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) facts: Facts,
+    pub(crate) host: Host,
+}
+
+impl Peer for Known {
+    fn fact(&mut self, fact: PeerFact) -> Option<Vec<u8>> {
+        let tls = self.facts.tls.as_ref();
+        let text = match fact {
+            PeerFact::SourceAddress => Some(self.facts.source.to_string()),
+            PeerFact::UriSan => tls?.uri_san.clone(),
+            PeerFact::DnsSan => tls?.dns_san.clone(),
+            PeerFact::Subject => tls?.subject.clone(),
+            PeerFact::Sha256 => tls?.sha256.clone(),
+        };
+        text.filter(|_| self.host != Host::Ignorant).map(String::into_bytes)
+    }
+}
+
+/// Values by name.
+#[derive(Debug, Default)]
+pub(crate) struct Values {
+    values: HashMap<String, Stored>,
+    version: u32,
+    host: Option<Host>,
+}
+
+impl Values {
+    pub(crate) fn new(host: Host) -> Self {
+        Self { host: Some(host), ..Self::default() }
+    }
+}
+
+impl Store for Values {
+    fn get(&mut self, name: &str) -> Option<Stored> {
+        let Stored { value, version } = self.values.get(name).cloned()?;
+        Some(Stored { value, version: if self.host == Some(Host::Lying) { version.wrapping_add(1) } else { version } })
+    }
+
+    fn set(&mut self, name: &str, value: &[u8], expected: Expected) -> Result<(), StoreError> {
+        let known = self.values.get(name).map(|stored| stored.version);
+        if self.host == Some(Host::Forgetful) {
+            return Err(StoreError::Unavailable);
+        }
+        match expected {
+            Expected::Absent if known.is_some() => return Err(StoreError::Conflict),
+            Expected::Version(version) if known != Some(version) => return Err(StoreError::Conflict),
+            _ => {}
+        }
+        self.version += 1;
+        self.values.insert(name.to_owned(), Stored { value: value.to_vec(), version: self.version });
+        Ok(())
+    }
+}
+
+pub(crate) const SEED: u64 = 7;
