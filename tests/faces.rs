@@ -11,7 +11,7 @@ mod turn;
 
 use std::sync::OnceLock;
 
-pub use browser::{Answered, compare};
+pub use browser::{Answered, compare, node};
 pub use bytes::Bytes;
 pub use recorded::Recorded;
 pub use said::{Answer, Awaits, Call, Decided, Drained, Edit, Failed, Heard, Lines, Said, Told};

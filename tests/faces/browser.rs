@@ -2,6 +2,7 @@
 //! The browser's face in Node, lent what the native core was lent.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
@@ -35,14 +36,7 @@ pub struct Answered {
 impl Browser {
     /// `None` where there is no Node.
     pub(super) fn build() -> Option<Self> {
-        let node = match tools::program("node", "nodejs") {
-            Ok(node) => node,
-            Err(error) => {
-                assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
-                eprintln!("NOT RUN: {error}");
-                return None;
-            }
-        };
+        let node = node()?;
         let face = module::build_browser().expect("the browser's face builds");
         let mut command = Command::new(node);
         command.arg(folder("browser").join("in_node.mjs")).arg(face).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -65,6 +59,23 @@ impl Browser {
         }
         let answers: Vec<Answered> = serde_json::from_str(&answer).unwrap_or_else(|error| panic!("the browser's face: {error}: {answer}"));
         compare(conversation, &answers);
+    }
+}
+
+/// Node; `None` where it can't be had.
+///
+/// # Panics
+///
+/// There, where nothing may be left out.
+#[must_use]
+pub fn node() -> Option<PathBuf> {
+    match tools::program("node", "nodejs") {
+        Ok(node) => Some(node),
+        Err(error) => {
+            assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
+            eprintln!("NOT RUN: {error}");
+            None
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /** What a host lends. Whatever it leaves out the browser has: a clock, randomness, and otherwise nothing. One that throws has no answer. */
 export interface Host {
     /** Nanoseconds since 1970-01-01T00:00:00Z. */
