@@ -24,7 +24,7 @@ use tempfile::TempDir;
 use tracegate_harness::component::Component;
 use tracegate_harness::recording::{InOrder, Recorded, Records, WINDOW};
 use tracegate_harness::{Redactor, module, policy, workspace};
-use tracegate_tests::{faces, folder, stderr, stdout};
+use tracegate_tests::{faces, folder, stderr, stdout, tracegate};
 
 use host::Host;
 use in_module::InModule;
@@ -155,10 +155,11 @@ fn the_example_decides() {
         "default": {"action": "refuse"}}"#;
     fs::write(&policy, orders).expect("there is room");
     let component = module::build_component().expect("the component builds");
+    let program = PathBuf::from(tracegate().get_program()).with_file_name("examples").join("gateway");
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.is_file(), "{} is missing: run `cargo harness test`, which builds it", program.display());
     let decide = |path: &str| {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["run", "--release", "--locked", "--package", "tracegate-harness", "--example", "gateway", "--"]);
-        let output = command.args([&component, &policy]).arg(path).current_dir(workspace::root()).output().expect("cargo runs");
+        let output = Command::new(&program).args([&component, &policy]).arg(path).output().expect("the example runs");
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
     };

@@ -6,14 +6,16 @@
 //! $ cargo run --release --package tracegate-harness --example gateway -- dist/tracegate.component.wasm policy.json /orders/7
 //! ```
 
+#![allow(missing_docs, unreachable_pub, reason = "generated")]
+
 use std::collections::HashMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use tracegate::policy::{clocks, logging, peer, random, secrets, signatures, store};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Result, Store, format_err};
 
-use exports::tracegate::policy::policy::{Event, Header, HeaderEdit, Totals, Verdict};
+use self::exports::tracegate::policy::policy::{Event, Header, HeaderEdit, Totals, Verdict};
+use self::tracegate::policy::{clocks, logging, peer, random, secrets, signatures, store};
 
 wasmtime::component::bindgen!({ world: "edge-policy", path: "../wit" });
 

@@ -22,8 +22,7 @@ class Script {
     ask(kind, question) {
         if (!this.turn) return undefined;
         const known = this.turn.asks[this.asked++]?.[kind];
-        const { answer, ...asked } = known ?? {};
-        if (known && JSON.stringify(asked) === JSON.stringify(question)) return given(answer);
+        if (known && Object.entries(question).every(([name, value]) => known[name] === value)) return given(known.answer);
         this.wrong ??= `${kind} ${JSON.stringify(question)}, not ${JSON.stringify(this.turn.asks[this.asked - 1])}`;
         throw new Error(this.wrong);
     }
