@@ -12,6 +12,8 @@ mod native;
 mod on_page;
 #[path = "parity/outcome.rs"]
 mod outcome;
+#[path = "parity/waits.rs"]
+mod waits;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,6 +23,7 @@ use std::process::Command;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tracegate::{CallFailed, Reason, Verdict};
 use tracegate_harness::component::Component;
 use tracegate_harness::recording::{InOrder, Recorded, Records, WINDOW};
 use tracegate_harness::{Redactor, module, policy, workspace};
@@ -30,6 +33,7 @@ use host::Host;
 use in_module::InModule;
 use native::Native;
 use outcome::Outcome;
+use waits::Waits;
 
 /// The sample's exchanges.
 fn sample() -> Vec<Recorded> {
@@ -109,6 +113,28 @@ fn all_faces_bear_bad_hosts_alike() {
         let outcomes = agreed(&policy, &sample[..600], host);
         assert_eq!(outcomes.len(), 600);
     }
+}
+
+/// Requests that wait for keys and for a service, get them, don't, or end meanwhile: the component and the browser's face go all the way with the core.
+#[test]
+fn all_faces_wait_alike() {
+    let reason = |verdict: Verdict| match verdict {
+        Verdict::Refuse(refusal) => Some(refusal.reason()),
+        Verdict::Continue(_) => None,
+        Verdict::Wait => panic!("it was decided"),
+    };
+    let (mut waits, silent) = (Waits::start(), || Err(CallFailed::Refused));
+    waits.cancelled();
+    // `overall_code` of the service's answer: 1 for OK, 2 for OVER_LIMIT.
+    let (ok, over) = (|| Ok(vec![8, 1]), || Ok(vec![8, 2]));
+    assert_eq!(reason(waits.request(|| Err(CallFailed::TimedOut), silent)), Some(Reason::TokenKeysUnavailable));
+    let keys = waits.keys();
+    assert_eq!(reason(waits.request(|| keys.clone(), ok)), None);
+    assert_eq!(reason(waits.request(silent, over)), Some(Reason::QuotaExceeded));
+    assert_eq!(reason(waits.request(silent, || Err(CallFailed::Status(14)))), Some(Reason::QuotaUnavailable));
+    assert_eq!(reason(waits.request(silent, || Err(CallFailed::Disconnected))), Some(Reason::QuotaUnavailable));
+    let counts = waits.end();
+    assert_eq!(counts.get("tracegate.requests.refused.QuotaUnavailable"), Some(&2), "{counts:?}");
 }
 
 /// Where versions are never what the host says, nothing can be counted: no face traps, and each refuses what it would have counted.

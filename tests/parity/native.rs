@@ -49,7 +49,20 @@ impl Native {
         self.record.so_far()
     }
 
-    fn with<T>(&mut self, run: impl FnOnce(&mut faces::Recorded, &mut Inputs<'_>) -> T) -> T {
+    pub(crate) const fn set_clock(&mut self, now: i64) {
+        self.now = now;
+    }
+
+    /// Time passes.
+    pub(crate) const fn pass(&mut self, nanoseconds: i64) {
+        self.now += nanoseconds;
+    }
+
+    pub(crate) fn open(&self, id: ExchangeId) -> tracegate::Exchange {
+        self.core.open(id)
+    }
+
+    pub(crate) fn with<T>(&mut self, run: impl FnOnce(&mut faces::Recorded, &mut Inputs<'_>) -> T) -> T {
         let Self { core, randomness, peer, store, now, .. } = self;
         let monotonic = u64::try_from(*now).expect("it is after 1970");
         let (entropy, signatures) = (randomness, &mut NoSignatures);
