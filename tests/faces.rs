@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 pub use browser::{Answered, compare, node};
 pub use bytes::Bytes;
 pub use recorded::Recorded;
-pub use said::{Answer, Awaits, Call, Decided, Drained, Edit, Failed, Heard, Lines, Said, Told};
+pub use said::{Answer, Awaits, Call, Decided, Drained, Edit, Failed, Failure, Heard, Lines, Said, Told};
 pub use turn::{Ask, Conversation, Record, Turn};
 
 /// Holds a conversation against the other faces.

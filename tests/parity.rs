@@ -133,6 +133,7 @@ fn all_faces_wait_alike() {
     assert_eq!(reason(waits.request(silent, over)), Some(Reason::QuotaExceeded));
     assert_eq!(reason(waits.request(silent, || Err(CallFailed::Status(14)))), Some(Reason::QuotaUnavailable));
     assert_eq!(reason(waits.request(silent, || Err(CallFailed::Disconnected))), Some(Reason::QuotaUnavailable));
+    assert!(reason(waits.host_fails()).is_some());
     let counts = waits.end();
     assert_eq!(counts.get("tracegate.requests.refused.QuotaUnavailable"), Some(&2), "{counts:?}");
 }

@@ -143,7 +143,8 @@ fn put_value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>, bytes: &mut Vec<u8>)
         KeyPart::Product => bytes.extend_from_slice(caller.identities().find_map(subscription)?.1?.as_bytes()),
         KeyPart::Caller => {
             let identity = caller.identities().next()?;
-            put_part(bytes, &identity.provider.to_le_bytes());
+            // Of one width wherever this runs: a service may count for several kinds of gateways.
+            put_part(bytes, &u32::try_from(identity.provider).unwrap_or(u32::MAX).to_le_bytes());
             put_part(bytes, identity.telling());
         }
         KeyPart::Claim { provider, path } => {

@@ -10,7 +10,7 @@ use tracegate_harness::component::{self, Edge, Exchange, Gateway, Lend, Level, w
 use tracegate_harness::module;
 
 use super::bytes::Bytes;
-use super::said::{Answer, Awaits, Call, Decided, Drained, Edit, Failed, Heard, Said, Told};
+use super::said::{Answer, Awaits, Call, Decided, Drained, Edit, Failed, Failure, Heard, Said, Told};
 use super::turn::{self, Ask, Conversation, Turn};
 
 /// The component of this checkout.
@@ -126,6 +126,13 @@ fn event(event: &Told) -> wit::Event {
         Told::Trailers(headers) => wit::Event::Trailers(lines(headers)),
         Told::Response(headers) => wit::Event::Response(lines(headers)),
         Told::Cancelled(headers) => wit::Event::Cancelled(lines(headers)),
+        Told::HostFailed(failure) => wit::Event::HostFailed(match failure {
+            Failure::HeadNotEdited => wit::HostFailure::HeadNotEdited,
+            Failure::NotContinued => wit::HostFailure::NotContinued,
+            Failure::TrailersUnreadable => wit::HostFailure::TrailersUnreadable,
+            Failure::TrailersWithoutHead => wit::HostFailure::TrailersWithoutHead,
+            Failure::TrailersNotEdited => wit::HostFailure::TrailersNotEdited,
+        }),
         Told::Closed { request_bytes, response_bytes } => {
             wit::Event::Closed(wit::Totals { request_bytes: *request_bytes, response_bytes: *response_bytes })
         }

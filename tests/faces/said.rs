@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tracegate::access_log::Property;
+use tracegate::event::HostFailure;
 use tracegate::quota::Totals;
 use tracegate::{CallFailed, Effect, Event, Export, Fetch, HeaderEdit, Headers, RateLimitCall, Reply, Verdict};
 
@@ -40,11 +41,23 @@ pub enum Told {
     Trailers(Lines),
     Response(Lines),
     Cancelled(Lines),
+    HostFailed(Failure),
     #[serde(rename_all = "camelCase")]
     Closed {
         request_bytes: u64,
         response_bytes: u64,
     },
+}
+
+/// What a host couldn't do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Failure {
+    HeadNotEdited,
+    NotContinued,
+    TrailersUnreadable,
+    TrailersWithoutHead,
+    TrailersNotEdited,
 }
 
 /// A call's answer.
@@ -166,6 +179,15 @@ impl Told {
             Event::Trailers(headers) => Self::Trailers(kept(*headers)),
             Event::Response(headers) => Self::Response(kept(*headers)),
             Event::Cancelled(headers) => Self::Cancelled(kept(*headers)),
+            Event::HostFailed(failure) => Self::HostFailed(match failure {
+                HostFailure::HeadNotEdited => Failure::HeadNotEdited,
+                HostFailure::NotContinued => Failure::NotContinued,
+                HostFailure::TrailersUnreadable => Failure::TrailersUnreadable,
+                HostFailure::TrailersWithoutHead => Failure::TrailersWithoutHead,
+                HostFailure::TrailersNotEdited => Failure::TrailersNotEdited,
+                // These hosts can't.
+                HostFailure::CalledBack => return None,
+            }),
             Event::Closed(Totals { request_bytes, response_bytes }) => {
                 Self::Closed { request_bytes: *request_bytes, response_bytes: *response_bytes }
             }

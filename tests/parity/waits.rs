@@ -4,9 +4,11 @@
 use std::collections::VecDeque;
 
 use serde_json::json;
+use tracegate::event::HostFailure;
+use tracegate::identity::Algorithm;
 use tracegate::quota::Totals;
 use tracegate::{CallFailed, Effect, Event, ExchangeId, Header, Headers, Reply, Step, Verdict, Woken};
-use tracegate_harness::issuer::{Algorithm, Issuer};
+use tracegate_harness::issuer::Issuer;
 use tracegate_tests::faces;
 
 use super::host::Host;
@@ -82,8 +84,8 @@ impl Waits {
             }
             if verdict != Verdict::Wait {
                 let status = [Header { name: b":status", value: b"200" }];
-                self.step(&mut exchange, Event::Response(Headers::new(&status)), &mut Verdict::Wait);
-                self.step(&mut exchange, Event::Closed(Totals { request_bytes: 3, response_bytes: 5 }), &mut Verdict::Wait);
+                let _ = self.step(&mut exchange, Event::Response(Headers::new(&status)), &mut Verdict::Wait);
+                let _ = self.step(&mut exchange, Event::Closed(Totals { request_bytes: 3, response_bytes: 5 }), &mut Verdict::Wait);
                 return verdict;
             }
             self.native.pass(10_000_000);
@@ -99,11 +101,24 @@ impl Waits {
         let mut exchange = self.native.open(ExchangeId(self.next));
         self.next += 1;
         let mut verdict = Verdict::Continue(tracegate::HeaderEdits::default());
-        self.step(&mut exchange, Event::Request(Headers::new(&lines)), &mut verdict);
+        let _ = self.step(&mut exchange, Event::Request(Headers::new(&lines)), &mut verdict);
         assert_eq!(verdict, Verdict::Wait);
         self.native.pass(1_000_000);
-        self.step(&mut exchange, Event::Cancelled(Headers::new(&lines)), &mut verdict);
-        self.step(&mut exchange, Event::Closed(Totals::default()), &mut verdict);
+        let _ = self.step(&mut exchange, Event::Cancelled(Headers::new(&lines)), &mut verdict);
+        let _ = self.step(&mut exchange, Event::Closed(Totals::default()), &mut verdict);
+    }
+
+    /// A request that the host can't let go on once it has been decided.
+    pub(crate) fn host_fails(&mut self) -> Verdict {
+        let head = self.head();
+        let lines = lent(&head);
+        let mut exchange = self.native.open(ExchangeId(self.next));
+        self.next += 1;
+        let mut verdict = Verdict::Wait;
+        let _ = self.step(&mut exchange, Event::Request(Headers::new(&lines)), &mut verdict);
+        let _ = self.step(&mut exchange, Event::HostFailed(HostFailure::NotContinued), &mut verdict);
+        let _ = self.step(&mut exchange, Event::Closed(Totals::default()), &mut Verdict::Wait);
+        verdict
     }
 
     fn step(&mut self, exchange: &mut tracegate::Exchange, event: Event<'_>, verdict: &mut Verdict) -> Woken {

@@ -81,6 +81,8 @@ pub(super) enum Event {
     Response(#[tsify(type = "[string, string][]")] Lines),
     /// The request ends while it waits. Here it is for the last time, and `closed` follows.
     Cancelled(#[tsify(type = "[string, string][]")] Lines),
+    /// The host can't do what was decided, or hands over what can't be read. The request is refused, whatever was decided before.
+    HostFailed(HostFailure),
     /// The exchange is over; nothing comes after.
     Closed {
         /// How many bytes the request's body had.
@@ -99,7 +101,7 @@ impl Event {
             Self::Request(lines) | Self::Wake(lines) | Self::Trailers(lines) | Self::Response(lines) | Self::Cancelled(lines) => {
                 Some(lines)
             }
-            Self::Closed { .. } => None,
+            Self::HostFailed(_) | Self::Closed { .. } => None,
         }
     }
 
@@ -111,9 +113,38 @@ impl Event {
             Self::Trailers(_) => crate::Event::Trailers(headers),
             Self::Response(_) => crate::Event::Response(headers),
             Self::Cancelled(_) => crate::Event::Cancelled(headers),
+            Self::HostFailed(failure) => crate::Event::HostFailed(failure.told()),
             Self::Closed { request_bytes, response_bytes } => {
                 crate::Event::Closed(Totals { request_bytes: *request_bytes, response_bytes: *response_bytes })
             }
+        }
+    }
+}
+
+/// What a host couldn't do.
+#[derive(Clone, Copy, Debug, Deserialize, Tsify)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum HostFailure {
+    /// Make an edit to the request's head.
+    HeadNotEdited,
+    /// Let a request go on that had waited.
+    NotContinued,
+    /// Show the request's trailers.
+    TrailersUnreadable,
+    /// Show the head before the trailers.
+    TrailersWithoutHead,
+    /// Make an edit to the request's trailers.
+    TrailersNotEdited,
+}
+
+impl HostFailure {
+    const fn told(self) -> crate::event::HostFailure {
+        match self {
+            Self::HeadNotEdited => crate::event::HostFailure::HeadNotEdited,
+            Self::NotContinued => crate::event::HostFailure::NotContinued,
+            Self::TrailersUnreadable => crate::event::HostFailure::TrailersUnreadable,
+            Self::TrailersWithoutHead => crate::event::HostFailure::TrailersWithoutHead,
+            Self::TrailersNotEdited => crate::event::HostFailure::TrailersNotEdited,
         }
     }
 }
