@@ -159,7 +159,7 @@ impl Draft {
             self.client = None;
         }
         if let Some(record) = record.filter(|_| !self.has_record) {
-            put_attribute(&mut self.server, ATTRIBUTES, AUDIT_ID, Value::Text(record.as_bytes()));
+            put_attribute(&mut self.server, ATTRIBUTES, AUDIT_ID, Value::Text(record));
             self.has_record = true;
         }
     }
