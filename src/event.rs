@@ -38,6 +38,9 @@ pub struct Reply<'a> {
     pub body: &'a [u8],
 }
 
+/// Bytes of the longest body of a rate-limit service's or a collector's answer that is read; what is longer tells nothing.
+pub const MAX_ANSWER: usize = 65_536;
+
 /// Why a call has no answer. Calls that the host refuses at once fail in the same way as calls that fail later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallFailed {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request and its response: the stages, in order.
 
-mod failure;
+mod refused_late;
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ use crate::quota::{Admission, Asking, Charges, Field};
 use crate::route::{self, Matched};
 use crate::span::{Awaited, Draft, Observed, OptionalAttribute, Times, Wait};
 use crate::trace::{self, Circumstances, Outcome, Settled, TraceParent};
-use failure::{Admitted, Known};
+use refused_late::{Admitted, Known};
 
 /// One request on its way through the edge.
 #[derive(Debug)]
@@ -131,8 +131,8 @@ impl Exchange {
                 self.leave(gateway, State::refused(draft, None), inputs);
                 Step { properties, ..Step::of(Verdict::Wait) }
             }
-            (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => self.refuse_again(gateway, inputs),
-            (_, Event::HostFailed(failure)) => self.fail(gateway, failure, inputs),
+            (State::Waiting(_) | State::Decided { .. } | State::Closed, Event::Request(_)) => self.refuse_late(gateway, None, inputs),
+            (_, Event::HostFailed(failure)) => self.refuse_late(gateway, Some(failure), inputs),
             (State::Decided { trace_response, charges, draft, .. }, Event::Response(headers)) => {
                 let Parts { policy, ledger, .. } = gateway.parts();
                 let status = status(headers);
@@ -216,7 +216,8 @@ fn decide(id: ExchangeId, gateway: &mut Gateway, headers: Headers<'_>, times: Ti
         (Decision::Admitted { shadow }, Some(route)) if !route.quotas.is_empty() => {
             // The peer is borrowed for the facts, and the rest of the world for counting.
             let facts = &mut Facts::new(headers, policy.listener.trusted_hops, &mut *inputs.peer, &caller);
-            let asking = &mut Asking { id, policy: &policy.quota, limits: &route.quotas, route: &route.name, facts };
+            let providers = &policy.identity.providers;
+            let asking = &mut Asking { id, policy: &policy.quota, limits: &route.quotas, route: &route.name, providers, facts };
             let (entropy, store, signatures) = (&mut *inputs.entropy, &mut *inputs.store, &mut *inputs.signatures);
             let counting = &mut Inputs { now, monotonic, entropy, peer: &mut UnknownPeer, store, signatures };
             match ledger.admit(asking, || calls.next(), counting, counts) {

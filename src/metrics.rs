@@ -55,7 +55,7 @@ pub enum Counter {
     TokenVerified,
     /// A token passed unverified, for want of keys and by the policy's choice.
     TokenUnverified,
-    /// A record of the audit has left, for all of its outputs.
+    /// A record of the audit has left the trail: for the log, and for collectors, whose own counts say what became of it.
     Audited,
     /// A record found no room while its key or its instance's name had still to come, or its host took no lines.
     AuditDropped,

@@ -29,6 +29,8 @@ mod table;
 mod timestamp;
 pub mod zone;
 
+#[cfg(test)]
+pub(crate) use self::table::tests::Memory;
 pub use calendar::{Calendar, FixedWindow, Period, Unit};
 pub use key::entry_name;
 pub use limit::{

@@ -76,7 +76,7 @@ impl Explanation {
         let sampled = Sampled::new(trace.sampling.take(), &trace.trust, &routes);
         let responses = Responses { rate_limit_headers: responses.rate_limit_headers, traceresponse: sampled.told().to_vec() };
         let tell = |spans| Spans::new(spans, service, sampled, &routes, !providers.is_empty());
-        let leaving = Leaving::new(export, tell, audit, &quotas, responses, &policy.clusters());
+        let leaving = Leaving::new(export, tell, audit, &quotas, responses, &policy.fetches());
         // The same routes, as they run.
         let run = policy.routes.routes();
         let explained = routes.into_iter().enumerate().map(|(place, route)| {

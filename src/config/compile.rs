@@ -126,6 +126,23 @@ impl Policy {
     /// The clusters that it calls, each once, in the order of their names; one that answers for several hosts, once for each.
     #[must_use]
     pub fn calls(&self) -> Vec<Call<'_>> {
+        let mut calls = self.fetches();
+        for quota in &self.quota.quotas {
+            if let Enforcement::Global(global) = &quota.enforcement {
+                calls.push(Call { cluster: &global.cluster, serves: Serves::Grpc });
+            }
+        }
+        for collector in self.export.collectors() {
+            calls.push(Call { cluster: &collector.cluster, serves: Serves::Http(collector.uri.scheme, &collector.uri.authority) });
+        }
+        calls.sort_unstable();
+        calls.dedup();
+        calls
+    }
+
+    /// Those of them that keys and secrets are fetched from: of requests they are told nothing.
+    #[must_use]
+    pub fn fetches(&self) -> Vec<Call<'_>> {
         let mut calls = Vec::new();
         for provider in self.identity.providers.iter().filter_map(Provider::token) {
             let Keys::Published(source) = &provider.keys else { continue };
@@ -134,14 +151,6 @@ impl Policy {
             if let Location::Discovery { jwks_cluster: Some(cluster), .. } = &source.location {
                 calls.push(Call { cluster, serves: Serves::Unknown });
             }
-        }
-        for quota in &self.quota.quotas {
-            if let Enforcement::Global(global) = &quota.enforcement {
-                calls.push(Call { cluster: &global.cluster, serves: Serves::Grpc });
-            }
-        }
-        for collector in self.export.collectors() {
-            calls.push(Call { cluster: &collector.cluster, serves: Serves::Http(collector.uri.scheme, &collector.uri.authority) });
         }
         for reference in self.secret_uses() {
             match &*reference.source {

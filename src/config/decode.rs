@@ -104,8 +104,11 @@ impl<'n> Place<'n> {
         let replaced = path.starts_with("identity.replace_token");
         let chain = path.starts_with("audit.chain") && !path.ends_with(".checkpoint_interval");
         let digest = path.starts_with("export.spans.digest_key");
-        let collector = path.starts_with("export.traces") || path.starts_with("export.logs");
-        let sent = collector && !path.contains(".batch") && !ends(&[".cluster", ".uri"]);
+        let sent = ["export.traces", "export.logs"].iter().filter_map(|signal| path.strip_prefix(signal)).any(|collector| {
+            // The collector's name and its protocol stand first, then a field: below `headers` names are free.
+            let place: Vec<&str> = collector.split('.').skip(3).collect();
+            !matches!(place.as_slice(), ["batch", ..] | ["cluster" | "uri"])
+        });
         let uri = path.ends_with(".uri") && matches!(&self.node.value, Value::String(uri) if uri.contains(['@', '?']));
         path.starts_with("secrets") || hop || token || subscription || replaced || chain || digest || sent || uri
     }

@@ -378,6 +378,8 @@ fn a_secret_in_the_place_of_its_name_is_not_shown() {
         collector(r#""uri": "http://otel", "headers": ~"#),
         collector(r#""uri": "http://otel", "headers": {"x-token": ~}"#),
         collector(r#""uri": "http://otel", "headers": {"x-token: hunter2": null}"#),
+        r#""export": {"traces": {"batch": {"otlp": {"cluster": "c", "uri": "http://otel", "headers": {"x-token": ~}}}}}"#.to_owned(),
+        collector(r#""uri": "http://otel", "headers": {"batch-key": ~, "uri": ~, "cluster": ~}"#),
         records(r#""uri": "http://u:hunter2@otel/v1/logs""#),
         records(r#""uri": "http://otel", "headers": {"x-token": {~: null}}"#),
         r#""export": {"spans": {"digest_key": ~}}"#.to_owned(),

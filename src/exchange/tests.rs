@@ -128,7 +128,72 @@ fn a_span_and_the_access_log_tell_of_a_host_that_failed() {
         let [Effect::Export(export)] = effects.as_slice() else { panic!("{effects:?}") };
         let body = String::from_utf8_lossy(&export.body).into_owned();
         assert_eq!(body.matches("http.request.method").count(), spans, "{failure:?}");
-        assert!(body.contains("error.type") && body.contains("HostFailure"), "{body:?}");
+        assert!(body.contains("error.type") && body.contains("tracegate.reason") && body.contains("refused"), "{body:?}");
+        assert!(body.contains("HostFailure") && !body.contains("admitted"), "{body:?}");
         assert!(body.contains("tracegate.audit.id") && body.contains("5a5a5a5a-5a5a-4a5a-9a5a-5a5a5a5a5a5a/1"), "{body:?}");
     }
+}
+
+/// A second head is refused each time, and told of once: in counts, records, the span and the access log.
+#[test]
+fn who_sends_several_heads_is_refused_once() {
+    let text = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}, "audit": {},
+        "export": {"access_log_properties": ["decision", "reason"]}}"#;
+    let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(text.as_bytes()).unwrap().policy);
+    let mut entropy = |bytes: &mut [u8]| {
+        bytes.fill(0x5a);
+        Ok(())
+    };
+    let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
+    let mut exchange = gateway.open(ExchangeId(7));
+    let first = exchange.step(&mut gateway, Event::Request(Headers::new(&head("/open"))), &mut inputs);
+    assert!(matches!(first.verdict, Verdict::Continue(_)));
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let Step { verdict, properties, .. } = exchange.step(&mut gateway, Event::Request(Headers::new(&head("/open"))), &mut inputs);
+        assert!(matches!(verdict, Verdict::Refuse(refusal) if refusal.status() == 431));
+        told.extend(properties.into_iter().map(|property| property.value));
+    }
+    let failed = exchange.step(&mut gateway, Event::HostFailed(HostFailure::TrailersNotEdited), &mut inputs);
+    assert!(matches!(failed.verdict, Verdict::Refuse(_)) && failed.properties.is_empty());
+    assert_eq!(told, ["refused", "RequestHeadersUnreadable"]);
+    assert_eq!(gateway.drain_lines().iter().filter(|line| line.contains("\"decision\":\"refused\"")).count(), 1);
+    let refused: u64 = counts(&mut gateway).iter().filter(|(name, _)| name.contains("refused")).map(|(_, count)| count).sum();
+    assert_eq!(refused, 1);
+}
+
+/// Who a caller is hangs on its provider's name, not on its place among the policy's: what was counted stays counted where another comes before it.
+#[test]
+fn a_provider_more_leaves_what_callers_were_counted() {
+    let keys = |name: &str, digest: &str| {
+        format!(r#""{name}": {{"subscription_keys": {{"subscriptions": [{{"id": "contoso", "keys_sha256": ["{digest}"]}}]}}}}"#)
+    };
+    let digest = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"; // of `secret`
+    let (shop, another) = (keys("shop", digest), keys("another", &"ab".repeat(32)));
+    let store = &mut crate::quota::Memory::default();
+    let mut decide = |providers: &str| {
+        let text = format!(
+            r#"{{"schema": 1, "service": {{"name": "edge"}}, "default": {{"action": "refuse"}}, "identity": {{"providers": {{{providers}}}}},
+                "quotas": {{"each": {{"limit": {{"rate": {{"requests": 1, "window": "1h"}}}}, "key": ["caller"], "key_absent": "refuse", "enforcement": {{"local": {{"volatile": true}}}}}}}},
+                "routes": [{{"name": "all", "quotas": ["each"], "rules": [{{"name": "who", "require": {{"caller": {{"provider": "shop"}}}}}}]}}]}}"#
+        );
+        let loaded = Policy::from_json(text.as_bytes()).unwrap_or_else(|findings| panic!("{findings}"));
+        let mut gateway = Gateway::new(GatewayId(1), loaded.policy);
+        let mut entropy = |bytes: &mut [u8]| {
+            bytes.fill(0x5a);
+            Ok(())
+        };
+        let (peer, signatures) = (&mut UnknownPeer, &mut NoSignatures);
+        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store: &mut *store, signatures };
+        let lines =
+            [head("/"), [Header { name: b":scheme", value: b"http" }, Header { name: b"ocp-apim-subscription-key", value: b"secret" }]]
+                .concat();
+        match gateway.open(ExchangeId(7)).step(&mut gateway, Event::Request(Headers::new(&lines)), &mut inputs).verdict {
+            Verdict::Refuse(refusal) => Some(refusal.status()),
+            Verdict::Continue(_) | Verdict::Wait => None,
+        }
+    };
+    assert_eq!(decide(&shop), None);
+    assert_eq!(decide(&format!("{another}, {shop}")), Some(429));
 }

@@ -2,7 +2,7 @@
 //! What a collector's answer means, by OTLP: <https://opentelemetry.io/docs/specs/otlp/#otlphttp-response>.
 
 use super::http_date;
-use crate::event::{CallFailed, Reply};
+use crate::event::{CallFailed, MAX_ANSWER, Reply};
 use crate::protobuf::{Fields, MalformedMessage};
 
 /// What an answer means for the spans that were sent.
@@ -36,9 +36,9 @@ pub(super) fn read(answer: Result<Reply<'_>, CallFailed>, now: i64) -> Verdict {
     };
     let status = reply.headers.values(":status").next().and_then(|status| std::str::from_utf8(status).ok()?.parse::<u16>().ok());
     match status {
-        Some(200..=299) => match Partial::read(reply.body) {
-            Ok(Partial { rejected, message }) => Verdict::Taken { rejected, message },
-            Err(_) => Verdict::Refused { what: "200 and no answer of OTLP: is `uri` that of a collector?".to_owned() },
+        Some(200..=299) => match Some(reply.body).filter(|body| body.len() <= MAX_ANSWER).map(Partial::read) {
+            Some(Ok(Partial { rejected, message })) => Verdict::Taken { rejected, message },
+            Some(Err(_)) | None => Verdict::Refused { what: "200 and no answer of OTLP: is `uri` that of a collector?".to_owned() },
         },
         Some(status @ (429 | 502 | 503 | 504)) => {
             let after = reply.headers.values("retry-after").next().and_then(|value| retry_after(value, now));
@@ -166,5 +166,10 @@ mod tests {
         for body in [&b"<!doctype html><html></html>"[..], b"{\"partialSuccess\":{}}", b"\x0a\x05\x08", b"\xff"] {
             assert!(matches!(answered(b"200", None, body), Verdict::Refused { .. }), "{body:?}");
         }
+        // A field that nobody knows, as long as may be and longer: 4 bytes stand before it.
+        let padded = |length: usize| [&[0x7a, 0xfc, 0xff, 0x03][..], &vec![0; length]].concat();
+        assert_eq!(answered(b"200", None, &padded(MAX_ANSWER - 4)), taken(0, ""));
+        let long = [&[0x7a, 0xfd, 0xff, 0x03][..], &vec![0; MAX_ANSWER - 3]].concat();
+        assert!(matches!(answered(b"200", None, &long), Verdict::Refused { .. }));
     }
 }

@@ -11,12 +11,15 @@ use super::rls::Descriptor;
 use crate::caller::{Caller, Identity, Subject};
 use crate::claim::put_part;
 use crate::condition::Facts;
+use crate::identity::Provider;
 
 /// What is asked about a request to tell its key.
 pub(super) struct Keyed<'a, 'f, 'i> {
     pub(super) facts: &'a mut Facts<'f, 'i>,
     /// The policy's route.
     pub(super) route: &'a str,
+    /// The policy's providers: what is counted goes by their names, since their places change with the policy.
+    pub(super) providers: &'a [Provider],
 }
 
 /// A request's key: its parts' values in the policy's order, each tagged by its kind and after its length, so that no two keys are alike, wherever
@@ -143,8 +146,7 @@ fn put_value(part: &KeyPart, keyed: &mut Keyed<'_, '_, '_>, bytes: &mut Vec<u8>)
         KeyPart::Product => bytes.extend_from_slice(caller.identities().find_map(subscription)?.1?.as_bytes()),
         KeyPart::Caller => {
             let identity = caller.identities().next()?;
-            // Of one width wherever this runs: a service may count for several kinds of gateways.
-            put_part(bytes, &u32::try_from(identity.provider).unwrap_or(u32::MAX).to_le_bytes());
+            put_part(bytes, keyed.providers.get(identity.provider)?.name.as_bytes());
             put_part(bytes, identity.telling());
         }
         KeyPart::Claim { provider, path } => {
@@ -215,7 +217,7 @@ mod tests {
         let mut peer = |fact: PeerFact| (fact == PeerFact::SourceAddress).then(|| b"[2001:db8:1:2:3::4]:99".to_vec());
         let caller = Caller::unknown();
         let mut facts = Facts::new(Headers::new(&lines), 0, &mut peer, &caller);
-        Key::of(parts, &mut Keyed { facts: &mut facts, route: "orders" })
+        Key::of(parts, &mut Keyed { facts: &mut facts, route: "orders", providers: &[] })
     }
 
     fn entries(parts: &[KeyPart], lines: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -25,7 +25,8 @@ use super::{QuotaPolicy, Totals};
 use crate::condition::Facts;
 use crate::decision::{Reason, Refusal};
 use crate::effect::{CallId, Effect, ExchangeId, NoteOf, Woken};
-use crate::event::{CallFailed, Reply};
+use crate::event::{CallFailed, MAX_ANSWER, Reply};
+use crate::identity::Provider;
 use crate::inputs::Inputs;
 use crate::metrics::{Counts, QuotaFate};
 
@@ -50,6 +51,7 @@ pub(crate) struct Asking<'a, 'f, 'i> {
     pub(crate) limits: &'a [usize],
     /// The route's name.
     pub(crate) route: &'a str,
+    pub(crate) providers: &'a [Provider],
     pub(crate) facts: &'a mut Facts<'f, 'i>,
 }
 
@@ -232,7 +234,7 @@ impl Ledger {
         asking: &mut Asking<'_, '_, '_>,
         inputs: &mut Inputs<'_>,
     ) -> Result<Case<'p>, Outcome> {
-        let key = Key::of(&quota.key, &mut Keyed { facts: asking.facts, route: asking.route });
+        let key = Key::of(&quota.key, &mut Keyed { facts: asking.facts, route: asking.route, providers: asking.providers });
         let absent = |reason| Outcome::Refused { reason, taken: None };
         match (&key, quota.key_absent) {
             (Some(_), _) | (None, KeyAbsent::SharedBucket) => {}
@@ -413,7 +415,11 @@ impl Ledger {
         let Some(quota) = policy.quotas.get(asked.quota) else { return true };
         let Enforcement::Global(global) = &quota.enforcement else { return true };
         // An answer that says nothing is none.
-        let answer = answer.ok().and_then(|reply| rls::decode_response(reply.body).ok()).filter(|answer| answer.code != Code::Unknown);
+        let answer = answer
+            .ok()
+            .filter(|reply| reply.body.len() <= MAX_ANSWER)
+            .and_then(|reply| rls::decode_response(reply.body).ok())
+            .filter(|answer| answer.code != Code::Unknown);
         let change = self.services.get_mut(&global.cluster).and_then(|service| match &answer {
             Some(_) => service.breaker.succeeded(),
             None => service.breaker.failed(inputs.monotonic),

@@ -209,7 +209,7 @@ pub(super) mod tests {
 
     /// A store in memory, whose first `conflicts` sets come too late.
     #[derive(Default)]
-    pub(in crate::quota) struct Memory {
+    pub(crate) struct Memory {
         pub(in crate::quota) values: BTreeMap<String, (Vec<u8>, u32)>,
         pub(in crate::quota) conflicts: usize,
     }

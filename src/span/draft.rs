@@ -7,7 +7,7 @@ use super::attribute::{Value, put_attribute};
 use super::http::{known, scheme, tell_method, tell_server};
 use super::{DigestKey, OptionalAttribute, SpanPolicy, subject, url};
 use crate::caller::Caller;
-use crate::decision::{Decision, Refusal};
+use crate::decision::{Decision, Reason, Refusal};
 use crate::head::RequestHead;
 use crate::identity::Provider;
 use crate::protobuf::{put_bytes, put_fixed32, put_fixed64, put_integer, put_length, put_number, put_text, size_of_integer};
@@ -77,11 +77,18 @@ pub(crate) struct Draft {
     times: Times,
     /// Recorded whatever comes; otherwise only where it ends in an error.
     sampled: bool,
+    /// `admitted`, `refused` or [`CANCELLED`].
+    decision: &'static str,
+    /// Why a rule in `mode: shadow` would have refused it.
+    shadow: Option<&'static str>,
+    /// What the client reads, where that isn't the upstream's.
     status: Option<u16>,
     /// Why no response of the upstream comes: the reason of a refusal, or [`CANCELLED`].
     ended: Option<&'static str>,
-    /// When the response's head came.
-    answered: Option<u64>,
+    /// The host failed when the client had read the head of a response.
+    broken: bool,
+    /// When the head of the upstream's response came, and its status.
+    answered: Option<(u64, Option<u16>)>,
     /// It names a record of the audit.
     has_record: bool,
 }
@@ -123,9 +130,10 @@ impl Draft {
             Some(Decision::Refused(refusal)) => Some(refusal),
             Some(Decision::Admitted { .. }) | None => None,
         };
-        let ended = match decision {
-            Some(_) => refused.map(|refusal| refusal.reason().as_str()),
-            None => Some(CANCELLED),
+        let (decision, shadow, ended) = match decision {
+            Some(Decision::Admitted { shadow }) => (ADMITTED, shadow.map(Reason::as_str), None),
+            Some(Decision::Refused(refusal)) => (REFUSED, None, Some(refusal.reason().as_str())),
+            None => (CANCELLED, None, Some(CANCELLED)),
         };
         let client = server.filter(|_| ended.is_none()).zip(head).map(|(server, head)| observed.client(head, server, policy, key));
         Self {
@@ -133,8 +141,11 @@ impl Draft {
             client,
             times: times.clone(),
             sampled: settled.sampling.sampled,
+            decision,
+            shadow,
             status: refused.map(|refusal| refusal.status()),
             ended,
+            broken: false,
             answered: None,
             has_record: observed.record.is_some(),
         }
@@ -142,19 +153,24 @@ impl Draft {
 
     /// Whether the response's head is still to come.
     pub(crate) const fn awaits_response(&self) -> bool {
-        self.status.is_none() && self.ended.is_none()
+        self.answered.is_none() && self.ended.is_none()
     }
 
     /// The response's head has come.
     pub(crate) fn respond(&mut self, status: Option<u16>, monotonic: u64) {
         if self.answered.is_none() && self.ended.is_none() {
-            (self.status, self.answered) = (status, Some(monotonic));
+            self.answered = Some((monotonic, status));
         }
     }
 
     /// It is refused after all. `has_gone_on`: the upstream has had its head. `record` is the audit's of that, if there is one.
     pub(crate) fn fail(&mut self, refusal: &Refusal, has_gone_on: bool, record: Option<&str>) {
-        (self.status, self.ended) = (Some(refusal.status()), Some(refusal.reason().as_str()));
+        (self.decision, self.shadow, self.ended) = (REFUSED, None, Some(refusal.reason().as_str()));
+        // Who has read the head of a response reads no other.
+        self.broken = self.answered.is_some();
+        if !self.broken {
+            self.status = Some(refusal.status());
+        }
         if !has_gone_on {
             self.client = None;
         }
@@ -166,13 +182,22 @@ impl Draft {
 
     /// The exchange is over. `None` where its spans aren't recorded: `errors` says whether those are that end in an error and aren't sampled.
     pub(crate) fn finish(self, errors: bool, monotonic: u64) -> Option<Finished> {
-        let Self { mut server, client, times, sampled, status, ended, answered, .. } = self;
-        let failed = status.is_none_or(|status| status >= 500);
+        let Self { mut server, client, times, sampled, decision, shadow, ended, broken, answered, .. } = self;
+        let upstream = answered.and_then(|(_, status)| status);
+        let status = self.status.or(upstream);
+        let failed = broken || status.is_none_or(|status| status >= 500);
         if !(sampled || errors && failed) {
             return None;
         }
         put_fixed64(&mut server, END_TIME, times.at(monotonic));
-        if let Some(answered) = answered {
+        put_attribute(&mut server, ATTRIBUTES, "tracegate.decision", Value::Text(decision));
+        if let Some(reason) = ended.filter(|_| decision == REFUSED) {
+            put_attribute(&mut server, ATTRIBUTES, "tracegate.reason", Value::Text(reason));
+        }
+        if let Some(reason) = shadow {
+            put_attribute(&mut server, ATTRIBUTES, "tracegate.shadow", Value::Text(reason));
+        }
+        if let Some((answered, _)) = answered {
             let backend = answered.saturating_sub(times.decided) / 1000;
             put_attribute(&mut server, ATTRIBUTES, "tracegate.backend_us", Value::Integer(backend));
         }
@@ -180,7 +205,7 @@ impl Draft {
         let client = client.map(|mut client| {
             put_fixed64(&mut client, END_TIME, times.at(monotonic));
             // What the upstream refuses is the client's fault, and so an error of the client's span.
-            put_outcome(&mut client, status, status.is_none_or(|status| status >= 400), None);
+            put_outcome(&mut client, upstream, upstream.is_none_or(|status| status >= 400), None);
             client
         });
         Some(Finished { server, client })
@@ -199,19 +224,6 @@ impl Observed<'_> {
         }
         if let Some(route) = self.route {
             attribute("tracegate.route", Value::Text(&route.name));
-        }
-        match self.decision {
-            None => attribute("tracegate.decision", Value::Text(CANCELLED)),
-            Some(Decision::Admitted { shadow }) => {
-                attribute("tracegate.decision", Value::Text("admitted"));
-                if let Some(reason) = shadow {
-                    attribute("tracegate.shadow", Value::Text(reason.as_str()));
-                }
-            }
-            Some(Decision::Refused(refusal)) => {
-                attribute("tracegate.decision", Value::Text("refused"));
-                attribute("tracegate.reason", Value::Text(refusal.reason().as_str()));
-            }
         }
         for (quota, remaining) in self.remaining {
             attribute(&["tracegate.quota.", quota, ".remaining"].concat(), Value::Integer(*remaining));
@@ -396,6 +408,8 @@ const IS_REMOTE: u32 = 0x200;
 
 /// What became of a request that ended while it waited: its client left, or the host answered in our place.
 const CANCELLED: &str = "cancelled";
+const ADMITTED: &str = "admitted";
+const REFUSED: &str = "refused";
 /// Names the audit's record.
 const AUDIT_ID: &str = "tracegate.audit.id";
 /// What most spans take.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tracegate::config::Call;
 
 use super::document::SecretName;
 use super::quota::{Enforcement, KeyPart, Quota};
@@ -139,14 +140,14 @@ struct Entry {
 }
 
 impl Leaving {
-    /// What a policy lets out. `tell` gives what its spans tell, `quotas` are all of its quotas, `clusters` all that it calls.
+    /// What a policy lets out. `tell` gives what its spans tell, `quotas` are all of its quotas, `fetches` what keys and secrets come from.
     pub(super) fn new(
         export: Export,
         tell: impl FnOnce(SpanPolicy) -> Spans,
         audit: Option<Audit>,
         quotas: &BTreeMap<String, Quota>,
         responses: Responses,
-        clusters: &[&str],
+        fetches: &[Call<'_>],
     ) -> Self {
         let Export { traces, logs, spans, metrics, access_log_properties } = export;
         let (has_spans, spans) = (!traces.is_empty(), tell(spans));
@@ -155,10 +156,8 @@ impl Leaving {
         let logs = logs.into_iter().map(|(name, collector)| Destination::new("logs", name, collector));
         let mut collectors: Vec<Destination> = traces.chain(logs).collect();
         let services: Vec<Service> = quotas.iter().filter_map(|(name, quota)| Service::new(name, quota)).collect();
-        let told = |cluster: &str| {
-            collectors.iter().any(|collector| collector.cluster == cluster) || services.iter().any(|service| service.cluster == cluster)
-        };
-        let fetches = clusters.iter().filter(|cluster| !told(cluster)).map(|cluster| (*cluster).to_owned()).collect();
+        let mut fetches: Vec<String> = fetches.iter().map(|call| call.cluster.to_owned()).collect();
+        fetches.dedup();
         collectors.retain(|collector| collector.signal == "traces" || has_records);
         Self {
             caller: spans.caller(),

@@ -68,9 +68,9 @@ impl Upstream {
             None if forward_token => Token::Forwarded,
             None => Token::Stripped,
         };
-        // Without providers the gateway leaves all headers alone.
-        let claims = claim_to_headers.into_iter().filter(|_| !providers.is_empty()).map(Header::from);
-        let callers = caller_to_headers.into_iter().filter(|_| !providers.is_empty()).map(Header::from);
+        // These are the gateway's alone, whoever vouches for callers: what a client sends by these names goes.
+        let (claims, callers) = (claim_to_headers.into_iter().map(Header::from), caller_to_headers.into_iter().map(Header::from));
+        let guards_certificate = !providers.is_empty() || matches!(forwarded, ForwardedClientCert::From(_));
         let trace_context = TraceContext {
             formats: trace.propagation.inject.clone(),
             member: trace.tracestate.member.clone(),
@@ -82,7 +82,7 @@ impl Upstream {
             replacement: replace_token,
             trace_context,
             baggage: trace.propagation.baggage.allow.clone(),
-            forwarded_client_cert: Some(forwarded).filter(|_| !providers.is_empty()),
+            forwarded_client_cert: Some(forwarded).filter(|_| guards_certificate),
         }
     }
 

@@ -13,10 +13,10 @@ use super::host::{self, Failed};
 use super::inputs::with_inputs;
 use crate::access_log::Property;
 use crate::adapter::{lines, pairs};
-use crate::decision::{Reason, Refusal};
+use crate::decision::{ErrorFormat, Reason, Refusal};
 use crate::edits::{HeaderEdit, HeaderEdits};
 use crate::effect::{CallId, Effect, ExchangeId, Export, Fetch, RateLimitCall, Step, Verdict, Woken};
-use crate::event::{CallFailed, Event, HostFailure, Reply};
+use crate::event::{CallFailed, Event, HostFailure, MAX_ANSWER, Reply};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::head::Headers;
@@ -30,6 +30,8 @@ pub(super) struct World {
     /// Before the names of shared data.
     prefix: String,
     pub(super) gateway: RefCell<Gateway>,
+    /// How refusals are written: known while the gateway is at work too.
+    errors: ErrorFormat,
     /// The host's ids, by index in [`Gateway::histogram_names`]; `None` where the host has no metrics.
     histograms: Vec<Option<u32>>,
     /// Exchanges that wait or have waited; their streams take them back.
@@ -71,9 +73,10 @@ impl World {
     pub(super) fn new(root: u32, gateway: Gateway, histograms: Vec<Option<u32>>) -> Self {
         let root_id = host::property("plugin_root_id").unwrap_or_default();
         let prefix = format!("tracegate/1/{}/", String::from_utf8_lossy(&root_id));
+        let errors = gateway.policy().errors;
         let (gateway, paused, calls) = (RefCell::new(gateway), RefCell::default(), RefCell::default());
         let (deferred, refused) = (RefCell::default(), RefCell::default());
-        Self { root, prefix, gateway, histograms, paused, calls, deferred, refused, period: Cell::new(0), unheard: Cell::new(0) }
+        Self { root, prefix, gateway, errors, histograms, paused, calls, deferred, refused, period: Cell::new(0), unheard: Cell::new(0) }
     }
 
     /// Runs something on the gateway, and hands the host what is to be told or measured; `None` where the host has called back within a call.
@@ -139,7 +142,7 @@ impl World {
     pub(super) fn fail_unheard(&self) -> Refusal {
         self.unheard.set(self.unheard.get().saturating_add(1));
         host::log(LogLevel::Error, "tracegate: request refused: the host called back within a call");
-        Refusal::of(Reason::HostFailure)
+        Refusal::of(Reason::HostFailure).written_as(self.errors)
     }
 
     /// A stream is over, and with it its calls.
@@ -253,8 +256,8 @@ impl World {
     fn send(&self, effect: &Effect, stream: Option<ExchangeId>) -> Result<(), CallId> {
         let (call, token, longest) = match effect {
             Effect::Fetch(fetch) => (fetch.call, send_fetch(fetch).map(Token::Http), fetch.max_body),
-            Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked).map(Token::Grpc), MAX_RATE_LIMIT_ANSWER),
-            Effect::Export(export) => (export.call, send_export(export).map(Token::Http), MAX_EXPORT_ANSWER),
+            Effect::CheckRateLimit(asked) => (asked.call, send_rate_limit(asked).map(Token::Grpc), MAX_ANSWER),
+            Effect::Export(export) => (export.call, send_export(export).map(Token::Http), MAX_ANSWER),
         };
         self.calls.borrow_mut().insert(token.ok_or(call)?, Pending { call, longest, stream });
         Ok(())
@@ -352,10 +355,6 @@ pub(super) fn refuse(refusal: &Refusal) {
     }
 }
 
-/// The longest answer of a collector that is read, in bytes.
-const MAX_EXPORT_ANSWER: usize = 65_536;
-/// The longest answer of a rate-limit service that is read, in bytes.
-const MAX_RATE_LIMIT_ANSWER: usize = 65_536;
 /// How often metrics reach the host, and keys are looked after.
 const TICK_MILLISECONDS: u32 = 1000;
 /// The same while somebody waits.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests that are refused after they were decided, or though nobody could decide them: their host fails.
+//! Requests that are refused after they were decided, or though nobody could decide them: a second head comes, or their host fails.
 
 use super::{Exchange, State};
 use crate::access_log::Logged;
@@ -37,43 +37,33 @@ pub(super) struct Known {
 }
 
 impl Exchange {
-    /// A second head came. It can't be told from an attack on the first one's decision, which stands. Once the exchange is over nobody hears of it.
-    pub(super) fn refuse_again(&mut self, gateway: &mut Gateway, inputs: &mut Inputs<'_>) -> Step {
-        let refusal = Refusal::of(Reason::RequestHeadersUnreadable);
-        let known = match &self.state {
-            State::Decided { admitted: Some(admitted), .. } => admitted.known.as_deref(),
-            _ => None,
-        };
-        if !matches!(self.state, State::Closed) {
-            let _ = put_on_record(gateway, &refusal, None, known, inputs);
-        }
-        if matches!(self.state, State::Waiting(_)) {
-            self.leave(gateway, State::refused(None, None), inputs);
-        }
-        Step::of(Verdict::Refuse(refusal.written_as(gateway.policy().errors)))
-    }
-
-    /// The host failed: nothing goes on, or no further. Who is refused is refused once, and nobody once the exchange is over.
-    pub(super) fn fail(&mut self, gateway: &mut Gateway, failure: HostFailure, inputs: &mut Inputs<'_>) -> Step {
-        let refusal = Refusal::of(Reason::HostFailure);
+    /// Nothing goes on, or no further: a second head came, which can't be told from an attack on the first one's decision, or the host failed. Who is
+    /// refused is refused once, and nobody once the exchange is over.
+    pub(super) fn refuse_late(&mut self, gateway: &mut Gateway, failure: Option<HostFailure>, inputs: &mut Inputs<'_>) -> Step {
+        let reason = if failure.is_some() { Reason::HostFailure } else { Reason::RequestHeadersUnreadable };
+        let refusal = Refusal::of(reason);
         let mut step = Step::of(Verdict::Refuse(refusal.clone().written_as(gateway.policy().errors)));
-        if let State::Decided { trace_response, charges, draft, admitted, .. } = &mut self.state {
-            let Some(Admitted { shadow, known }) = admitted.take() else { return step };
-            *trace_response = None;
-            if !failure.follows_head() {
-                let Parts { policy, ledger, counts, .. } = gateway.parts();
-                ledger.cancel(&policy.quota, &std::mem::take(charges), inputs);
-                counts.take_back(shadow);
+        // Where a second head comes the first one has gone on.
+        let has_gone_on = failure.is_none_or(HostFailure::follows_head);
+        match &mut self.state {
+            State::Decided { trace_response, charges, draft, admitted, .. } => {
+                let Some(Admitted { shadow, known }) = admitted.take() else { return step };
+                *trace_response = None;
+                if !has_gone_on {
+                    let Parts { policy, ledger, counts, .. } = gateway.parts();
+                    ledger.cancel(&policy.quota, &std::mem::take(charges), inputs);
+                    counts.take_back(shadow);
+                }
+                let record = put_on_record(gateway, &refusal, failure, known.as_deref(), inputs);
+                if let Some(draft) = draft {
+                    draft.fail(&refusal, has_gone_on, record.as_deref());
+                }
             }
-            let record = put_on_record(gateway, &refusal, Some(failure), known.as_deref(), inputs);
-            if let Some(draft) = draft {
-                draft.fail(&refusal, failure.follows_head(), record.as_deref());
+            State::Open | State::Waiting(_) => {
+                let _ = put_on_record(gateway, &refusal, failure, None, inputs);
+                self.leave(gateway, State::refused(None, None), inputs);
             }
-        } else if matches!(self.state, State::Closed) {
-            return step;
-        } else {
-            let _ = put_on_record(gateway, &refusal, Some(failure), None, inputs);
-            self.leave(gateway, State::refused(None, None), inputs);
+            State::Closed => return step,
         }
         let (policy, decision, caller) = (gateway.policy(), Decision::Refused(refusal), &Caller::unknown());
         // The rest is told, or never will be.
