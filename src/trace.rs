@@ -10,6 +10,7 @@
 mod b3;
 mod baggage;
 mod carrier;
+mod field;
 mod id;
 mod jaeger;
 mod ot_span_context;
@@ -47,7 +48,7 @@ pub use state::{
 pub use trust::{Treatment, TrustPolicy, TrustRule};
 pub use xray::XRayTraceId;
 
-pub(crate) use carrier::is_carrier;
+pub(crate) use field::is_carrier;
 pub(crate) use read::read;
 pub(crate) use settle::{Circumstances, Settler};
 

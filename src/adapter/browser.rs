@@ -232,9 +232,11 @@ impl Exchange {
     pub fn step(&self, event: GivenEvent) -> Result<TakenStep, JsError> {
         let event: Event = taken(event.into(), "an Event")?;
         let kept = event.lines().map(|headers| lines(headers)).unwrap_or_default();
-        self.closed.set(self.closed.get() || matches!(event, Event::Closed { .. }));
+        let closes = matches!(event, Event::Closed { .. });
         let mut exchange = self.exchange.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
         let step = self.running.with(|gateway, inputs| exchange.step(gateway, event.told(Told(Headers::new(&kept))), inputs))?;
+        // Only now: an end that the gateway couldn't be told is told when the exchange is freed.
+        self.closed.set(self.closed.get() || closes);
         let Step { verdict, effects, properties } = step;
         out(&values::Step { verdict: verdict.into(), calls: values::calls(effects), properties: values::properties(properties) })
     }

@@ -42,6 +42,17 @@ fn head(path: &str) -> [Header<'_>; 2] {
     [Header { name: b":method", value: b"GET" }, Header { name: b":path", value: path.as_bytes() }]
 }
 
+/// A gateway of this policy, in a world that has randomness and nothing else.
+fn under(policy: &str, run: impl FnOnce(&mut Gateway, &mut Inputs<'_>)) {
+    let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(policy.as_bytes()).unwrap().policy);
+    let mut entropy = |bytes: &mut [u8]| {
+        bytes.fill(0x5a);
+        Ok(())
+    };
+    let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
+    run(&mut gateway, &mut Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures });
+}
+
 fn counts(gateway: &mut Gateway) -> Vec<(String, u64)> {
     let names = gateway.counter_names();
     gateway.drain_counts().map(|(index, count)| (names[index].clone(), count)).collect()
@@ -109,28 +120,23 @@ fn a_span_and_the_access_log_tell_of_a_host_that_failed() {
             "export": {{"traces": {{"otel": {otel}}}, "spans": {{"client": true}}, "access_log_properties": ["decision", "reason"]}}}}"#
     );
     for (failure, spans) in [(HostFailure::HeadNotEdited, 1), (HostFailure::TrailersNotEdited, 2)] {
-        let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(text.as_bytes()).unwrap().policy);
-        let mut entropy = |bytes: &mut [u8]| {
-            bytes.fill(0x5a);
-            Ok(())
-        };
-        let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
-        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
-        let mut exchange = gateway.open(ExchangeId(7));
-        let _ = exchange.step(&mut gateway, Event::Request(Headers::new(&head("/open"))), &mut inputs);
-        let Step { properties, .. } = exchange.step(&mut gateway, Event::HostFailed(failure), &mut inputs);
-        let told: Vec<&str> = properties.iter().map(|property| property.value.as_str()).collect();
-        assert_eq!(told, ["refused", "HostFailure"]);
-        let _ = exchange.step(&mut gateway, Event::Response(Headers::new(&[Header { name: b":status", value: b"503" }])), &mut inputs);
-        let _ = exchange.step(&mut gateway, Event::Closed(Totals::default()), &mut inputs);
-        inputs.monotonic = 60_000_000_000;
-        let effects = gateway.tick(&mut inputs).effects;
-        let [Effect::Export(export)] = effects.as_slice() else { panic!("{effects:?}") };
-        let body = String::from_utf8_lossy(&export.body).into_owned();
-        assert_eq!(body.matches("http.request.method").count(), spans, "{failure:?}");
-        assert!(body.contains("error.type") && body.contains("tracegate.reason") && body.contains("refused"), "{body:?}");
-        assert!(body.contains("HostFailure") && !body.contains("admitted"), "{body:?}");
-        assert!(body.contains("tracegate.audit.id") && body.contains("5a5a5a5a-5a5a-4a5a-9a5a-5a5a5a5a5a5a/1"), "{body:?}");
+        under(&text, |gateway, inputs| {
+            let mut exchange = gateway.open(ExchangeId(7));
+            let _ = exchange.step(gateway, Event::Request(Headers::new(&head("/open"))), inputs);
+            let Step { properties, .. } = exchange.step(gateway, Event::HostFailed(failure), inputs);
+            let told: Vec<&str> = properties.iter().map(|property| property.value.as_str()).collect();
+            assert_eq!(told, ["refused", "HostFailure"]);
+            let _ = exchange.step(gateway, Event::Response(Headers::new(&[Header { name: b":status", value: b"503" }])), inputs);
+            let _ = exchange.step(gateway, Event::Closed(Totals::default()), inputs);
+            inputs.monotonic = 60_000_000_000;
+            let effects = gateway.tick(inputs).effects;
+            let [Effect::Export(export)] = effects.as_slice() else { panic!("{effects:?}") };
+            let body = String::from_utf8_lossy(&export.body).into_owned();
+            assert_eq!(body.matches("http.request.method").count(), spans, "{failure:?}");
+            assert!(body.contains("error.type") && body.contains("tracegate.reason") && body.contains("refused"), "{body:?}");
+            assert!(body.contains("HostFailure") && !body.contains("admitted"), "{body:?}");
+            assert!(body.contains("tracegate.audit.id") && body.contains("5a5a5a5a-5a5a-4a5a-9a5a-5a5a5a5a5a5a/1"), "{body:?}");
+        });
     }
 }
 
@@ -139,28 +145,23 @@ fn a_span_and_the_access_log_tell_of_a_host_that_failed() {
 fn who_sends_several_heads_is_refused_once() {
     let text = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}, "audit": {},
         "export": {"access_log_properties": ["decision", "reason"]}}"#;
-    let mut gateway = Gateway::new(GatewayId(1), Policy::from_json(text.as_bytes()).unwrap().policy);
-    let mut entropy = |bytes: &mut [u8]| {
-        bytes.fill(0x5a);
-        Ok(())
-    };
-    let (peer, store, signatures) = (&mut UnknownPeer, &mut NoStore, &mut NoSignatures);
-    let mut inputs = Inputs { now: 0, monotonic: 0, entropy: &mut entropy, peer, store, signatures };
-    let mut exchange = gateway.open(ExchangeId(7));
-    let first = exchange.step(&mut gateway, Event::Request(Headers::new(&head("/open"))), &mut inputs);
-    assert!(matches!(first.verdict, Verdict::Continue(_)));
-    let mut told = Vec::new();
-    for _ in 0..3 {
-        let Step { verdict, properties, .. } = exchange.step(&mut gateway, Event::Request(Headers::new(&head("/open"))), &mut inputs);
-        assert!(matches!(verdict, Verdict::Refuse(refusal) if refusal.status() == 431));
-        told.extend(properties.into_iter().map(|property| property.value));
-    }
-    let failed = exchange.step(&mut gateway, Event::HostFailed(HostFailure::TrailersNotEdited), &mut inputs);
-    assert!(matches!(failed.verdict, Verdict::Refuse(_)) && failed.properties.is_empty());
-    assert_eq!(told, ["refused", "RequestHeadersUnreadable"]);
-    assert_eq!(gateway.drain_lines().iter().filter(|line| line.contains("\"decision\":\"refused\"")).count(), 1);
-    let refused: u64 = counts(&mut gateway).iter().filter(|(name, _)| name.contains("refused")).map(|(_, count)| count).sum();
-    assert_eq!(refused, 1);
+    under(text, |gateway, inputs| {
+        let mut exchange = gateway.open(ExchangeId(7));
+        let first = exchange.step(gateway, Event::Request(Headers::new(&head("/open"))), inputs);
+        assert!(matches!(first.verdict, Verdict::Continue(_)));
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let Step { verdict, properties, .. } = exchange.step(gateway, Event::Request(Headers::new(&head("/open"))), inputs);
+            assert!(matches!(verdict, Verdict::Refuse(refusal) if refusal.status() == 431));
+            told.extend(properties.into_iter().map(|property| property.value));
+        }
+        let failed = exchange.step(gateway, Event::HostFailed(HostFailure::TrailersNotEdited), inputs);
+        assert!(matches!(failed.verdict, Verdict::Refuse(_)) && failed.properties.is_empty());
+        assert_eq!(told, ["refused", "RequestHeadersUnreadable"]);
+        assert_eq!(gateway.drain_lines().iter().filter(|line| line.contains("\"decision\":\"refused\"")).count(), 1);
+        let refused: u64 = counts(gateway).iter().filter(|(name, _)| name.contains("refused")).map(|(_, count)| count).sum();
+        assert_eq!(refused, 1);
+    });
 }
 
 /// Who a caller is hangs on its provider's name, not on its place among the policy's: what was counted stays counted where another comes before it.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! B3, in one header and in several: <https://github.com/openzipkin/b3-propagation>.
 
-use super::carrier::{Context, Field, Fields, InvalidCarrier, Lines, Reading, Sampling};
+use super::carrier::{Context, Fields, InvalidCarrier, Lines, Reading, Sampling};
+use super::field::Field;
 use super::id::{SpanId, TraceId};
 
 /// The `b3` header.

@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::carrier::{Field, Format, Lines};
+use super::carrier::{Format, Lines};
+use super::field::Field;
 use crate::edits::HeaderEdits;
 use crate::head::Header;
 use crate::head::trim_ows;

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::carrier::{Context, Field, Fields, InvalidCarrier, Lines, Reading, Sampling};
+use super::carrier::{Context, Fields, InvalidCarrier, Lines, Reading, Sampling};
+use super::field::Field;
 use super::id::{SpanId, TraceId};
 
 /// The `uber-trace-id` header.

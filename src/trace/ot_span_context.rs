@@ -5,7 +5,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::carrier::{Context, Field, InvalidCarrier, Lines, Reading, Sampling};
+use super::carrier::{Context, InvalidCarrier, Lines, Reading, Sampling};
+use super::field::Field;
 use super::id::{SpanId, TraceId};
 
 /// The `x-ot-span-context` header: base64 of a protobuf message.

@@ -2,7 +2,8 @@
 //! OpenTracing's `ot-tracer-*` headers, as basictracer and Lightstep's tracers write them:
 //! <https://github.com/opentracing/basictracer-go/blob/master/propagation_ot.go>.
 
-use super::carrier::{Context, Field, Lines, Reading, Sampling};
+use super::carrier::{Context, Lines, Reading, Sampling};
+use super::field::Field;
 use super::id::{SpanId, TraceId};
 
 /// The `ot-tracer-*` headers.

@@ -2,7 +2,8 @@
 //! Stage `read`: what a request carries.
 
 use super::b3::{B3, B3Multi};
-use super::carrier::{Context, Field, Format, Line, Lines, Reading, Sampling};
+use super::carrier::{Context, Format, Line, Lines, Reading, Sampling};
+use super::field::Field;
 use super::jaeger::UberTraceId;
 use super::ot_span_context::OtSpanContext;
 use super::ottrace::OtTrace;

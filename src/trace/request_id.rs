@@ -2,7 +2,8 @@
 //! Application Insights' `Request-Id`, as it was before W3C Trace Context:
 //! <https://github.com/dotnet/runtime/blob/main/src/libraries/System.Diagnostics.DiagnosticSource/src/HierarchicalRequestId.md>.
 
-use super::carrier::{Context, Field, InvalidCarrier, Lines, Reading, Sampling};
+use super::carrier::{Context, InvalidCarrier, Lines, Reading, Sampling};
+use super::field::Field;
 use super::id::{SpanId, TraceId};
 
 /// The `request-id` header.

@@ -4,7 +4,8 @@
 use super::TracePolicy;
 use super::b3::{B3, B3Multi};
 use super::baggage::Baggage;
-use super::carrier::{Context, Field, FieldSet, Format, Sampling};
+use super::carrier::{Context, Format, Sampling};
+use super::field::{Field, FieldSet};
 use super::jaeger::UberTraceId;
 use super::ot_span_context::OtSpanContext;
 use super::ottrace::OtTrace;

@@ -2,7 +2,8 @@
 //! AWS X-Ray's tracing header:
 //! <https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>.
 
-use super::carrier::{Context, Field, Fields, InvalidCarrier, Lines, Reading, Sampling};
+use super::carrier::{Context, Fields, InvalidCarrier, Lines, Reading, Sampling};
+use super::field::Field;
 use super::id::{SpanId, TraceId};
 
 /// The `x-amzn-trace-id` header.
