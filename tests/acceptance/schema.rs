@@ -294,6 +294,7 @@ const HANGS_TOGETHER: &[&str] = &[
     "expected a header of its own",
     "expected `replace_token` or `forward_token`",
     "expected no `",
+    "expected no number of requests beside a limit in bytes",
     "expected a regular expression",
     "expected a claim's name or a JSON Pointer",
     "expected `key_absent`: ",
