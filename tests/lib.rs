@@ -9,6 +9,7 @@ pub mod tls;
 pub mod world;
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -50,6 +51,19 @@ pub fn tracegate() -> Command {
     let mut command = Command::new(command);
     command.current_dir(workspace::root());
     command
+}
+
+/// A program of others', or the like; `None` where it can't be had.
+///
+/// # Panics
+///
+/// There, where nothing may be left out.
+pub fn present<T, E: Display>(program: Result<T, E>) -> Option<T> {
+    let refuse = |error: &E| {
+        assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
+        eprintln!("NOT RUN: {error}");
+    };
+    program.inspect_err(refuse).ok()
 }
 
 /// Runs the command to its end.
@@ -176,14 +190,7 @@ pub fn manager(tree: &mut Value) -> &mut Value {
 /// Envoy's binary; `None` where it can't be had.
 #[must_use]
 pub fn binary(version: &str) -> Option<PathBuf> {
-    match envoy::install(version) {
-        Ok(binary) => Some(binary),
-        Err(error) => {
-            assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
-            eprintln!("NOT RUN: {error}");
-            None
-        }
-    }
+    present(envoy::install(version))
 }
 
 /// What is released, under `target/package`, built once for all tests; `None` where what it takes can't be had.
@@ -210,14 +217,7 @@ pub fn packaged() -> Option<PathBuf> {
         }
         Err(stderr(&output))
     };
-    match PACKAGED.get_or_init(build) {
-        Ok(out) => Some(out.clone()),
-        Err(error) => {
-            assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
-            eprintln!("NOT RUN: {error}");
-            None
-        }
-    }
+    present(PACKAGED.get_or_init(build).clone())
 }
 
 /// The bytes of a GET.

@@ -2,16 +2,14 @@
 //! One policy, decided alike everywhere: every exchange of the sample recording through the native core, the module, the component and the browser's
 //! face, with one clock and one source of randomness. Whatever else goes through the native core in a `World` goes through the others too.
 
+#[path = "parity/everything.rs"]
+mod everything;
 #[path = "parity/host.rs"]
 mod host;
-#[path = "parity/in_module.rs"]
-mod in_module;
 #[path = "parity/native.rs"]
 mod native;
 #[path = "parity/on_page.rs"]
 mod on_page;
-#[path = "parity/outcome.rs"]
-mod outcome;
 #[path = "parity/waits.rs"]
 mod waits;
 
@@ -23,16 +21,17 @@ use std::process::Command;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tracegate::event::{HostFailure, MAX_ANSWER};
 use tracegate::{CallFailed, Reason, Verdict};
 use tracegate_harness::component::Component;
+use tracegate_harness::host::Message;
 use tracegate_harness::recording::{InOrder, Recorded, Records, WINDOW};
-use tracegate_harness::{Redactor, module, policy, workspace};
-use tracegate_tests::{faces, folder, stderr, stdout, tracegate};
+use tracegate_harness::{Redactor, module, policy, tools, workspace};
+use tracegate_tests::{faces, folder, present, stderr, stdout, tracegate};
 
+use everything::Everything;
 use host::Host;
-use in_module::InModule;
-use native::Native;
-use outcome::Outcome;
+use native::{Counts, Native, Outcome};
 use waits::Waits;
 
 /// The sample's exchanges.
@@ -58,94 +57,171 @@ fn telling(name: &str) -> String {
         "access_log_properties": ["trace_id", "span_id", "decision", "reason", "caller", "remaining"],
         "metrics": {"request_durations": true},
     });
+    let local = json!({"local": {"volatile": true}});
     document["quotas"] = json!({
-        "per-caller": {"limit": {"rate": {"requests": 2, "window": "1h"}}, "key": ["source"], "key_absent": "refuse", "enforcement": {"local": {"volatile": true}}},
+        "per-caller": {"limit": {"rate": {"requests": 2, "window": "1h"}}, "key": ["source"], "key_absent": "refuse", "enforcement": local},
+        "per-route": {"limit": {"rate": {"requests": 50, "window": "1h"}}, "key": ["route"], "enforcement": local},
     });
     for route in document["routes"].as_array_mut().expect("it has routes") {
         if route["name"] != "weather" {
-            route["quotas"] = json!(["per-caller"]);
+            route["quotas"] = json!(["per-caller", "per-route"]);
         }
     }
     document.to_string()
 }
 
-/// What became of every exchange natively, after the module and the other faces were held to it.
-fn agreed(policy: &str, exchanges: &[Recorded], host: Host) -> Vec<Outcome> {
-    let (mut native, mut module) = (Native::start(policy, host), InModule::start(policy, host));
-    let outcomes: Vec<_> = exchanges
-        .iter()
-        .map(|recorded| {
-            let expected = native.exchange(recorded);
-            let found = module.exchange(recorded);
-            assert_eq!(found, expected, "{host:?}: the module differs at line {}", recorded.place.line);
-            expected
-        })
-        .collect();
-    assert_eq!(module.end(), native.end(), "{host:?}: what the module logs and counts");
-    outcomes
+/// What became of every exchange natively, and what was counted, after the module and the other faces were held to it.
+fn agreed(policy: &str, exchanges: &[Recorded], host: Host) -> (Vec<Outcome>, Counts) {
+    let mut native = Native::start(policy, host);
+    let outcomes = exchanges.iter().map(|recorded| native.exchange(recorded)).collect();
+    assert_eq!(faces::beyond_a_module(&native.said()), None, "{host:?}");
+    (outcomes, native.end())
+}
+
+fn refused(outcomes: &[Outcome], reason: Reason) -> usize {
+    outcomes.iter().filter(|outcome| outcome.refused == Some(reason)).count()
 }
 
 #[test]
 fn all_faces_decide_every_exchange_of_the_sample_alike() {
     let sample = sample();
     assert_eq!(sample.len(), 2400);
-    let outcomes = agreed(&telling("sample-policy.yaml"), &sample, Host::Sound);
-    let count = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|outcome| is(outcome)).count();
-    let (admitted, refused, limited) =
-        (count(|outcome| outcome.upstream.is_some()), count(|outcome| outcome.status >= 400), count(|outcome| outcome.status == 429));
-    assert!(admitted > 1000 && refused > 100 && limited > 50, "{admitted} admitted, {refused} refused, {limited} limited");
-    let exported: usize = outcomes.iter().map(|outcome| outcome.exported.len()).sum();
-    assert!(exported > 100, "{exported} exports");
-    assert!(outcomes.iter().all(|outcome| outcome.properties.contains_key(b"tracegate.trace_id".as_slice())));
+    let (outcomes, _) = agreed(&telling("sample-policy.yaml"), &sample, Host::Sound);
+    let admitted = outcomes.iter().filter(|outcome| outcome.refused.is_none()).count();
+    let limited = refused(&outcomes, Reason::RateLimitExceeded);
+    assert!(admitted > 1000 && outcomes.len() - admitted > 100 && limited > 50, "{admitted} admitted, {limited} limited");
+    let exports: usize = outcomes.iter().map(|outcome| outcome.exports).sum();
+    assert!(exports > 100, "{exports} exports");
+    assert!(outcomes.iter().all(|outcome| outcome.traced));
 }
 
 #[test]
 fn all_faces_know_subscribers_alike() {
-    let outcomes = agreed(&telling("subscriptions-policy.yaml"), &sample(), Host::Sound);
-    assert!(outcomes.iter().filter(|outcome| outcome.status == 401).count() > 500);
+    let (outcomes, _) = agreed(&telling("subscriptions-policy.yaml"), &sample(), Host::Sound);
+    let unknown = |reason: Reason| reason.as_str().starts_with("SubscriptionKey");
+    assert!(outcomes.iter().filter(|outcome| outcome.refused.is_some_and(unknown)).count() > 500);
 }
 
-/// A host that fails makes no face decide otherwise than the module.
+/// A host that fails, drops every reply or lies about versions makes no face decide otherwise than the core: none traps, and what can't be counted is
+/// refused.
 #[test]
 fn all_faces_bear_bad_hosts_alike() {
     let (policy, sample) = (telling("sample-policy.yaml"), sample());
-    for host in Host::BAD {
-        let outcomes = agreed(&policy, &sample[..600], host);
-        assert_eq!(outcomes.len(), 600);
+    let through = |host| agreed(&policy, &sample[..600], host);
+    let (sound, counts) = through(Host::Sound);
+    assert!(counts["tracegate.spans.acknowledged.spans"] > 300, "{counts:?}");
+    assert_eq!(refused(&sound, Reason::QuotaUnavailable) + refused(&sound, Reason::QuotaKeyNotFound), 0);
+    assert!(refused(&sound, Reason::RateLimitExceeded) > 0);
+    let (dull, _) = through(Host::Dull);
+    assert!(dull.iter().all(|outcome| !outcome.traced));
+    let (ignorant, _) = through(Host::Ignorant);
+    assert!(refused(&ignorant, Reason::QuotaKeyNotFound) > 100);
+    for host in [Host::Forgetful, Host::Lying] {
+        let (uncounted, _) = through(host);
+        assert!(refused(&uncounted, Reason::QuotaUnavailable) > 100, "{host:?}");
+        assert_eq!(refused(&uncounted, Reason::RateLimitExceeded), 0, "{host:?}");
     }
+    let (silent, counts) = through(Host::Silent);
+    assert!(silent.iter().map(|outcome| outcome.exports).sum::<usize>() > 0);
+    assert_eq!(counts.get("tracegate.spans.acknowledged.spans"), None, "{counts:?}");
 }
 
-/// Requests that wait for keys and for a service, get them, don't, or end meanwhile: the component and the browser's face go all the way with the core.
+/// Requests that wait for keys and for a service, get them, don't, or end meanwhile.
 #[test]
 fn all_faces_wait_alike() {
-    let reason = |verdict: Verdict| match verdict {
-        Verdict::Refuse(refusal) => Some(refusal.reason()),
-        Verdict::Continue(_) => None,
-        Verdict::Wait => panic!("it was decided"),
-    };
-    let (mut waits, silent) = (Waits::start(), || Err(CallFailed::Refused));
+    let mut waits = Waits::start();
     waits.cancelled();
-    // `overall_code` of the service's answer: 1 for OK, 2 for OVER_LIMIT.
-    let (ok, over) = (|| Ok(vec![8, 1]), || Ok(vec![8, 2]));
-    assert_eq!(reason(waits.request(|| Err(CallFailed::TimedOut), silent)), Some(Reason::TokenKeysUnavailable));
+    assert_eq!(reason(waits.request(|| Ok(with_status(503)), unasked)), Some(Reason::TokenKeysUnavailable));
     let keys = waits.keys();
-    assert_eq!(reason(waits.request(|| keys.clone(), ok)), None);
-    assert_eq!(reason(waits.request(silent, over)), Some(Reason::QuotaExceeded));
-    assert_eq!(reason(waits.request(silent, || Err(CallFailed::Status(14)))), Some(Reason::QuotaUnavailable));
-    assert_eq!(reason(waits.request(silent, || Err(CallFailed::Disconnected))), Some(Reason::QuotaUnavailable));
-    assert!(reason(waits.host_fails()).is_some());
+    // `overall_code` of the service's answer: 1 for OK, 2 for OVER_LIMIT.
+    assert_eq!(reason(waits.request(|| Ok(keys.clone()), || Ok(message(&[8, 1])))), None);
+    assert_eq!(reason(waits.request(unasked, || Ok(message(&[8, 2])))), Some(Reason::QuotaExceeded));
+    assert_eq!(reason(waits.request(unasked, || Ok(message(&[8, 1].repeat(MAX_ANSWER / 2 + 1))))), Some(Reason::QuotaUnavailable));
+    assert_eq!(reason(waits.request(unasked, || Err(CallFailed::Status(14)))), Some(Reason::QuotaUnavailable));
+    assert_eq!(waits.beyond_a_module(), None);
     let counts = waits.end();
     assert_eq!(counts.get("tracegate.requests.refused.QuotaUnavailable"), Some(&2), "{counts:?}");
 }
 
-/// Where versions are never what the host says, nothing can be counted: no face traps, and each refuses what it would have counted.
+/// Ways to fail that hosts of components and pages have, and modules' hosts haven't.
 #[test]
-fn a_host_that_lies_about_versions_counts_nothing() {
-    let mut native = Native::start(&telling("sample-policy.yaml"), Host::Lying);
-    let outcomes: Vec<_> = sample()[..300].iter().map(|recorded| native.exchange(recorded)).collect();
-    let uncounted = outcomes.iter().filter(|outcome| outcome.reason == "QuotaUnavailable").count();
-    assert!(uncounted > 100, "{uncounted}");
-    assert!(outcomes.iter().all(|outcome| outcome.status != 429));
+fn calls_fail_alike_in_whatever_way() {
+    let mut waits = Waits::start();
+    assert_eq!(reason(waits.request(|| Err(CallFailed::TimedOut), unasked)), Some(Reason::TokenKeysUnavailable));
+    let keys = waits.keys();
+    for failed in [CallFailed::Refused, CallFailed::TimedOut, CallFailed::Disconnected] {
+        assert_eq!(reason(waits.request(|| Ok(keys.clone()), || Err(failed))), Some(Reason::QuotaUnavailable), "{failed:?}");
+    }
+    assert!(reason(waits.host_fails()).is_some());
+    assert!(waits.beyond_a_module().is_some());
+    let counts = waits.end();
+    assert_eq!(counts.get("tracegate.requests.refused.QuotaUnavailable"), Some(&3), "{counts:?}");
+}
+
+/// Every fact of a peer, signatures that the host verifies, a route's metadata and trailers.
+#[test]
+fn all_faces_ask_for_everything_alike() {
+    let mut told = Everything::start();
+    told.know(true);
+    assert_eq!([(); 3].map(|()| reason(told.exchange("/orders/7"))), [None, None, Some(Reason::RateLimitExceeded)]);
+    told.know(false);
+    assert_eq!(reason(told.exchange("/orders/7")), Some(Reason::TokenBindingInvalid));
+    assert_eq!(reason(told.exchange("/nowhere")), Some(Reason::OperationNotFound));
+    assert!(told.tick() > 0, "spans leave");
+    assert_eq!(told.beyond_a_module(), None);
+    let counts = told.end();
+    assert_eq!(counts.get("tracegate.traces.continued.none"), Some(&3), "{counts:?}");
+}
+
+/// What is wrong with a policy, what a host can't do, and exchanges that are given up: what modules learn in other ways.
+#[test]
+fn all_faces_are_told_everything_alike() {
+    let mut told = Everything::start();
+    let [sound, unknown, malformed] = told.compile();
+    assert_eq!(
+        (sound.fingerprint.map(|text| text.len()), sound.clusters.as_slice()),
+        (Some(16), ["limits".to_owned(), "otel".to_owned()].as_slice())
+    );
+    assert_eq!(sound.variables, ["CHAIN"]);
+    assert!(sound.findings.iter().any(|finding| finding.severity == "warning"), "{:?}", sound.findings);
+    let wrong = |compiled: &faces::Compiled| compiled.findings.iter().filter(|finding| finding.severity == "error").count();
+    assert!(unknown.fingerprint.is_none() && wrong(&unknown) > 0, "{unknown:?}");
+    assert_eq!((malformed.findings[0].line, malformed.findings[0].column), (2, 14), "columns count characters: {malformed:?}");
+    told.know(true);
+    for failure in [
+        HostFailure::HeadNotEdited,
+        HostFailure::NotContinued,
+        HostFailure::TrailersUnreadable,
+        HostFailure::TrailersWithoutHead,
+        HostFailure::TrailersNotEdited,
+    ] {
+        assert!(reason(told.failing(failure)).is_some(), "{failure:?}");
+    }
+    told.give_up();
+    assert!(told.beyond_a_module().is_some());
+    let counts = told.end();
+    assert_eq!(counts.get("tracegate.spans.unconfirmed.spans"), Some(&6), "of those that were given up too: {counts:?}");
+}
+
+fn reason(verdict: Verdict) -> Option<Reason> {
+    match verdict {
+        Verdict::Refuse(refusal) => Some(refusal.reason()),
+        Verdict::Continue(_) => None,
+        Verdict::Wait => panic!("it was decided"),
+    }
+}
+
+fn unasked() -> waits::Said {
+    panic!("nobody is asked")
+}
+
+fn with_status(status: u16) -> Message {
+    Message::response::<&str, &str>(status, [], b"")
+}
+
+/// A unary gRPC call's answer, which has no head.
+fn message(body: &[u8]) -> Message {
+    Message { body: body.to_vec(), ..Message::default() }
 }
 
 /// What the component is lent and what it offers, and nothing of WASI.
@@ -193,30 +269,45 @@ fn the_example_decides() {
     let (admitted, refused) = (decide("/orders/7"), decide("/nowhere"));
     assert!(admitted.starts_with("admitted\ntraceparent: 00-"), "{admitted}");
     assert!(refused.starts_with("refused: 404 OperationNotFound\n"), "{refused}");
+    // What waits for a service that the example can't reach is woken and told so.
+    let global = json!({"cluster": "limits", "domain": "shop", "on_unavailable": "refuse"});
+    let all = json!({"limit": {"calendar": {"requests": 5, "period": "day"}}, "key": ["route"], "enforcement": {"global": global}});
+    let limited = json!({
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "quotas": {"all": all}, "routes": [{"name": "all", "quotas": ["all"]}],
+    });
+    fs::write(&policy, limited.to_string()).expect("there is room");
+    let waited = decide("/orders/7");
+    assert!(waited.starts_with("refused: 503 QuotaUnavailable\n"), "{waited}");
+}
+
+fn node() -> Option<PathBuf> {
+    present(tools::program("node", "nodejs"))
 }
 
 /// What a page can do, and what the face makes of hosts that fail, lie or call back.
 #[test]
 fn the_browsers_face_in_node_bears_any_host() {
-    let Some(node) = faces::node() else { return };
+    let Some(node) = node() else { return };
     let face = module::build_browser().expect("the browser's face builds");
     let output = Command::new(node).arg(folder("browser").join("face.mjs")).arg(face).output().expect("Node runs");
     assert!(output.status.success() && stdout(&output) == "ok\n", "{}", stderr(&output));
 }
 
-/// What TypeScript is told is there, whole.
+/// TypeScript's compiler takes a use of everything that comes and goes, and none of what doesn't.
 #[test]
-fn types_are_generated_for_all_that_comes_and_goes() {
-    let types =
-        fs::read_to_string(module::build_browser().expect("the browser's face builds").join("tracegate.d.ts")).expect("it is there");
-    for type_ in ["Answer", "Awaits", "Call", "Compiled", "Drained", "Edit", "Event", "Failed", "Finding", "Step", "Verdict", "Woken"] {
-        let declared = [format!("export type {type_} = "), format!("export interface {type_} {{")];
-        assert!(declared.iter().any(|declaration| types.contains(declaration)), "{type_} isn't declared in {types}");
+fn what_typescript_is_told_is_so() {
+    let (Some(node), Some(compiler)) = (node(), present(tools::typescript())) else { return };
+    let scratch = TempDir::new().expect("there is room");
+    let face = module::build_browser().expect("the browser's face builds");
+    for (from, name) in [(face, "tracegate.d.ts"), (folder("browser"), "usage.ts")] {
+        fs::copy(from.join(name), scratch.path().join(name)).expect("there is room");
     }
-    for method in ["compile(document: string): Compiled;", "step(event: Event): Step;", "reply(call: number, answer: Answer): Woken;"] {
-        assert!(types.contains(method), "{method} isn't declared in {types}");
-    }
-    assert!(types.contains("{ request: [string, string][] }") && types.contains("export interface Host {"), "{types}");
+    let mut command = Command::new(node);
+    command.arg(compiler).args(["--noEmit", "--strict", "--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler"]);
+    let output =
+        command.args(["--lib", "es2022,esnext.disposable,dom", "usage.ts"]).current_dir(scratch.path()).output().expect("Node runs");
+    assert!(output.status.success(), "{}", stdout(&output));
+    let types = fs::read_to_string(scratch.path().join("tracegate.d.ts")).expect("it is there");
     // What follows is between the two files.
     assert!(!types.split("export type InitInput").next().is_some_and(|own| own.contains(": any")), "{types}");
 }
@@ -226,7 +317,9 @@ fn types_are_generated_for_all_that_comes_and_goes() {
 fn a_page_in_chromium_decides_alike() {
     let policy = telling("sample-policy.yaml");
     let mut native = Native::start(&policy, Host::Sound);
-    sample()[..300].iter().for_each(|recorded| drop(native.exchange(recorded)));
+    for recorded in &sample()[..300] {
+        let _ = native.exchange(recorded);
+    }
     let said = native.said();
     let open = r#"{"schema": 1, "service": {"name": "page"}, "default": {"action": "admit"}}"#;
     let Some(mut told) = on_page::told(open, &said) else { return };

@@ -74,20 +74,23 @@ impl World {
 
     /// Draws randomness from this seed, not from 0.
     #[must_use]
-    pub fn with_seed(self, seed: u64) -> Self {
-        Self { host: Host::new(seed), ..self }
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.host = Host::new(seed);
+        self
     }
 
     /// Sends admitted requests to this upstream.
     #[must_use]
-    pub fn with_upstream(self, upstream: impl Upstream + 'static) -> Self {
-        Self { upstream: Box::new(upstream), ..self }
+    pub fn with_upstream(mut self, upstream: impl Upstream + 'static) -> Self {
+        self.upstream = Box::new(upstream);
+        self
     }
 
     /// Sends the core's calls to this service.
     #[must_use]
-    pub fn with_service(self, service: impl Service + 'static) -> Self {
-        Self { service: Box::new(service), ..self }
+    pub fn with_service(mut self, service: impl Service + 'static) -> Self {
+        self.service = Box::new(service);
+        self
     }
 
     /// Adds a gateway with a new configuration, which gets the requests from now on; the old ones keep theirs.
@@ -211,6 +214,16 @@ impl World {
 
     fn put_after(&mut self, after: Duration, due: Due) {
         self.agenda.put(self.host.after(after), due);
+    }
+}
+
+impl Drop for World {
+    /// Every gateway ends, and what it has counted is handed over: before the record is held against the other faces.
+    fn drop(&mut self) {
+        for gateway in self.gateways.values_mut().filter(|_| !std::thread::panicking()) {
+            gateway.core.end(&mut self.host.inputs());
+            gateway.core.drain();
+        }
     }
 }
 

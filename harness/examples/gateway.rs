@@ -14,7 +14,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Engine, Result, Store, format_err};
 
-use self::exports::tracegate::policy::policy::{Event, Header, HeaderEdit, Totals, Verdict};
+use self::exports::tracegate::policy::policy::{
+    Call, CallFailed, Event, ExportCall, Fetch, Header, HeaderEdit, RateLimitCall, Totals, Verdict,
+};
 use self::tracegate::policy::{clocks, logging, peer, random, secrets, signatures, store};
 
 wasmtime::component::bindgen!({ world: "edge-policy", path: "../wit" });
@@ -88,6 +90,9 @@ impl logging::Host for Host {
     }
 }
 
+/// The host's name of the one exchange.
+const EXCHANGE: u32 = 1;
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [component, policy, path] = arguments.as_slice() else {
@@ -101,18 +106,30 @@ fn main() -> Result<()> {
     let edge = EdgePolicy::instantiate(&mut store, &component, &linker)?;
     let policy_of = edge.tracegate_policy_policy();
 
-    // Once for a configuration. What a real gateway does beside: it sends the calls of each step and tick, and ticks.
+    // Once for a configuration. A real gateway ticks every second, and soon where `is-urgent` says so.
     let document = std::fs::read_to_string(policy).map_err(|error| format_err!("can't read {policy}: {error}"))?;
     let compiled = policy_of.call_compile(&mut store, &document)?;
     let compiled = compiled.map_err(|findings| format_err!("the policy can't run: {findings:#?}"))?;
     let gateway = policy_of.gateway().call_start(&mut store, compiled, 1)?.map_err(|missing| format_err!("{missing}"))?;
-    policy_of.gateway().call_tick(&mut store, gateway)?;
+    let mut calls = policy_of.gateway().call_tick(&mut store, gateway)?.calls;
 
     // Once for a request.
     let line = |(name, value): (&str, &str)| Header { name: name.into(), value: value.into() };
     let head = [(":method", "GET"), (":scheme", "https"), (":authority", "api.example.com"), (":path", path)].map(line);
-    let exchange = policy_of.gateway().call_open(&mut store, gateway, 1)?;
-    let step = policy_of.exchange().call_step(&mut store, exchange, &Event::Request(head.to_vec()))?;
+    let exchange = policy_of.gateway().call_open(&mut store, gateway, EXCHANGE)?;
+    let mut step = policy_of.exchange().call_step(&mut store, exchange, &Event::Request(head.to_vec()))?;
+    // A real gateway sends each call to its cluster and tells the answer when it comes. This one has nobody to send it to, and says so.
+    calls.append(&mut step.calls);
+    while let Some(call) = calls.pop() {
+        let (Call::Fetch(Fetch { call, .. }) | Call::CheckRateLimit(RateLimitCall { call, .. }) | Call::Export(ExportCall { call, .. })) =
+            call;
+        let woken = policy_of.gateway().call_reply(&mut store, gateway, call, Err(CallFailed::Refused))?;
+        calls.extend(woken.calls);
+        if woken.wake.contains(&EXCHANGE) {
+            step = policy_of.exchange().call_step(&mut store, exchange, &Event::Wake(head.to_vec()))?;
+            calls.append(&mut step.calls);
+        }
+    }
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match step.verdict {
         Verdict::Continue(edits) => {
@@ -125,7 +142,7 @@ fn main() -> Result<()> {
             }
         }
         Verdict::Refuse(refusal) => println!("refused: {} {}\n{}", refusal.status, refusal.reason, refusal.body),
-        Verdict::Wait => println!("waits: for {} calls", step.calls.len()),
+        Verdict::Wait => println!("waits"),
     }
     let totals = Totals { request_bytes: 0, response_bytes: 0 };
     policy_of.exchange().call_step(&mut store, exchange, &Event::Closed(totals))?;

@@ -143,6 +143,15 @@ impl<L: Lend> Edge<L> {
         call!(self, "warnings", |policy, store| policy.compiled().call_warnings(store, compiled))
     }
 
+    /// A policy's fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile).
+    pub fn fingerprint(&mut self, Policy(compiled): Policy) -> Result<String> {
+        call!(self, "fingerprint", |policy, store| policy.compiled().call_fingerprint(store, compiled))
+    }
+
     /// The clusters that a policy calls.
     ///
     /// # Errors
@@ -287,8 +296,30 @@ impl<L: Lend> Edge<L> {
     ///
     /// As [`compile`](Self::compile).
     pub fn drop_exchange(&mut self, Exchange(exchange): Exchange) -> Result<()> {
+        self.drop_resource(exchange)
+    }
+
+    /// Gives a gateway up; its exchanges outlive it.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile).
+    pub fn drop_gateway(&mut self, Gateway(gateway): Gateway) -> Result<()> {
+        self.drop_resource(gateway)
+    }
+
+    /// Gives a policy up; gateways that run it outlive it.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile).
+    pub fn drop_policy(&mut self, Policy(compiled): Policy) -> Result<()> {
+        self.drop_resource(compiled)
+    }
+
+    fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
         allow(&mut self.store);
-        exchange.resource_drop(&mut self.store).map_err(|error| failed("the component trapped where an exchange was dropped", &error))
+        resource.resource_drop(&mut self.store).map_err(|error| failed("the component trapped where a resource was dropped", &error))
     }
 }
 

@@ -54,4 +54,5 @@ pub use module::{Module, compile_file};
 pub use proxy::{Always, ExchangeId, FailurePolicy, Finished, Options, Proxy, Request, Timeouts, World};
 pub use release::Release;
 pub use shared::SharedData;
+pub use signature::Signatures;
 pub use vm::{Plugin, PluginOptions, Vm, VmOptions};

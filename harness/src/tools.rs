@@ -45,6 +45,22 @@ fn find(name: &str) -> Option<PathBuf> {
     directories.map(|directory| directory.join(name)).find(|candidate| candidate.is_file())
 }
 
+/// TypeScript's compiler, a script for Node.
+///
+/// # Errors
+///
+/// When it can't be fetched from npm.
+pub fn typescript() -> Result<PathBuf> {
+    Ok(TYPESCRIPT.install()?.join("lib/tsc.js"))
+}
+
+/// The last version that runs on Node alone.
+const TYPESCRIPT: NpmPackage = NpmPackage {
+    name: "typescript",
+    version: "5.9.3",
+    integrity: "jl1vZzPDinLr9eUt3J/t7V6FgNEw9QjvBPdysz9KfQDD41fQrC2Y4vKQdiaUpFT4bXlb1RHhLpp8wtm6M5TgSw==",
+};
+
 /// A package of npm's, of a version whose contents are known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NpmPackage {

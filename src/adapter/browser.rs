@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "wasm-bindgen exports what is public")]
 
 mod host;
+mod plain;
 mod values;
 
 use std::cell::{Cell, RefCell};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::{JsError, JsValue, wasm_bindgen};
 
+use crate::adapter;
 use crate::config::{Findings, Loaded};
 use crate::event::{CallFailed, Reply};
 use crate::head::{Header, Headers};
@@ -23,6 +25,9 @@ use values::{Answer, Awaits, ByteString, Compiled, Drained, Event, Failed, Told}
 
 #[wasm_bindgen]
 extern "C" {
+    /// A policy in JSON.
+    #[wasm_bindgen(typescript_type = "string")]
+    pub type GivenPolicy;
     /// What a host lends, see `Host` in `host.d.ts`.
     #[wasm_bindgen(typescript_type = "Host | undefined")]
     pub type GivenHost;
@@ -56,10 +61,10 @@ extern "C" {
 ///
 /// # Errors
 ///
-/// None that a policy could cause: what is wrong with it are findings.
+/// Where `document` is no text: what is wrong with a policy are findings.
 #[wasm_bindgen]
-pub fn compile(document: &str) -> Result<TakenCompiled, JsError> {
-    out(&match Policy::from_json(document.as_bytes()) {
+pub fn compile(document: GivenPolicy) -> Result<TakenCompiled, JsError> {
+    out(&match Policy::from_json(text(&document)?.as_bytes()) {
         Ok(Loaded { policy, warnings, .. }) => Compiled::of(&warnings, Some(&policy)),
         Err(findings) => Compiled::of(&findings, None),
     })
@@ -81,13 +86,21 @@ pub struct Gateway(Rc<Running>);
 struct Running {
     gateway: RefCell<crate::Gateway>,
     host: Host,
+    /// Exchanges that were freed while the gateway was at work. It hears of their end before anything else.
+    unheard: RefCell<Vec<crate::Exchange>>,
 }
 
 impl Running {
     /// Runs something on the gateway, and hands the host what is to be told. A host that calls back within a call gets an error.
     fn with<T>(&self, run: impl FnOnce(&mut crate::Gateway, &mut Inputs<'_>) -> T) -> Result<T, JsError> {
         let mut gateway = self.gateway.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
-        let done = self.host.with_inputs(|inputs| run(&mut gateway, inputs));
+        let done = self.host.with_inputs(|inputs| {
+            for mut exchange in self.unheard.take() {
+                // An exchange's end asks for nothing.
+                let _ = exchange.step(&mut gateway, FREED, inputs);
+            }
+            run(&mut gateway, inputs)
+        });
         let lines = gateway.drain_lines();
         drop(gateway);
         lines.iter().for_each(|line| self.host.log("info", line));
@@ -116,15 +129,14 @@ impl Gateway {
     ///
     /// Everything that is wrong with the policy, one finding a line, or the secret that is missing.
     #[wasm_bindgen(constructor)]
-    pub fn new(document: &str, id: u32, host: GivenHost) -> Result<Self, JsError> {
-        let loaded = Policy::from_json(document.as_bytes()).map_err(|findings: Findings| JsError::new(&findings.to_string()))?;
+    pub fn new(document: GivenPolicy, id: u32, host: GivenHost) -> Result<Self, JsError> {
+        let loaded = Policy::from_json(text(&document)?.as_bytes()).map_err(|findings: Findings| JsError::new(&findings.to_string()))?;
         let (policy, host) = (loaded.policy, Host::new(host.into()));
-        let (fingerprint, routes) = (policy.fingerprint, policy.routes.routes().len());
-        let message = format!("tracegate {}: policy {fingerprint} of {} loaded, {routes} routes", crate::VERSION, policy.service.name);
+        let message = adapter::lines::loaded(&policy);
         let mut gateway = crate::Gateway::new(GatewayId(id), policy);
         gateway.provide(&mut |variable: &str| host.environment(variable)).map_err(|error| JsError::new(&error.to_string()))?;
         host.log("info", &message);
-        let running = Running { gateway: RefCell::new(gateway), host };
+        let running = Running { gateway: RefCell::new(gateway), host, unheard: RefCell::default() };
         running.with(crate::Gateway::prove)?;
         Ok(Self(Rc::new(running)))
     }
@@ -145,7 +157,7 @@ impl Gateway {
     /// As `fingerprint`.
     pub fn open(&self, id: u32) -> Result<Exchange, JsError> {
         let exchange = self.0.asks(|gateway| gateway.open(ExchangeId(id)))?;
-        Ok(Exchange { running: Rc::clone(&self.0), exchange: RefCell::new(exchange), closed: Cell::new(false) })
+        Ok(Exchange { running: Rc::clone(&self.0), exchange: RefCell::new(Some(exchange)), closed: Cell::new(false) })
     }
 
     /// The host's clock has ticked. To be called every second, and soon where `isUrgent` says so.
@@ -163,7 +175,7 @@ impl Gateway {
     ///
     /// Also where `answer` is none.
     pub fn reply(&self, call: f64, answer: GivenAnswer) -> Result<TakenWoken, JsError> {
-        let answer: Answer = taken(answer.into(), "an Answer")?;
+        let answer: Answer = taken(plain::copied_answer(&answer), "an Answer")?;
         let call = CallId { gateway: self.0.asks(crate::Gateway::id)?, serial: values::serial(call) };
         let kept = match &answer {
             Answer::Reply { headers, .. } => lines(headers),
@@ -217,7 +229,8 @@ impl Gateway {
 #[derive(Debug)]
 pub struct Exchange {
     running: Rc<Running>,
-    exchange: RefCell<crate::Exchange>,
+    /// `None` once it is freed.
+    exchange: RefCell<Option<crate::Exchange>>,
     /// Its end has been told.
     closed: Cell<bool>,
 }
@@ -230,10 +243,11 @@ impl Exchange {
     ///
     /// Where `event` is none, or the host calls back within a call.
     pub fn step(&self, event: GivenEvent) -> Result<TakenStep, JsError> {
-        let event: Event = taken(event.into(), "an Event")?;
+        let event: Event = taken(plain::copied(&event), "an Event")?;
         let kept = event.lines().map(|headers| lines(headers)).unwrap_or_default();
         let closes = matches!(event, Event::Closed { .. });
         let mut exchange = self.exchange.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
+        let exchange = exchange.as_mut().ok_or_else(|| JsError::new(CALLED_BACK))?;
         let step = self.running.with(|gateway, inputs| exchange.step(gateway, event.told(Told(Headers::new(&kept))), inputs))?;
         // Only now: an end that the gateway couldn't be told is told when the exchange is freed.
         self.closed.set(self.closed.get() || closes);
@@ -248,6 +262,7 @@ impl Exchange {
     /// Where the host calls back within a call.
     pub fn awaits(&self) -> Result<TakenAwaits, JsError> {
         let exchange = self.exchange.try_borrow().map_err(|_| JsError::new(CALLED_BACK))?;
+        let exchange = exchange.as_ref().ok_or_else(|| JsError::new(CALLED_BACK))?;
         let awaits = self.running.asks(|gateway| Awaits {
             response: exchange.awaits_response(gateway),
             status: exchange.reads_response(gateway),
@@ -263,19 +278,29 @@ impl Drop for Exchange {
     /// A host that gives an exchange up has told all that it knows of it.
     fn drop(&mut self) {
         let Self { running, exchange, closed } = self;
-        if !closed.get() {
-            let event = crate::Event::Closed(Totals::default());
-            let _ = running.with(|gateway, inputs| exchange.get_mut().step(gateway, event, inputs));
+        if let Some(exchange) = exchange.take().filter(|_| !closed.get()) {
+            running.unheard.borrow_mut().push(exchange);
+            // Where the gateway is at work it hears of it later.
+            let _ = running.with(|_, _| ());
         }
     }
 }
+
+/// What an exchange is told that is freed before its end.
+const FREED: crate::Event<'static> = crate::Event::Closed(Totals { request_bytes: 0, response_bytes: 0 });
 
 fn lines(lines: &[(ByteString, ByteString)]) -> Vec<Header<'_>> {
     lines.iter().map(|(name, value)| Header { name: &name.0, value: &value.0 }).collect()
 }
 
+/// A text of the page's.
+fn text(document: &JsValue) -> Result<String, JsError> {
+    document.as_string().ok_or_else(|| JsError::new("expected a policy as a text in JSON, found something else"))
+}
+
 /// A value of the page's.
-fn taken<T: DeserializeOwned>(value: JsValue, expected: &str) -> Result<T, JsError> {
+fn taken<T: DeserializeOwned>(value: Result<JsValue, JsValue>, expected: &str) -> Result<T, JsError> {
+    let value = value.map_err(|thrown| JsError::new(&format!("expected {expected}: {}", plain::words(&thrown))))?;
     serde_wasm_bindgen::from_value(value).map_err(|error| JsError::new(&format!("expected {expected}: {error}")))
 }
 

@@ -9,6 +9,7 @@ mod values;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use crate::adapter::lines;
 use crate::config::{Findings, Loaded};
 use crate::event::{CallFailed, Event, HostFailure, Reply};
 use crate::head::Headers;
@@ -93,16 +94,10 @@ fn with<T>(gateway: &RefCell<crate::Gateway>, run: impl FnOnce(&mut crate::Gatew
 impl wit::GuestGateway for Gateway {
     fn start(policy: wit::CompiledBorrow<'_>, id: u32) -> Result<wit::Gateway, String> {
         let policy = policy.get::<Compiled>().policy.clone();
-        let message = format!(
-            "tracegate {}: policy {} of {} loaded, {} routes",
-            crate::VERSION,
-            policy.fingerprint,
-            policy.service.name,
-            policy.routes.routes().len()
-        );
+        let loaded = lines::loaded(&policy);
         let mut gateway = crate::Gateway::new(GatewayId(id), policy);
         gateway.provide(&mut |variable: &str| secrets::environment(variable)).map_err(|error| error.to_string())?;
-        logging::log(Level::Info, &message);
+        logging::log(Level::Info, &loaded);
         let gateway = Self(Rc::new(RefCell::new(gateway)));
         gateway.with(crate::Gateway::prove);
         Ok(wit::Gateway::new(gateway))

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The header lines of what the core has its host send, beside pseudo-headers: alike whatever the face.
+//! Lines that are alike whatever the face: the header lines of what the core has its host send, beside pseudo-headers, and the log's.
 
+use crate::config::Policy;
 use crate::effect::{Export, Fetch};
+
+/// The log's, once a policy runs.
+pub(super) fn loaded(policy: &Policy) -> String {
+    let (fingerprint, service, routes) = (policy.fingerprint, &policy.service.name, policy.routes.routes().len());
+    format!("tracegate {}: policy {fingerprint} of {service} loaded, {routes} routes", crate::VERSION)
+}
 
 /// Of a fetch.
 pub(super) fn of_fetch(Fetch { accept, headers, .. }: &Fetch) -> impl Iterator<Item = (&str, &str)> {

@@ -67,6 +67,10 @@ export function play(tracegate, turns) {
     const say = ([kind, said]) => {
         const gateway = gateways.get(said.gateway);
         switch (kind) {
+            case "compile": {
+                const { findings, fingerprint = null, clusters, variables } = tracegate.compile(said.policy);
+                return { compiled: { findings, fingerprint, clusters, variables } };
+            }
             case "start":
                 try {
                     gateways.set(said.gateway, new tracegate.Gateway(said.policy, said.gateway, host));
@@ -82,6 +86,10 @@ export function play(tracegate, turns) {
                 const { verdict, calls, properties } = exchange.step(said.event);
                 return { step: { verdict, calls: plain(calls), properties, awaits: exchange.awaits() } };
             }
+            case "drop":
+                exchanges.get(said.exchange).free();
+                exchanges.delete(said.exchange);
+                return "done";
             case "tick":
                 return woken(gateway, gateway.tick());
             case "reply": {
@@ -102,7 +110,7 @@ export function play(tracegate, turns) {
     });
     // What is left ends without a trap, whoever else is asked then.
     script.begin(undefined);
-    exchanges.forEach((exchange) => exchange.free());
     gateways.forEach((gateway) => gateway.free());
+    exchanges.forEach((exchange) => exchange.free());
     return heard;
 }

@@ -60,9 +60,36 @@ const calling = new Gateway(OPEN, 2, {
 assert.equal(calling.open(1).step({ request: head }).verdict.continue[0].replace.value, `00-${"07".repeat(16)}-${"07".repeat(8)}-03`);
 assert.equal(refused, "the host called back within a call");
 
+// Nor does what runs code of its own when it is looked at: an array that is none, or has another length than it says.
+const odd = () => { throw new Error("odd") };
+const arrays = [
+    Object.create(Uint8Array.prototype),
+    new Proxy(new Uint8Array(16), { get: odd, getPrototypeOf: odd }),
+    Object.defineProperty(new Uint8Array(3), "length", { value: 2 ** 31 }),
+    new Uint8Array((16 << 20) + 1),
+    Object.defineProperty({}, "value", { get: odd, enumerable: true }),
+];
+for (const array of arrays) {
+    let answer = array;
+    const bearing = new Gateway(OPEN, 5, { random: (length) => answer ?? new Uint8Array(length).fill(7), get: () => array, peer: () => array });
+    assert.deepEqual(bearing.open(1).step({ request: head }).verdict, { continue: [] });
+    answer = undefined;
+    assert.equal(bearing.open(2).step({ request: head }).verdict.continue.length, 1);
+    bearing.tick();
+}
+
+// What is no policy is an error.
+for (const document of [undefined, null, 7, {}, new Proxy({}, { get: odd })]) {
+    assert.throws(() => compile(document), /expected a policy as a text in JSON/);
+    assert.throws(() => new Gateway(document, 1, {}), /expected a policy as a text in JSON/);
+}
 // What is no event is an error, and the exchange is what it was.
 const exchange = new Gateway(OPEN, 3, {}).open(1);
 for (const event of [undefined, null, 7, "request", {}, { request: 7 }, { nonsense: [] }, { request: [["a", "\u0100"]] }, { closed: {} }]) {
+    assert.throws(() => exchange.step(event), /expected an Event: /);
+}
+const endless = { [Symbol.iterator]: () => ({ next: () => ({ done: false, value: ["a", "b"] }) }) };
+for (const event of [{ request: endless }, { get request() { return odd(); } }, new Proxy({}, { ownKeys: odd }), { request: [["a", Symbol()]] }]) {
     assert.throws(() => exchange.step(event), /expected an Event: /);
 }
 assert.ok("continue" in exchange.step({ request: head }).verdict);
@@ -71,5 +98,28 @@ const gateway = new Gateway(OPEN, 4, {});
 for (const call of [0, -1, 0.5, NaN, Infinity, 2 ** 64]) {
     assert.deepEqual(gateway.reply(call, { failed: "timedOut" }), { calls: [], wake: [] });
 }
+// Nor does a body that no memory holds.
+assert.deepEqual(gateway.reply(0, { reply: { headers: [], body: new Uint8Array(1 << 29) } }), { calls: [], wake: [] });
 assert.throws(() => gateway.reply(0, { failed: "otherwise" }), /expected an Answer: /);
+assert.throws(() => gateway.reply(0, { reply: { headers: [], body: Object.create(Uint8Array.prototype) } }), /expected an Answer: /);
+
+// An exchange that is freed while its gateway is at work ends all the same: both spans wait for the collector.
+const traces = { spans: { otlp: { cluster: "otel", uri: "http://otel:4318/v1/traces" } } };
+const SPANS = JSON.stringify({ ...JSON.parse(OPEN), export: { traces } });
+let freed;
+const freeing = new Gateway(SPANS, 6, {
+    now: () => {
+        freed?.free();
+        freed = undefined;
+        return 0n;
+    },
+});
+const [first, second] = [freeing.open(1), freeing.open(2)];
+first.step({ request: head });
+freed = first;
+second.step({ request: head });
+assert.equal(freed, undefined);
+second.free();
+freeing.tick();
+assert.deepEqual(freeing.drain().changes.filter(([name]) => name.startsWith("tracegate.spans.queued")), [["tracegate.spans.queued.spans", 2]]);
 console.log("ok");

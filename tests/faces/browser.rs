@@ -2,7 +2,6 @@
 //! The browser's face in Node, lent what the native core was lent.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
@@ -11,7 +10,7 @@ use tracegate_harness::{module, tools};
 
 use super::said::Heard;
 use super::turn::{Conversation, Turn};
-use crate::folder;
+use crate::{folder, present};
 
 /// The browser's face of this checkout.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ pub struct Answered {
 impl Browser {
     /// `None` where there is no Node.
     pub(super) fn build() -> Option<Self> {
-        let node = node()?;
+        let node = present(tools::program("node", "nodejs"))?;
         let face = module::build_browser().expect("the browser's face builds");
         let mut command = Command::new(node);
         command.arg(folder("browser").join("in_node.mjs")).arg(face).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -62,23 +61,6 @@ impl Browser {
     }
 }
 
-/// Node; `None` where it can't be had.
-///
-/// # Panics
-///
-/// There, where nothing may be left out.
-#[must_use]
-pub fn node() -> Option<PathBuf> {
-    match tools::program("node", "nodejs") {
-        Ok(node) => Some(node),
-        Err(error) => {
-            assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
-            eprintln!("NOT RUN: {error}");
-            None
-        }
-    }
-}
-
 /// Holds what the face answered against the conversation.
 ///
 /// # Panics
@@ -88,8 +70,8 @@ pub fn node() -> Option<PathBuf> {
 pub fn compare(conversation: &[Turn], answers: &[Answered]) {
     assert_eq!(answers.len(), conversation.len());
     for (turn, Answered { heard, log, asked, wrong }) in conversation.iter().zip(answers) {
-        assert_eq!(*wrong, None, "the browser's face asks for something else in {turn:?}");
-        assert_eq!(*asked, turn.asks.len(), "the browser's face asks for less in {turn:?}");
+        assert_eq!(*wrong, None, "the browser's face asks for something else in {:?}", turn.said);
+        assert_eq!(*asked, turn.asks.len(), "the browser's face asks for less in {:?}", turn.said);
         assert_eq!(*heard, turn.heard, "the browser's face answers something else to {:?}", turn.said);
         assert_eq!(*log, turn.log, "the browser's face logs something else in {:?}", turn.said);
     }

@@ -10,7 +10,7 @@ use tracegate_harness::component::{self, Edge, Exchange, Gateway, Lend, Level, w
 use tracegate_harness::module;
 
 use super::bytes::Bytes;
-use super::said::{Answer, Awaits, Call, Decided, Drained, Edit, Failed, Failure, Heard, Said, Told};
+use super::said::{Answer, Awaits, Call, Compiled, Decided, Drained, Edit, Failed, Failure, Finding, Heard, Said, Told};
 use super::turn::{self, Ask, Conversation, Turn};
 
 /// The component of this checkout.
@@ -36,12 +36,15 @@ impl Component {
             *script.borrow_mut() = Script { turn: Some(turn.clone()), ..Script::default() };
             let heard = instance.say(&turn.said);
             let Script { asked, log, wrong, .. } = script.take();
-            assert_eq!(wrong, None, "the component asks for something else in {turn:?}");
-            assert_eq!(asked, turn.asks.len(), "the component asks for less in {turn:?}");
+            assert_eq!(wrong, None, "the component asks for something else in {:?}", turn.said);
+            assert_eq!(asked, turn.asks.len(), "the component asks for less in {:?}", turn.said);
             assert_eq!(heard, turn.heard, "the component answers something else to {:?}", turn.said);
             assert_eq!(log, turn.log, "the component logs something else in {:?}", turn.said);
         }
         // What is left ends without a trap, whoever else is asked then.
+        for gateway in instance.gateways.into_values() {
+            instance.edge.drop_gateway(gateway).expect("a gateway can be dropped before its exchanges");
+        }
         for exchange in instance.exchanges.into_values() {
             instance.edge.drop_exchange(exchange).expect("an exchange can be dropped at any time");
         }
@@ -58,9 +61,19 @@ impl Instance {
     fn say(&mut self, said: &Said) -> Heard {
         let Self { edge, gateways, exchanges } = self;
         match said {
+            Said::Compile { policy } => Heard::Compiled(match edge.compile(policy).expect("no trap") {
+                Ok(compiled) => Compiled {
+                    findings: findings(edge.warnings(compiled).expect("no trap")),
+                    fingerprint: Some(edge.fingerprint(compiled).expect("no trap")),
+                    clusters: edge.clusters(compiled).expect("no trap"),
+                    variables: edge.variables(compiled).expect("no trap"),
+                },
+                Err(errors) => Compiled { findings: findings(errors), ..Compiled::default() },
+            }),
             Said::Start { gateway: id, policy } => {
                 let compiled = edge.compile(policy).expect("no trap").expect("the native core compiles it");
                 let started = edge.run(compiled, *id).expect("no trap");
+                edge.drop_policy(compiled).expect("no trap");
                 let error = started.map(|gateway| gateways.insert(*id, gateway)).err();
                 Heard::Started { error }
             }
@@ -79,6 +92,11 @@ impl Instance {
                     properties: properties.into_iter().map(|wit::Property { name, value }| (name, value)).collect(),
                     awaits: Awaits { response, status, cancellation, close, totals },
                 }
+            }
+            Said::Drop { exchange } => {
+                let exchange = exchanges.remove(exchange).expect("it was opened");
+                edge.drop_exchange(exchange).expect("no trap");
+                Heard::Done
             }
             Said::Tick { gateway } => {
                 let gateway = gateways[gateway];
@@ -113,6 +131,17 @@ impl Instance {
         let is_urgent = self.edge.is_urgent(gateway).expect("no trap");
         Heard::Woken { calls: self::calls(calls), wake, is_urgent }
     }
+}
+
+fn findings(findings: Vec<wit::Finding>) -> Vec<Finding> {
+    let finding = |wit::Finding { severity, at, path, message }| Finding {
+        severity: if severity == wit::Severity::Error { "error" } else { "warning" }.to_owned(),
+        line: usize::try_from(at.line).expect("texts are short"),
+        column: usize::try_from(at.column).expect("lines are short"),
+        path,
+        message,
+    };
+    findings.into_iter().map(finding).collect()
 }
 
 fn lines(lines: &[(Bytes, Bytes)]) -> Vec<wit::Header> {

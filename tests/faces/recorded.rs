@@ -3,13 +3,14 @@
 
 use std::cell::RefCell;
 
+use tracegate::quota::Totals;
 use tracegate::secret::{SecretUnavailable, Secrets};
 use tracegate::{
-    CallFailed, CallId, Entropy, EntropyUnavailable, Event, Exchange, ExchangeId, Expected, Gateway, GatewayId, HostSignatures, Inputs,
-    NoteOf, Peer, PeerFact, Policy, Reply, Step, Store, StoreError, Stored, Woken,
+    CallFailed, CallId, Effect, Entropy, EntropyUnavailable, Event, Exchange, ExchangeId, Expected, Gateway, GatewayId, HostSignatures,
+    Inputs, NoteOf, Peer, PeerFact, Policy, Reply, Step, Store, StoreError, Stored, Woken,
 };
 
-use super::said::{self, Answer, Awaits, Drained, Heard, Said, Told};
+use super::said::{self, Answer, Awaits, Compiled, Drained, Finding, Heard, Said, Told};
 use super::turn::{self, Ask, Record, Taken, Turn};
 
 /// A gateway of the native core, with a record of all that is said to it.
@@ -20,6 +21,25 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Compiles a policy, and runs nothing.
+    #[must_use]
+    pub fn compile(policy: &str, record: &Record) -> Compiled {
+        let (findings, policy_of) = match Policy::from_json(policy.as_bytes()) {
+            Ok(loaded) => (loaded.warnings, Some(loaded.policy)),
+            Err(findings) => (findings, None),
+        };
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        let compiled = Compiled {
+            findings: findings.iter().map(Finding::from).collect(),
+            fingerprint: policy_of.as_ref().map(|policy| policy.fingerprint.to_string()),
+            clusters: policy_of.as_ref().map(|policy| owned(policy.clusters())).unwrap_or_default(),
+            variables: policy_of.as_ref().map(|policy| owned(policy.variables())).unwrap_or_default(),
+        };
+        let said = Said::Compile { policy: policy.to_owned() };
+        record.taken().borrow_mut().push(Turn::untimed(said, Heard::Compiled(compiled.clone())));
+        compiled
+    }
+
     /// Starts a gateway as faces do. What is said to several gateways of one VM is one conversation.
     ///
     /// # Errors
@@ -63,8 +83,7 @@ impl Recorded {
     #[must_use]
     pub fn open(&self, id: ExchangeId) -> Exchange {
         let said = Said::Open { gateway: self.core.id().0, exchange: id.0 };
-        let silent = Turn { said, now: 0, monotonic: 0, asks: Vec::new(), heard: Heard::Done, log: Vec::new() };
-        self.record.borrow_mut().push(silent);
+        self.record.borrow_mut().push(Turn::untimed(said, Heard::Done));
         self.core.open(id)
     }
 
@@ -86,6 +105,16 @@ impl Recorded {
             self.record.borrow_mut().push(turn(Said::Step { exchange: exchange.id().0, event }, inputs, asks, heard, log));
         }
         step
+    }
+
+    /// An exchange is given up before its end, which asks for nothing.
+    pub fn give_up(&mut self, mut exchange: Exchange, inputs: &mut Inputs<'_>) {
+        let asks = RefCell::<Vec<Ask>>::default();
+        let closed = Event::Closed(Totals::default());
+        let step = tapped(&asks, inputs, |inputs| exchange.step(&mut self.core, closed, inputs));
+        assert!(step.effects.is_empty() && step.properties.is_empty());
+        let log = self.lines(&[]);
+        self.record.borrow_mut().push(turn(Said::Drop { exchange: exchange.id().0 }, inputs, asks, Heard::Done, log));
     }
 
     /// The host's clock ticks.
@@ -119,7 +148,7 @@ impl Recorded {
     }
 
     /// The gateway ends.
-    pub fn end(&mut self, inputs: &mut Inputs<'_>) -> Vec<tracegate::Effect> {
+    pub fn end(&mut self, inputs: &mut Inputs<'_>) -> Vec<Effect> {
         let asks = RefCell::<Vec<Ask>>::default();
         let effects = tapped(&asks, inputs, |inputs| self.core.end(inputs));
         self.core.ended();
@@ -138,8 +167,7 @@ impl Recorded {
         let samples = self.core.drain_durations().into_iter().map(|(index, value)| (names[index].clone(), value)).collect();
         let drained = Drained { counts, changes, samples };
         let said = Said::Drain { gateway: self.core.id().0 };
-        let heard = Heard::Drained(drained.clone());
-        self.record.borrow_mut().push(Turn { said, now: 0, monotonic: 0, asks: Vec::new(), heard, log: Vec::new() });
+        self.record.borrow_mut().push(Turn::untimed(said, Heard::Drained(drained.clone())));
         drained
     }
 

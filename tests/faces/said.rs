@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tracegate::access_log::Property;
+use tracegate::config;
 use tracegate::event::HostFailure;
 use tracegate::quota::Totals;
 use tracegate::{CallFailed, Effect, Event, Export, Fetch, HeaderEdit, Headers, RateLimitCall, Reply, Verdict};
@@ -16,12 +17,16 @@ pub type Lines = Vec<(Bytes, Bytes)>;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Said {
+    /// What becomes of this policy?
+    Compile { policy: String },
     /// A gateway starts with this policy.
     Start { gateway: u32, policy: String },
     /// An exchange is opened.
     Open { gateway: u32, exchange: u32 },
     /// Something happens to an exchange.
     Step { exchange: u32, event: Told },
+    /// An exchange is given up.
+    Drop { exchange: u32 },
     /// The host's clock ticks.
     Tick { gateway: u32 },
     /// A call is answered.
@@ -82,6 +87,8 @@ pub enum Failed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Heard {
+    /// To a policy.
+    Compiled(Compiled),
     /// To the start: that it runs, or why not.
     Started { error: Option<String> },
     /// Nothing.
@@ -95,6 +102,25 @@ pub enum Heard {
     Drained(Drained),
     /// To the end.
     Ended { calls: Vec<Call> },
+}
+
+/// What became of a policy's compilation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compiled {
+    pub findings: Vec<Finding>,
+    pub fingerprint: Option<String>,
+    pub clusters: Vec<String>,
+    pub variables: Vec<String>,
+}
+
+/// One thing to say about a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub severity: String,
+    pub line: usize,
+    pub column: usize,
+    pub path: String,
+    pub message: String,
 }
 
 /// What has been counted and measured.
@@ -205,6 +231,14 @@ impl From<&Result<Reply<'_>, CallFailed>> for Answer {
             Err(CallFailed::Disconnected) => Self::Failed(Failed::Disconnected),
             Err(CallFailed::Status(status)) => Self::Failed(Failed::Status(*status)),
         }
+    }
+}
+
+impl From<&config::Finding> for Finding {
+    fn from(finding: &config::Finding) -> Self {
+        let severity = if finding.severity == config::Severity::Error { "error" } else { "warning" };
+        let (config::Position { line, column }, path) = (finding.at, finding.path.clone());
+        Self { severity: severity.to_owned(), line, column, path, message: finding.problem.to_string() }
     }
 }
 

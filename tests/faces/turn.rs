@@ -58,6 +58,18 @@ pub struct Turn {
     pub log: Vec<(bool, String)>,
 }
 
+impl Turn {
+    /// One in which no clock is read and nobody is asked.
+    pub(super) const fn untimed(said: Said, heard: Heard) -> Self {
+        Self { said, now: 0, monotonic: 0, asks: Vec::new(), heard, log: Vec::new() }
+    }
+
+    /// Whether a clock is read in it.
+    pub(super) const fn is_timed(&self) -> bool {
+        !matches!(self.said, Said::Compile { .. } | Said::Open { .. } | Said::Drain { .. })
+    }
+}
+
 fn as_text<S: serde::Serializer>(number: &impl ToString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&number.to_string())
 }

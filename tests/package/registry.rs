@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tracegate_harness::tools;
-use tracegate_tests::packaged;
+use tracegate_tests::{packaged, present};
 
 use super::image::Layout;
 use super::name;
@@ -50,14 +50,7 @@ impl Drop for Registry {
 }
 
 fn program(name: &str, package: &str) -> Option<PathBuf> {
-    match tools::program(name, package) {
-        Ok(program) => Some(program),
-        Err(error) => {
-            assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
-            eprintln!("NOT RUN: {error}");
-            None
-        }
-    }
+    present(tools::program(name, package))
 }
 
 #[test]

@@ -7,7 +7,6 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tracegate::{Entropy, EntropyUnavailable, Expected, Peer, PeerFact, Store, StoreError, Stored};
 use tracegate_harness::host::Facts;
-use tracegate_harness::host::faults::Faults;
 
 /// How good a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +20,11 @@ pub(crate) enum Host {
     Forgetful,
     /// It drops every reply.
     Silent,
-    /// It tells another version of a value than it has. The module's host can't be told to: there it is as if somebody else always came first.
+    /// It tells another version of a value than it has.
     Lying,
 }
 
-impl Host {
-    pub(crate) const BAD: [Self; 4] = [Self::Dull, Self::Ignorant, Self::Forgetful, Self::Silent];
-
-    /// The same in the module's host.
-    pub(crate) fn faults(self) -> Option<Faults> {
-        let always = |function| Some(Faults::only(function, 0, 1000));
-        match self {
-            Self::Sound | Self::Silent | Self::Lying => None,
-            Self::Dull => always("random_get"),
-            Self::Ignorant => always("proxy_get_property"),
-            Self::Forgetful => always("proxy_set_shared_data"),
-        }
-    }
-}
-
-/// Randomness from the seed that the module's host has.
+/// Randomness from a seed.
 #[derive(Debug)]
 pub(crate) struct Randomness {
     pub(crate) source: ChaCha8Rng,
@@ -81,6 +65,11 @@ impl Peer for Known {
             PeerFact::Sha256 => tls?.sha256.clone(),
         };
         text.filter(|_| self.host != Host::Ignorant).map(String::into_bytes)
+    }
+
+    fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
+        let known = self.facts.route_metadata.iter().find(|(namespace, known, _)| namespace == "tracegate" && known == key);
+        known.filter(|_| self.host != Host::Ignorant).map(|(.., text)| text.clone().into_bytes())
     }
 }
 

@@ -4,16 +4,13 @@
 use std::collections::BTreeMap;
 
 use tracegate::quota::Totals;
-use tracegate::{
-    Effect, Event, ExchangeId, GatewayId, Header, HeaderEdit, HeaderEdits, Headers, Inputs, NoSignatures, Reply, Step, Verdict,
-};
-use tracegate_harness::host::{Facts, HeaderMap};
+use tracegate::{Event, ExchangeId, GatewayId, Header, Headers, Inputs, Reason, Reply, Step, Verdict};
+use tracegate_harness::host::{Facts, HeaderMap, Part, Signatures};
 use tracegate_harness::recording::Recorded;
 use tracegate_harness::{keys, replay};
 use tracegate_tests::faces::{self, Conversation, Record};
 
 use super::host::{Host, Known, Randomness, Values};
-use super::outcome::{self, Outcome};
 
 /// A gateway around the native core.
 pub(crate) struct Native {
@@ -28,6 +25,17 @@ pub(crate) struct Native {
     counts: BTreeMap<String, u64>,
 }
 
+/// What became of an exchange.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    /// Why it was refused, if it was.
+    pub(crate) refused: Option<Reason>,
+    /// The access log can tell its trace.
+    pub(crate) traced: bool,
+    /// How often something left for collectors when it was over.
+    pub(crate) exports: usize,
+}
+
 /// What has been counted, by name.
 pub(crate) type Counts = BTreeMap<String, u64>;
 
@@ -37,11 +45,21 @@ impl Native {
         let (mut randomness, mut peer) = (Randomness::new(host), Known { facts: Facts::default(), host });
         let mut store = Values::new(host);
         let mut inputs =
-            Inputs { now: 0, monotonic: 0, entropy: &mut randomness, peer: &mut peer, store: &mut store, signatures: &mut NoSignatures };
+            Inputs { now: 0, monotonic: 0, entropy: &mut randomness, peer: &mut peer, store: &mut store, signatures: &mut Signatures };
         let environment = keys::environment(&tracegate::Policy::from_json(policy.as_bytes()).expect("it is one").policy, super::host::SEED);
         let mut secrets = |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone());
         let core = faces::Recorded::start(GatewayId(1), policy, &mut secrets, &mut inputs, &record).expect("its secrets are there");
         Self { core, record, host, randomness, peer, store, now: 0, next: 2, counts: BTreeMap::new() }
+    }
+
+    /// What is known of whoever sends the next requests.
+    pub(crate) fn know(&mut self, facts: Facts) {
+        self.peer.facts = facts;
+    }
+
+    /// Another record of what is said beside this gateway.
+    pub(crate) const fn record(&self) -> &Record {
+        &self.record
     }
 
     /// What has been said to the core.
@@ -65,7 +83,7 @@ impl Native {
     pub(crate) fn with<T>(&mut self, run: impl FnOnce(&mut faces::Recorded, &mut Inputs<'_>) -> T) -> T {
         let Self { core, randomness, peer, store, now, .. } = self;
         let monotonic = u64::try_from(*now).expect("it is after 1970");
-        let (entropy, signatures) = (randomness, &mut NoSignatures);
+        let (entropy, signatures) = (randomness, &mut Signatures);
         run(core, &mut Inputs { now: *now, monotonic, entropy, peer, store, signatures })
     }
 
@@ -73,100 +91,70 @@ impl Native {
     pub(crate) fn exchange(&mut self, recorded: &Recorded) -> Outcome {
         self.now = replay::clock(recorded);
         self.peer.facts = replay::facts(recorded);
-        let totals =
-            Totals { request_bytes: self.peer.facts.request_size.unwrap_or(0), response_bytes: self.peer.facts.response_size.unwrap_or(0) };
+        let Facts { request_size, response_size, .. } = self.peer.facts;
         let mut exchange = self.core.open(ExchangeId(self.next));
         self.next += 1;
-        let mut request = replay::head(&recorded.request);
+        let request = replay::head(&recorded.request);
         let Step { verdict, effects, properties } =
             self.with(|core, inputs| core.step(&mut exchange, Event::Request(Headers::new(&lent(&request))), inputs));
         assert!(effects.is_empty(), "nothing in these policies is asked about a request");
-        let properties = properties.into_iter().map(|property| (property.name.as_bytes().to_vec(), property.value.into_bytes())).collect();
-        let mut outcome = Outcome { properties, ..Outcome::default() };
-        let mut response = recorded.response.headers.clone();
-        match &verdict {
-            Verdict::Continue(edits) => {
-                edit(&mut request, edits);
-                outcome.upstream = Some(outcome::lines(&request));
-                outcome.status = recorded.response.status;
-                response.add(b":status", outcome.status.to_string().as_bytes());
-            }
+        let traced = properties.iter().any(|property| property.name == "tracegate.trace_id" && !property.value.is_empty());
+        let (refused, response) = match &verdict {
+            Verdict::Continue(_) => (None, answer(recorded.response.status, recorded.response.headers.clone())),
             Verdict::Refuse(refusal) => {
-                outcome.status = refusal.status();
-                outcome.body = refusal.body().into_bytes();
-                outcome.reason = refusal.reason().as_str().to_owned();
-                let lines = refusal.headers().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-                outcome.response = lines.collect();
+                let mut head = HeaderMap::new(Part::Response);
+                refusal.headers().for_each(|(name, value)| head.add(name.as_bytes(), value.as_bytes()));
+                (Some(refusal.reason()), answer(refusal.status(), head))
             }
             Verdict::Wait => panic!("nothing in these policies is waited for"),
-        }
+        };
         if exchange.awaits_response(self.core.core()) {
-            let status = if exchange.reads_response(self.core.core()) { outcome.status.to_string() } else { String::new() };
-            let lines = [Header { name: b":status", value: status.as_bytes() }];
-            let step = self.with(|core, inputs| core.step(&mut exchange, Event::Response(Headers::new(&lines)), inputs));
-            if let Verdict::Continue(edits) = &step.verdict {
-                edit(&mut response, edits);
-            }
-        }
-        if outcome.upstream.is_some() {
-            outcome.response = outcome::lines(&response);
+            let _ = self.with(|core, inputs| core.step(&mut exchange, Event::Response(Headers::new(&lent(&response))), inputs));
         }
         if exchange.awaits_close(self.core.core()) {
+            let totals = Totals { request_bytes: request_size.unwrap_or(0), response_bytes: response_size.unwrap_or(0) };
             let totals = if exchange.reads_totals(self.core.core()) { totals } else { Totals::default() };
             let _ = self.with(|core, inputs| core.step(&mut exchange, Event::Closed(totals), inputs));
         }
-        outcome.exported = self.tick();
-        outcome
+        Outcome { refused, traced, exports: self.tick() }
     }
 
-    /// Ticks, and tells what leaves then.
-    fn tick(&mut self) -> Vec<Vec<u8>> {
+    /// Ticks, and tells how often something left then.
+    fn tick(&mut self) -> usize {
         let woken = self.with(faces::Recorded::tick);
         self.drain();
-        let exports = woken.effects.into_iter().map(|effect| match effect {
-            Effect::Export(export) => export,
-            other => panic!("nothing in these policies asks for {other:?}"),
-        });
-        let exports: Vec<_> = exports.collect();
         // No service is quicker.
         self.now += 1000;
         let answer = [Header { name: b":status", value: b"200" }];
         let silent = self.host == Host::Silent;
-        for export in exports.iter().filter(|_| !silent) {
+        for effect in woken.effects.iter().filter(|_| !silent) {
             let reply = Ok(Reply { headers: Headers::new(&answer), body: b"" });
-            let woken = self.with(|core, inputs| core.reply(export.call, reply, inputs));
+            let woken = self.with(|core, inputs| core.reply(effect.call(), reply, inputs));
             assert!(woken.effects.is_empty() && woken.wake.is_empty());
         }
-        exports.into_iter().map(|export| export.body.to_vec()).collect()
+        woken.effects.len()
     }
 
-    fn drain(&mut self) {
+    /// Takes what has been counted, as the module does after each tick.
+    pub(crate) fn drain(&mut self) {
         for (name, by) in self.core.drain().counts {
             *self.counts.entry(name).or_default() += by;
         }
     }
 
-    /// Ends the gateway: what it sends then, and what it has counted.
-    pub(crate) fn end(mut self) -> (Vec<Vec<u8>>, Counts) {
-        let effects = self.with(faces::Recorded::end);
+    /// Ends the gateway, whose counts these are.
+    pub(crate) fn end(mut self) -> Counts {
+        self.with(faces::Recorded::end);
         self.drain();
-        let bodies = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Export(export) => Some(export.body.to_vec()),
-            _ => None,
-        });
-        (bodies.collect(), self.counts)
+        self.counts
     }
+}
+
+fn answer(status: u16, mut head: HeaderMap) -> HeaderMap {
+    head.add(b":status", status.to_string().as_bytes());
+    head
 }
 
 fn lent(head: &HeaderMap) -> Vec<Header<'_>> {
     head.iter().map(|line| Header { name: &line.name, value: &line.value }).collect()
-}
-
-fn edit(head: &mut HeaderMap, edits: &HeaderEdits) {
-    for edit in edits.iter() {
-        match edit {
-            HeaderEdit::Replace { name, value } => head.replace(name.as_bytes(), value),
-            HeaderEdit::Remove { name } => head.remove(name.as_bytes()),
-        }
-    }
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Requests that wait: for keys, for a rate-limit service, and those that end meanwhile.
 
-use std::collections::VecDeque;
-
 use serde_json::json;
 use tracegate::event::HostFailure;
 use tracegate::identity::Algorithm;
 use tracegate::quota::Totals;
-use tracegate::{CallFailed, Effect, Event, ExchangeId, Header, Headers, Reply, Step, Verdict, Woken};
+use tracegate::{CallFailed, Effect, Event, Exchange, ExchangeId, Header, Headers, Reply, Step, Verdict, Woken};
+use tracegate_harness::host::{HeaderMap, Message};
 use tracegate_harness::issuer::Issuer;
 use tracegate_tests::faces;
 
@@ -36,95 +35,122 @@ pub(crate) fn policy() -> String {
     .to_string()
 }
 
-/// What a service answers: a body, or why there is none.
-pub(crate) type Said = Result<Vec<u8>, CallFailed>;
+/// What a service answers, or why it doesn't.
+pub(crate) type Said = Result<Message, CallFailed>;
 
 /// A gateway whose requests wait, and the issuer that its callers have tokens of.
 pub(crate) struct Waits {
     native: Native,
     issuer: Issuer,
     next: u32,
+    /// What has gone out.
+    out: Vec<Effect>,
+    /// What goes out with the next tick.
+    deferred: Vec<Effect>,
+}
+
+/// A request on its way.
+struct Waiting {
+    id: ExchangeId,
+    exchange: Exchange,
+    head: Vec<(&'static str, String)>,
+    verdict: Verdict,
 }
 
 impl Waits {
     pub(crate) fn start() -> Self {
         let mut native = Native::start(&policy(), Host::Sound);
         native.set_clock(1_791_180_000_000_000_000);
-        Self { native, issuer: Issuer::new(0).expect("an issuer has keys"), next: 10 }
+        Self { native, issuer: Issuer::new(0).expect("an issuer has keys"), next: 10, out: Vec::new(), deferred: Vec::new() }
     }
 
     /// The issuer's keys.
-    pub(crate) fn keys(&self) -> Said {
-        Ok(self.issuer.key_set().to_string().into_bytes())
+    pub(crate) fn keys(&self) -> Message {
+        Message::response::<&str, &str>(200, [], self.issuer.key_set().to_string().as_bytes())
+    }
+
+    /// Why a module can't have been told the same.
+    pub(crate) fn beyond_a_module(&self) -> Option<&'static str> {
+        faces::beyond_a_module(&self.native.said())
     }
 
     /// A request with a sound token, until it is decided: what the issuer says and what the service says.
     pub(crate) fn request(&mut self, mut issuer: impl FnMut() -> Said, mut service: impl FnMut() -> Said) -> Verdict {
-        let head = self.head();
-        let (id, lines) = (ExchangeId(self.next), lent(&head));
-        self.next += 1;
-        let mut exchange = self.native.open(id);
-        let mut verdict = Verdict::Wait;
-        let mut woken = VecDeque::from([self.step(&mut exchange, Event::Request(Headers::new(&lines)), &mut verdict)]);
+        let mut waiting = self.open();
         for _ in 0..2000 {
-            while let Some(Woken { effects, wake, .. }) = woken.pop_front() {
-                for effect in effects {
-                    let said = match &effect {
-                        Effect::Fetch(_) => issuer(),
-                        Effect::CheckRateLimit(_) => service(),
-                        Effect::Export(_) => Ok(Vec::new()),
-                    };
-                    let answer = [Header { name: b":status", value: b"200" }];
-                    let reply = said.as_deref().map(|body| Reply { headers: Headers::new(&answer), body }).map_err(|failed| *failed);
-                    woken.push_back(self.native.with(|core, inputs| core.reply(effect.call(), reply, inputs)));
-                }
-                if wake.contains(&id) && verdict == Verdict::Wait {
-                    woken.push_back(self.step(&mut exchange, Event::Wake(Headers::new(&lines)), &mut verdict));
-                }
+            while let Some(effect) = self.out.pop() {
+                let said = match &effect {
+                    Effect::Fetch(_) => issuer(),
+                    Effect::CheckRateLimit(_) => service(),
+                    Effect::Export(_) => Ok(Message::response::<&str, &str>(200, [], b"")),
+                };
+                let lines: Vec<_> = said.iter().flat_map(|message| lent_map(&message.head)).collect();
+                let reply = said.as_ref().map(|message| Reply { headers: Headers::new(&lines), body: &message.body });
+                let woken = self.native.with(|core, inputs| core.reply(effect.call(), reply.map_err(|failed| *failed), inputs));
+                self.follow(woken, &mut waiting);
             }
-            if verdict != Verdict::Wait {
+            if waiting.verdict != Verdict::Wait {
                 let status = [Header { name: b":status", value: b"200" }];
-                let _ = self.step(&mut exchange, Event::Response(Headers::new(&status)), &mut Verdict::Wait);
-                let _ = self.step(&mut exchange, Event::Closed(Totals { request_bytes: 3, response_bytes: 5 }), &mut Verdict::Wait);
-                return verdict;
+                let _ = self.step(&mut waiting, Event::Response(Headers::new(&status)));
+                let _ = self.step(&mut waiting, Event::Closed(Totals::default()));
+                return waiting.verdict;
             }
             self.native.pass(10_000_000);
-            woken.push_back(self.native.with(faces::Recorded::tick));
+            self.out.append(&mut self.deferred);
+            let woken = self.native.with(faces::Recorded::tick);
+            self.follow(woken, &mut waiting);
+            self.native.drain();
         }
         panic!("it waits for ever");
     }
 
     /// A request that ends while it waits.
     pub(crate) fn cancelled(&mut self) {
-        let head = self.head();
-        let lines = lent(&head);
-        let mut exchange = self.native.open(ExchangeId(self.next));
-        self.next += 1;
-        let mut verdict = Verdict::Continue(tracegate::HeaderEdits::default());
-        let _ = self.step(&mut exchange, Event::Request(Headers::new(&lines)), &mut verdict);
-        assert_eq!(verdict, Verdict::Wait);
+        let mut waiting = self.open();
+        assert_eq!(waiting.verdict, Verdict::Wait);
         self.native.pass(1_000_000);
-        let _ = self.step(&mut exchange, Event::Cancelled(Headers::new(&lines)), &mut verdict);
-        let _ = self.step(&mut exchange, Event::Closed(Totals::default()), &mut verdict);
+        let head = waiting.head.clone();
+        let _ = self.step(&mut waiting, Event::Cancelled(Headers::new(&lent(&head))));
+        let _ = self.step(&mut waiting, Event::Closed(Totals::default()));
     }
 
     /// A request that the host can't let go on once it has been decided.
     pub(crate) fn host_fails(&mut self) -> Verdict {
-        let head = self.head();
-        let lines = lent(&head);
-        let mut exchange = self.native.open(ExchangeId(self.next));
-        self.next += 1;
-        let mut verdict = Verdict::Wait;
-        let _ = self.step(&mut exchange, Event::Request(Headers::new(&lines)), &mut verdict);
-        let _ = self.step(&mut exchange, Event::HostFailed(HostFailure::NotContinued), &mut verdict);
-        let _ = self.step(&mut exchange, Event::Closed(Totals::default()), &mut Verdict::Wait);
+        let mut waiting = self.open();
+        let verdict = self.step(&mut waiting, Event::HostFailed(HostFailure::NotContinued));
+        let _ = self.step(&mut waiting, Event::Closed(Totals::default()));
         verdict
     }
 
-    fn step(&mut self, exchange: &mut tracegate::Exchange, event: Event<'_>, verdict: &mut Verdict) -> Woken {
-        let Step { verdict: decided, effects, .. } = self.native.with(|core, inputs| core.step(exchange, event, inputs));
-        *verdict = decided;
-        Woken { effects, ..Woken::default() }
+    /// Opens an exchange, and tells it the request's head.
+    fn open(&mut self) -> Waiting {
+        let id = ExchangeId(self.next);
+        self.next += 1;
+        let (head, exchange) = (self.head(), self.native.open(id));
+        let mut waiting = Waiting { id, exchange, head: head.clone(), verdict: Verdict::Wait };
+        waiting.verdict = self.step(&mut waiting, Event::Request(Headers::new(&lent(&head))));
+        waiting
+    }
+
+    /// Does what a tick or an answer came to, as proxies do.
+    fn follow(&mut self, Woken { effects, wake, .. }: Woken, waiting: &mut Waiting) {
+        self.out.extend(effects);
+        if wake.contains(&waiting.id) {
+            let head = waiting.head.clone();
+            waiting.verdict = self.step(waiting, Event::Wake(Headers::new(&lent(&head))));
+        }
+    }
+
+    /// Takes a step. From within its stream goes what a request waits for; the rest goes with the next tick.
+    fn step(&mut self, waiting: &mut Waiting, event: Event<'_>) -> Verdict {
+        let Step { verdict, effects, .. } = self.native.with(|core, inputs| core.step(&mut waiting.exchange, event, inputs));
+        for effect in effects {
+            match &effect {
+                Effect::CheckRateLimit(asked) if asked.awaited && !matches!(event, Event::Wake(_)) => self.out.push(effect),
+                _ => self.deferred.push(effect),
+            }
+        }
+        verdict
     }
 
     fn head(&mut self) -> Vec<(&'static str, String)> {
@@ -136,8 +162,12 @@ impl Waits {
 
     /// Ends the gateway, whose counts these are.
     pub(crate) fn end(self) -> super::native::Counts {
-        self.native.end().1
+        self.native.end()
     }
+}
+
+fn lent_map(head: &HeaderMap) -> impl Iterator<Item = Header<'_>> {
+    head.iter().map(|line| Header { name: &line.name, value: &line.value })
 }
 
 fn lent<'a>(head: &'a [(&'static str, String)]) -> Vec<Header<'a>> {

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tracegate_harness::http::Connection;
 use tracegate_harness::rate_limit_service::RateLimitService;
 use tracegate_harness::tools;
+use tracegate_tests::present;
 
 use super::across::{global, limits};
 use super::{ask, policy, start};
@@ -25,14 +26,7 @@ struct Redis {
 impl Redis {
     /// `None` where it can't be had.
     fn start() -> Option<Self> {
-        let program = match tools::program("redis-server", "redis-server") {
-            Ok(program) => program,
-            Err(error) => {
-                assert!(std::env::var_os("TRACEGATE_TEST_STRICT").is_none(), "{error}");
-                eprintln!("NOT RUN: {error}");
-                return None;
-            }
-        };
+        let program = present(tools::program("redis-server", "redis-server"))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);

@@ -84,14 +84,14 @@ impl World {
         }
     }
 
-    /// What the face does on a tick: hands the counts over, then tells the core.
+    /// What the module does on a tick: tells the core, then hands the counts over.
     fn tick(&mut self, id: GatewayId) {
         let Some(gateway) = self.gateways.get_mut(&id) else { return };
+        let woken = gateway.core.tick(&mut self.host.inputs());
         let drained = gateway.core.drain().counts;
         for (name, count) in &drained {
             *gateway.counts.entry(name.clone()).or_default() += count;
         }
-        let woken = gateway.core.tick(&mut self.host.inputs());
         for (name, count) in drained {
             self.note(format_args!("{id:?} counts {name} {count}"));
         }

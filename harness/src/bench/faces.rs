@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use tracegate::quota::Totals;
 use tracegate::{
     Entropy, EntropyUnavailable, Event, ExchangeId, Gateway, GatewayId, Header, Headers, Inputs, NoSignatures, NoStore, PeerFact, Policy,
 };
@@ -34,7 +35,7 @@ pub fn run() -> Result<String> {
     let hosting = in_host(&Module::compile(&wat::parse_str(super::NOOP).context(|| "noop.wat")?, Metering::Time)?, &policy)?;
     let hosted = in_host(&host::compile_file(&wasm, Metering::Time)?, &policy)?;
     let rows = [
-        ("native core: a step", native),
+        ("native core: open, step, close", native),
         ("component in wasmtime: open, step, drop", in_component(&component, &policy)?),
         ("browser's face in Node: open, step, free", in_node(&browser, &policy)?),
         ("module in the native host: an exchange", hosted),
@@ -71,6 +72,8 @@ fn natively(policy: &str) -> Result<f64> {
     Ok(measure(|| {
         let mut exchange = gateway.open(ExchangeId(1));
         drop(black_box(exchange.step(&mut gateway, Event::Request(Headers::new(black_box(&lines))), &mut lent.inputs())));
+        // What dropping it does in the faces.
+        drop(black_box(exchange.step(&mut gateway, Event::Closed(Totals::default()), &mut lent.inputs())));
     }))
 }
 

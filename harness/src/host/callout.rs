@@ -82,6 +82,9 @@ pub enum Reply {
     Refused,
     /// Nothing ever comes.
     Never,
+    /// Nothing until the proxy is told what: by [`Proxy::answer_callout`](super::Proxy::answer_callout) or
+    /// [`Proxy::answer_upstream`](super::Proxy::answer_upstream). No time runs out meanwhile.
+    Held,
 }
 
 impl Reply {

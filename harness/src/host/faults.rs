@@ -22,6 +22,8 @@ enum Reach {
     Everywhere,
     /// In one host function.
     Function(&'static str),
+    /// Likewise, always the same.
+    Each(&'static str, Fault),
     /// In replies.
     Replies,
 }
@@ -166,6 +168,12 @@ impl Faults {
         Self::within(Reach::Function(function), seed, per_mille)
     }
 
+    /// One fault in each call of one host function.
+    #[must_use]
+    pub fn each(function: &'static str, fault: Fault) -> Self {
+        Self::within(Reach::Each(function, fault), 0, 1000)
+    }
+
     /// Replies that go astray.
     #[must_use]
     pub fn of_replies(seed: u64, per_mille: u32) -> Self {
@@ -186,14 +194,14 @@ impl Faults {
     pub(super) fn of_call(&mut self, function: &'static str, hands_over: bool) -> Option<Fault> {
         let reached = match self.reach {
             Reach::Everywhere => true,
-            Reach::Function(only) => only == function,
+            Reach::Function(only) | Reach::Each(only, _) => only == function,
             Reach::Replies => false,
         };
         if !reached || !self.strikes() {
             return None;
         }
         if self.reach != Reach::Everywhere {
-            let fault = Fault::Status(self.status());
+            let fault = if let Reach::Each(_, fault) = self.reach { fault } else { Fault::Status(self.status()) };
             self.note(function, fault);
             return Some(fault);
         }
@@ -226,7 +234,7 @@ impl Faults {
 
     /// What goes wrong with a callout's reply, if anything.
     pub(super) fn of_reply(&mut self) -> Option<Fault> {
-        if matches!(self.reach, Reach::Function(_)) || !self.strikes() {
+        if matches!(self.reach, Reach::Function(_) | Reach::Each(..)) || !self.strikes() {
             return None;
         }
         // See `EXCLUDED`.

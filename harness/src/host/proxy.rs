@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use options::{FailurePolicy, Options, Timeouts};
 pub use world::{Always, ExchangeId, World};
 
-use super::callout::Outcome;
+use super::callout::{Callout, Outcome};
 use super::facts::Facts;
 use super::failure::Failure;
 use super::filter_state::FilterState;
@@ -70,6 +70,8 @@ pub struct Proxy<'m, W> {
     loaded_at: u64,
     due: BTreeMap<(u64, u64), Due>,
     serial: u64,
+    /// Callouts whose answer is put off, by token.
+    held: BTreeMap<u32, Callout>,
     ticking: Vec<Ticking>,
     next_exchange: u32,
     live: BTreeMap<u32, Live>,
@@ -172,6 +174,7 @@ impl<'m, W: World> Proxy<'m, W> {
             loaded_at: 0,
             due: BTreeMap::new(),
             serial: 0,
+            held: BTreeMap::new(),
             ticking: Vec::new(),
             next_exchange: 0,
             live: BTreeMap::new(),

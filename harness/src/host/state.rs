@@ -32,6 +32,8 @@ pub(super) struct State {
     /// Nanoseconds since the start, which never go back.
     pub(super) elapsed: u64,
     pub(super) randomness: ChaCha8Rng,
+    /// What comes before it.
+    pub(super) lent_randomness: VecDeque<u8>,
     pub(super) vm_id: String,
     pub(super) configuration: Vec<u8>,
     /// Each variable as `name=value` with a zero byte behind it.
@@ -305,6 +307,7 @@ impl State {
             now: 0,
             elapsed: 0,
             randomness: ChaCha8Rng::seed_from_u64(seed),
+            lent_randomness: VecDeque::new(),
             vm_id: String::new(),
             configuration: Vec::new(),
             environment: Vec::new(),

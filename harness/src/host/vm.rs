@@ -229,6 +229,15 @@ impl Vm {
         self.store.data().memory.map_or(0, |memory| memory.data_size(&self.store))
     }
 
+    /// Lends randomness, which comes before what the seed gives. Gives how many bytes were left of what was lent before.
+    pub fn lend_randomness(&mut self, bytes: &[u8]) -> usize {
+        let lent = &mut self.store.data_mut().lent_randomness;
+        let left = lent.len();
+        lent.clear();
+        lent.extend(bytes);
+        left
+    }
+
     /// Lets things go wrong from now on.
     pub fn inject(&mut self, faults: Faults) {
         self.store.data_mut().faults = Some(faults);

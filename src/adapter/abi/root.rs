@@ -9,6 +9,7 @@ use proxy_wasm::types::{ContextType, LogLevel, MetricType};
 use super::host;
 use super::stream::Stream;
 use super::world::{SharedWorld, World};
+use crate::adapter::lines;
 use crate::config::{Findings, Loaded, Policy, Severity};
 use crate::effect::{ExchangeId, GatewayId};
 use crate::gateway::Gateway;
@@ -40,15 +41,8 @@ impl Root {
         let Loaded { policy, .. } = Policy::from_json(&text).map_err(|findings| errors(&findings))?;
         let mut gateway = Gateway::new(GatewayId(self.id), policy);
         gateway.provide(&mut |variable: &str| std::env::var(variable).ok()).map_err(|error| error.to_string())?;
-        let policy = gateway.policy();
-        let fingerprint = policy.fingerprint;
-        let message = format!(
-            "tracegate {}: policy {fingerprint} of {} loaded, {} routes",
-            crate::VERSION,
-            policy.service.name,
-            policy.routes.routes().len()
-        );
-        host::log(LogLevel::Info, &message);
+        host::log(LogLevel::Info, &lines::loaded(gateway.policy()));
+        let fingerprint = gateway.policy().fingerprint;
         if let Ok(gauge) = host::define_metric(MetricType::Gauge, FINGERPRINT_GAUGE) {
             host::record_metric(gauge, fingerprint.gauge());
         }

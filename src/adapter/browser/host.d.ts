@@ -13,7 +13,7 @@ export interface Host {
     routeMetadata?(key: string): Uint8Array | undefined;
     /** The value of a variable that the policy names. */
     environment?(variable: string): string | undefined;
-    /** A value that several gateways share, and which version of it this is. */
+    /** A value, and which version of it this is. Names don't tell gateways apart: those that are no one edge get hosts with values of their own. */
     get?(name: string): { value: Uint8Array; version: number } | undefined;
     /** Sets a value, if what is there now is what is expected; otherwise says why not. */
     set?(name: string, value: Uint8Array, expected: "any" | "absent" | number): "conflict" | "unavailable" | undefined;

@@ -5,6 +5,7 @@ use js_sys::{Array, Date, Function, Reflect, Uint8Array, global};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
+use super::plain;
 use crate::inputs::{Entropy, EntropyUnavailable, Expected, HostSignatures, Inputs, Peer, PeerFact, Store, StoreError, Stored};
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -60,7 +61,7 @@ impl Entropy for Host {
         if self.method("random").is_none() {
             return getrandom::fill(bytes).map_err(|_| EntropyUnavailable);
         }
-        let drawn = self.call("random", &[length(bytes).into()]).and_then(self::bytes);
+        let drawn = self.call("random", &[length(bytes).into()]).and_then(|drawn| plain::bytes(&drawn));
         let drawn = drawn.filter(|drawn| drawn.len() == bytes.len()).ok_or(EntropyUnavailable)?;
         bytes.copy_from_slice(&drawn);
         Ok(())
@@ -76,18 +77,18 @@ impl Peer for Host {
             PeerFact::Subject => "subject",
             PeerFact::Sha256 => "sha256",
         };
-        self.call("peer", &[name.into()]).and_then(bytes)
+        plain::bytes(&self.call("peer", &[name.into()])?)
     }
 
     fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
-        self.call("routeMetadata", &[key.into()]).and_then(bytes)
+        plain::bytes(&self.call("routeMetadata", &[key.into()])?)
     }
 }
 
 impl Store for Host {
     fn get(&mut self, name: &str) -> Option<Stored> {
-        let stored = self.call("get", &[name.into()])?;
-        let value = bytes(Reflect::get(&stored, &"value".into()).ok()?)?;
+        let stored = plain::copied(&self.call("get", &[name.into()])?).ok()?;
+        let value = plain::bytes(&Reflect::get(&stored, &"value".into()).ok()?)?;
         let version = number(&Reflect::get(&stored, &"version".into()).ok()?)?;
         Some(Stored { value, version })
     }
@@ -112,11 +113,6 @@ impl HostSignatures for Host {
         let [key, signature, text] = [key, signature, text].map(|bytes| Uint8Array::from(bytes).into());
         self.call("verify", &[hash.into(), key, signature, text])?.as_bool()
     }
-}
-
-/// The bytes of an `Uint8Array`.
-fn bytes(value: JsValue) -> Option<Vec<u8>> {
-    value.dyn_into::<Uint8Array>().ok().map(|array| array.to_vec())
 }
 
 fn length(bytes: &[u8]) -> u32 {

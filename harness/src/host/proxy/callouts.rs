@@ -46,7 +46,12 @@ impl<W: World> Proxy<'_, W> {
 
     /// Asks a service.
     fn ask(&mut self, mut callout: Callout) {
-        let (mut after, mut outcome) = self.outcome_of(&mut callout);
+        let reply = self.reply_to(&mut callout);
+        if reply == Reply::Held {
+            self.held.insert(callout.token, callout);
+            return;
+        }
+        let (mut after, mut outcome) = self.outcome_of(&callout, reply);
         if let Some(timeout) = callout.timeout.filter(|timeout| *timeout < after) {
             (after, outcome) = (timeout, self.failed(&callout, Failure::TimedOut));
         }
@@ -64,17 +69,28 @@ impl<W: World> Proxy<'_, W> {
         }
     }
 
-    /// What comes of a callout and when, with what Envoy adds to it.
-    fn outcome_of(&mut self, callout: &mut Callout) -> (Duration, Outcome) {
+    /// Answers a callout that was [held](Reply::Held), at once, however long the reply takes. Others' tokens are nobody's.
+    pub fn answer_callout(&mut self, token: u32, reply: Reply) {
+        let Some(callout) = self.held.remove(&token) else { return };
+        let (_, outcome) = self.outcome_of(&callout, reply);
+        self.deliver_reply(callout.root, token, outcome);
+    }
+
+    /// What the world says to a callout, with what Envoy adds to it.
+    fn reply_to(&mut self, callout: &mut Callout) -> Reply {
         let head = &mut callout.request.head;
         head.add(b"x-envoy-internal", b"true");
         if let Some(timeout) = callout.timeout {
             head.add(b"x-envoy-expected-rq-timeout-ms", timeout.as_millis().to_string().as_bytes());
         }
-        let reply = match &callout.grpc {
+        match &callout.grpc {
             Some(call) => self.world.grpc(callout, call),
             None => self.world.service(callout),
-        };
+        }
+    }
+
+    /// What comes of a callout and when.
+    fn outcome_of(&self, callout: &Callout, reply: Reply) -> (Duration, Outcome) {
         let is_grpc = callout.grpc.is_some();
         match reply {
             Reply::After(after, response) if is_grpc => (after, Outcome::Grpc(grpc::read(&response))),
@@ -86,7 +102,7 @@ impl<W: World> Proxy<'_, W> {
             Reply::Broken(after) if is_grpc => (after, Outcome::Grpc(Err(Close::new(grpc::INTERNAL, b"", BROKEN_RESPONSE)))),
             Reply::Broken(after) => (after, Outcome::Http(None)),
             Reply::Refused => (Duration::ZERO, self.failed(callout, Failure::Refused)),
-            Reply::Never => (FOR_EVER, self.failed(callout, Failure::TimedOut)),
+            Reply::Never | Reply::Held => (FOR_EVER, self.failed(callout, Failure::TimedOut)),
         }
     }
 

@@ -99,6 +99,7 @@ impl<W: World> Proxy<'_, W> {
         }
         let (after, response) = match reply {
             Reply::After(Duration::ZERO, response) => return self.deliver_response(id, Ok(response)),
+            Reply::Held => return,
             Reply::After(after, response) => (after, Ok(response)),
             Reply::Reset(after) | Reply::Broken(after) => (after, Err(Failure::Reset)),
             Reply::Refused => (Duration::ZERO, Err(Failure::Refused)),
@@ -110,6 +111,11 @@ impl<W: World> Proxy<'_, W> {
         } else {
             self.schedule(after, Due::Upstream(id, response));
         }
+    }
+
+    /// The upstream answers a request that was [held](Reply::Held), at once.
+    pub fn answer_upstream(&mut self, id: ExchangeId, response: Message) {
+        self.deliver_response(id.0, Ok(response));
     }
 
     /// What has left the chain in this direction.

@@ -59,6 +59,7 @@ impl<W: World> Proxy<'_, W> {
         self.plugins = plugins;
         self.ticking.clear();
         self.due.retain(|_, due| !matches!(due, Due::Reply(..) | Due::Again(..)));
+        self.held.clear();
         // Exchanges of before go on without their filters, which are dead.
         self.vm.state().contexts.exchanges = std::mem::take(&mut old.state().contexts.exchanges);
         self.live.values_mut().for_each(|live| live.filters.fill(DEAD));
