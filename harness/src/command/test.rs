@@ -59,7 +59,13 @@ const STEPS: &[Step] = &[
         environment: &[],
         needs: None,
     },
-    Step { name: "tests", arguments: &["test", "--release", "--workspace", "--no-fail-fast"], environment: &[], needs: None },
+    Step {
+        name: "tests",
+        arguments: &["test", "--release", "--workspace", "--no-fail-fast"],
+        // Most of them wait for somebody's clock.
+        environment: &[("RUST_TEST_THREADS", "4")],
+        needs: None,
+    },
     Step {
         name: "schemas: the policy's, Kubernetes', bill of materials",
         arguments: &["test", "--release", "--package", "tracegate-acceptance", "--features", "validator"],
