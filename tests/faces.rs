@@ -14,26 +14,30 @@ use std::sync::OnceLock;
 
 pub use browser::{Answered, compare};
 pub use bytes::Bytes;
-pub use module::beyond_a_module;
 pub use recorded::Recorded;
 pub use said::{Answer, Awaits, Call, Compiled, Decided, Drained, Edit, Failed, Failure, Finding, Heard, Lines, Said, Told};
 pub use turn::{Ask, Conversation, Record, Turn};
 
-/// Holds a conversation against the other faces: against the module where a proxy could have had it, see [`beyond_a_module`].
+/// Holds a conversation against the other faces: the module among them, unless no proxy could tell it all of this and none needs to.
 ///
 /// # Panics
 ///
-/// Where a face asks for something else, or answers something else.
+/// Where a face asks for something else, or answers something else, and where a module needs to be told what none can be.
 #[track_caller]
-pub fn agree(conversation: &Conversation) {
+fn agree(conversation: &Conversation, may_be_beyond_modules: bool) {
     static MODULE: OnceLock<module::Module> = OnceLock::new();
     static COMPONENT: OnceLock<component::Component> = OnceLock::new();
     static BROWSER: OnceLock<Option<browser::Browser>> = OnceLock::new();
     if conversation.is_empty() {
         return;
     }
-    if beyond_a_module(conversation).is_none() {
-        MODULE.get_or_init(module::Module::build).agree(conversation);
+    let module = || MODULE.get_or_init(module::Module::build);
+    match module::courses(conversation) {
+        Err(_) if let [Turn { heard: Heard::Started { error: Some(error) }, .. }] = conversation.as_slice() => {
+            module().refuses(&conversation[0], error);
+        }
+        Ok(courses) => module().agree(conversation, courses),
+        Err(why) => assert!(may_be_beyond_modules, "no module can be told this: {why}"),
     }
     COMPONENT.get_or_init(component::Component::build).agree(conversation);
     if let Some(browser) = BROWSER.get_or_init(browser::Browser::build) {

@@ -74,7 +74,6 @@ fn telling(name: &str) -> String {
 fn agreed(policy: &str, exchanges: &[Recorded], host: Host) -> (Vec<Outcome>, Counts) {
     let mut native = Native::start(policy, host);
     let outcomes = exchanges.iter().map(|recorded| native.exchange(recorded)).collect();
-    assert_eq!(faces::beyond_a_module(&native.said()), None, "{host:?}");
     (outcomes, native.end())
 }
 
@@ -138,7 +137,6 @@ fn all_faces_wait_alike() {
     assert_eq!(reason(waits.request(unasked, || Ok(message(&[8, 2])))), Some(Reason::QuotaExceeded));
     assert_eq!(reason(waits.request(unasked, || Ok(message(&[8, 1].repeat(MAX_ANSWER / 2 + 1))))), Some(Reason::QuotaUnavailable));
     assert_eq!(reason(waits.request(unasked, || Err(CallFailed::Status(14)))), Some(Reason::QuotaUnavailable));
-    assert_eq!(waits.beyond_a_module(), None);
     let counts = waits.end();
     assert_eq!(counts.get("tracegate.requests.refused.QuotaUnavailable"), Some(&2), "{counts:?}");
 }
@@ -146,37 +144,46 @@ fn all_faces_wait_alike() {
 /// Ways to fail that hosts of components and pages have, and modules' hosts haven't.
 #[test]
 fn calls_fail_alike_in_whatever_way() {
-    let mut waits = Waits::start();
+    let mut waits = Waits::beyond_modules();
     assert_eq!(reason(waits.request(|| Err(CallFailed::TimedOut), unasked)), Some(Reason::TokenKeysUnavailable));
     let keys = waits.keys();
     for failed in [CallFailed::Refused, CallFailed::TimedOut, CallFailed::Disconnected] {
         assert_eq!(reason(waits.request(|| Ok(keys.clone()), || Err(failed))), Some(Reason::QuotaUnavailable), "{failed:?}");
     }
     assert!(reason(waits.host_fails()).is_some());
-    assert!(waits.beyond_a_module().is_some());
     let counts = waits.end();
     assert_eq!(counts.get("tracegate.requests.refused.QuotaUnavailable"), Some(&3), "{counts:?}");
 }
 
-/// Every fact of a peer, signatures that the host verifies, a route's metadata and trailers.
+/// Every fact of a peer, signatures that the host verifies or says nothing of, a route's metadata and trailers.
 #[test]
 fn all_faces_ask_for_everything_alike() {
-    let mut told = Everything::start();
-    told.know(true);
-    assert_eq!([(); 3].map(|()| reason(told.exchange("/orders/7"))), [None, None, Some(Reason::RateLimitExceeded)]);
-    told.know(false);
-    assert_eq!(reason(told.exchange("/orders/7")), Some(Reason::TokenBindingInvalid));
-    assert_eq!(reason(told.exchange("/nowhere")), Some(Reason::OperationNotFound));
-    assert!(told.tick() > 0, "spans leave");
-    assert_eq!(told.beyond_a_module(), None);
-    let counts = told.end();
-    assert_eq!(counts.get("tracegate.traces.continued.none"), Some(&3), "{counts:?}");
+    for (host, by) in [(Host::Sound, "by_host"), (Host::Unverifying, "by_module")] {
+        let mut told = Everything::start(host);
+        told.know(true);
+        assert_eq!([(); 3].map(|()| reason(told.exchange("/orders/7"))), [None, None, Some(Reason::RateLimitExceeded)]);
+        told.know(false);
+        assert_eq!(reason(told.exchange("/orders/7")), Some(Reason::TokenBindingInvalid));
+        assert_eq!(reason(told.exchange("/nowhere")), Some(Reason::OperationNotFound));
+        assert!(told.tick() > 0, "spans leave");
+        let counts = told.end();
+        assert_eq!(counts.get("tracegate.traces.continued.none"), Some(&3), "{counts:?}");
+        assert_eq!(counts.get(&format!("tracegate.tokens.verified.{by}")), Some(&1), "{counts:?}");
+    }
+}
+
+/// A gateway without its secret starts on no face, and says which it is.
+#[test]
+fn a_missing_secret_is_told_alike() {
+    let (record, mut host) = (faces::Record::default(), Everything::start(Host::Sound));
+    let missing = host.without_its_secret(&record);
+    assert!(missing.contains("CHAIN"), "{missing}");
 }
 
 /// What is wrong with a policy, what a host can't do, and exchanges that are given up: what modules learn in other ways.
 #[test]
 fn all_faces_are_told_everything_alike() {
-    let mut told = Everything::start();
+    let mut told = Everything::beyond_modules();
     let [sound, unknown, malformed] = told.compile();
     assert_eq!(
         (sound.fingerprint.map(|text| text.len()), sound.clusters.as_slice()),
@@ -198,7 +205,6 @@ fn all_faces_are_told_everything_alike() {
         assert!(reason(told.failing(failure)).is_some(), "{failure:?}");
     }
     told.give_up();
-    assert!(told.beyond_a_module().is_some());
     let counts = told.end();
     assert_eq!(counts.get("tracegate.spans.unconfirmed.spans"), Some(&6), "of those that were given up too: {counts:?}");
 }

@@ -79,6 +79,13 @@ impl World {
         self
     }
 
+    /// What happens here may be more than a proxy can tell a module, see [`Record::go_beyond_modules`].
+    #[must_use]
+    pub fn beyond_modules(self) -> Self {
+        self.record.go_beyond_modules();
+        self
+    }
+
     /// Sends admitted requests to this upstream.
     #[must_use]
     pub fn with_upstream(mut self, upstream: impl Upstream + 'static) -> Self {

@@ -8,7 +8,7 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "generated")]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -111,7 +111,7 @@ fn main() -> Result<()> {
     let compiled = policy_of.call_compile(&mut store, &document)?;
     let compiled = compiled.map_err(|findings| format_err!("the policy can't run: {findings:#?}"))?;
     let gateway = policy_of.gateway().call_start(&mut store, compiled, 1)?.map_err(|missing| format_err!("{missing}"))?;
-    let mut calls = policy_of.gateway().call_tick(&mut store, gateway)?.calls;
+    let mut calls = VecDeque::from(policy_of.gateway().call_tick(&mut store, gateway)?.calls);
 
     // Once for a request.
     let line = |(name, value): (&str, &str)| Header { name: name.into(), value: value.into() };
@@ -119,15 +119,15 @@ fn main() -> Result<()> {
     let exchange = policy_of.gateway().call_open(&mut store, gateway, EXCHANGE)?;
     let mut step = policy_of.exchange().call_step(&mut store, exchange, &Event::Request(head.to_vec()))?;
     // A real gateway sends each call to its cluster and tells the answer when it comes. This one has nobody to send it to, and says so.
-    calls.append(&mut step.calls);
-    while let Some(call) = calls.pop() {
+    calls.extend(step.calls.drain(..));
+    while let Some(call) = calls.pop_front() {
         let (Call::Fetch(Fetch { call, .. }) | Call::CheckRateLimit(RateLimitCall { call, .. }) | Call::Export(ExportCall { call, .. })) =
             call;
         let woken = policy_of.gateway().call_reply(&mut store, gateway, call, Err(CallFailed::Refused))?;
         calls.extend(woken.calls);
         if woken.wake.contains(&EXCHANGE) {
             step = policy_of.exchange().call_step(&mut store, exchange, &Event::Wake(head.to_vec()))?;
-            calls.append(&mut step.calls);
+            calls.extend(step.calls.drain(..));
         }
     }
     let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -87,7 +87,7 @@ struct Running {
     gateway: RefCell<crate::Gateway>,
     host: Host,
     /// Exchanges that were freed while the gateway was at work. It hears of their end before anything else.
-    unheard: RefCell<Vec<crate::Exchange>>,
+    unheard: RefCell<Vec<Rc<RefCell<crate::Exchange>>>>,
 }
 
 impl Running {
@@ -95,9 +95,11 @@ impl Running {
     fn with<T>(&self, run: impl FnOnce(&mut crate::Gateway, &mut Inputs<'_>) -> T) -> Result<T, JsError> {
         let mut gateway = self.gateway.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
         let done = self.host.with_inputs(|inputs| {
-            for mut exchange in self.unheard.take() {
-                // An exchange's end asks for nothing.
-                let _ = exchange.step(&mut gateway, FREED, inputs);
+            for exchange in self.unheard.take() {
+                // Nobody else has it any more, and an exchange's end asks for nothing.
+                if let Ok(mut exchange) = exchange.try_borrow_mut() {
+                    let _ = exchange.step(&mut gateway, FREED, inputs);
+                }
             }
             run(&mut gateway, inputs)
         });
@@ -157,7 +159,7 @@ impl Gateway {
     /// As `fingerprint`.
     pub fn open(&self, id: u32) -> Result<Exchange, JsError> {
         let exchange = self.0.asks(|gateway| gateway.open(ExchangeId(id)))?;
-        Ok(Exchange { running: Rc::clone(&self.0), exchange: RefCell::new(Some(exchange)), closed: Cell::new(false) })
+        Ok(Exchange { running: Rc::clone(&self.0), exchange: Rc::new(RefCell::new(exchange)), closed: Cell::new(false) })
     }
 
     /// The host's clock has ticked. To be called every second, and soon where `isUrgent` says so.
@@ -175,7 +177,7 @@ impl Gateway {
     ///
     /// Also where `answer` is none.
     pub fn reply(&self, call: f64, answer: GivenAnswer) -> Result<TakenWoken, JsError> {
-        let answer: Answer = taken(plain::copied_answer(&answer), "an Answer")?;
+        let answer: Answer = taken(&answer, "an Answer")?;
         let call = CallId { gateway: self.0.asks(crate::Gateway::id)?, serial: values::serial(call) };
         let kept = match &answer {
             Answer::Reply { headers, .. } => lines(headers),
@@ -219,8 +221,7 @@ impl Gateway {
     ///
     /// As `fingerprint`.
     pub fn drain(&self) -> Result<TakenDrained, JsError> {
-        let mut gateway = self.0.gateway.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
-        out(&Drained::of(&mut gateway))
+        out(&self.0.with(|gateway, _| Drained::of(gateway))?)
     }
 }
 
@@ -229,8 +230,7 @@ impl Gateway {
 #[derive(Debug)]
 pub struct Exchange {
     running: Rc<Running>,
-    /// `None` once it is freed.
-    exchange: RefCell<Option<crate::Exchange>>,
+    exchange: Rc<RefCell<crate::Exchange>>,
     /// Its end has been told.
     closed: Cell<bool>,
 }
@@ -243,11 +243,10 @@ impl Exchange {
     ///
     /// Where `event` is none, or the host calls back within a call.
     pub fn step(&self, event: GivenEvent) -> Result<TakenStep, JsError> {
-        let event: Event = taken(plain::copied(&event), "an Event")?;
+        let event: Event = taken(&event, "an Event")?;
         let kept = event.lines().map(|headers| lines(headers)).unwrap_or_default();
         let closes = matches!(event, Event::Closed { .. });
         let mut exchange = self.exchange.try_borrow_mut().map_err(|_| JsError::new(CALLED_BACK))?;
-        let exchange = exchange.as_mut().ok_or_else(|| JsError::new(CALLED_BACK))?;
         let step = self.running.with(|gateway, inputs| exchange.step(gateway, event.told(Told(Headers::new(&kept))), inputs))?;
         // Only now: an end that the gateway couldn't be told is told when the exchange is freed.
         self.closed.set(self.closed.get() || closes);
@@ -262,7 +261,6 @@ impl Exchange {
     /// Where the host calls back within a call.
     pub fn awaits(&self) -> Result<TakenAwaits, JsError> {
         let exchange = self.exchange.try_borrow().map_err(|_| JsError::new(CALLED_BACK))?;
-        let exchange = exchange.as_ref().ok_or_else(|| JsError::new(CALLED_BACK))?;
         let awaits = self.running.asks(|gateway| Awaits {
             response: exchange.awaits_response(gateway),
             status: exchange.reads_response(gateway),
@@ -278,8 +276,8 @@ impl Drop for Exchange {
     /// A host that gives an exchange up has told all that it knows of it.
     fn drop(&mut self) {
         let Self { running, exchange, closed } = self;
-        if let Some(exchange) = exchange.take().filter(|_| !closed.get()) {
-            running.unheard.borrow_mut().push(exchange);
+        if !closed.get() {
+            running.unheard.borrow_mut().push(Rc::clone(exchange));
             // Where the gateway is at work it hears of it later.
             let _ = running.with(|_, _| ());
         }
@@ -293,15 +291,15 @@ fn lines(lines: &[(ByteString, ByteString)]) -> Vec<Header<'_>> {
     lines.iter().map(|(name, value)| Header { name: &name.0, value: &value.0 }).collect()
 }
 
-/// A text of the page's.
+/// A policy of the page's.
 fn text(document: &JsValue) -> Result<String, JsError> {
-    document.as_string().ok_or_else(|| JsError::new("expected a policy as a text in JSON, found something else"))
+    plain::text(document).ok_or_else(|| JsError::new("expected a policy as a text in JSON, found something else"))
 }
 
 /// A value of the page's.
-fn taken<T: DeserializeOwned>(value: Result<JsValue, JsValue>, expected: &str) -> Result<T, JsError> {
-    let value = value.map_err(|thrown| JsError::new(&format!("expected {expected}: {}", plain::words(&thrown))))?;
-    serde_wasm_bindgen::from_value(value).map_err(|error| JsError::new(&format!("expected {expected}: {error}")))
+fn taken<T: DeserializeOwned>(value: &JsValue, expected: &str) -> Result<T, JsError> {
+    let wrong = |what: String| JsError::new(&format!("expected {expected}: {what}"));
+    serde_wasm_bindgen::from_value(plain::copied(value).map_err(wrong)?).map_err(|error| wrong(error.to_string()))
 }
 
 /// A plain value for the page.

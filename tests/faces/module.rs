@@ -2,7 +2,8 @@
 //! The module in its host, told what the native core was told.
 //!
 //! A proxy goes its own way: once it has sent an answer, an exchange is over, and what the module asks for from within a stream may go out a tick
-//! later. So what became of each exchange is compared, every call, every line of the log and every metric; not each step.
+//! later. So what became of each exchange is compared, every call, every value that is kept, every line of the log and every metric; neither each
+//! step, nor in which order the calls of a tick go out, nor how soon the next tick is asked for.
 
 mod course;
 
@@ -11,17 +12,17 @@ use std::time::Duration;
 
 use tracegate_harness::host::faults::{Fault, Faults};
 use tracegate_harness::host::{
-    Callout, Cluster, ExchangeId, Finished, HeaderMap, LogLevel, Message, Metering, Options, Part, Proxy, Reply, Request, World,
-    compile_file,
+    Callout, Cluster, ExchangeId, Finished, HeaderMap, LogLevel, Message, Metering, Options, Part, Proxy, Reply, Request, SharedData,
+    World, compile_file,
 };
 use tracegate_harness::{host, module};
 
 use super::bytes::Bytes;
 use super::said::{Answer, Call, Decided, Drained, Edit, Failed, Heard, Lines, Said, Told};
 use super::turn::{Ask, Turn};
-use course::{Course, courses};
+use course::Course;
 
-pub use course::beyond_a_module;
+pub(super) use course::courses;
 
 /// The module of this checkout.
 #[derive(Debug)]
@@ -33,10 +34,17 @@ impl Module {
         Self(compile_file(&module, Metering::Time).unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// Holds it to a conversation that a module can have.
+    /// Holds it to a start that fails.
     #[track_caller]
-    pub(super) fn agree(&self, conversation: &[Turn]) {
-        let mut play = Play::start(&self.0, conversation);
+    pub(super) fn refuses(&self, start: &Turn, error: &str) {
+        let refused = Proxy::start(&self.0, options(start), Backend::default()).map(drop).expect_err("no face starts");
+        assert!(refused.to_string().ends_with(error), "the module says {refused}, the native core {error}");
+    }
+
+    /// Holds it to a conversation that a module can have, and to what became of each exchange.
+    #[track_caller]
+    pub(super) fn agree(&self, conversation: &[Turn], courses: BTreeMap<u32, Course>) {
+        let mut play = Play::start(&self.0, conversation, courses);
         for turn in conversation {
             play.say(turn);
         }
@@ -59,6 +67,9 @@ struct Play<'m> {
     /// Lines for the log: what was expected, and what came.
     lines: [Vec<(bool, String)>; 2],
     metrics: BTreeMap<String, u64>,
+    /// The host's values, and what was last set by name.
+    shared: SharedData,
+    values: BTreeMap<String, Vec<u8>>,
     /// The module has handed its metrics over, on a tick or at its end, and nothing happened since.
     is_flushed: bool,
 }
@@ -83,18 +94,9 @@ impl World for Backend {
 }
 
 impl<'m> Play<'m> {
-    fn start(module: &'m host::Module, conversation: &[Turn]) -> Self {
-        let courses = courses(conversation).expect("a module can have it");
-        let Some(Turn { said: Said::Start { policy, .. }, now, asks, .. }) = conversation.first() else { panic!("it begins with a start") };
-        let mut options = Options::new(policy, 0);
-        options.clock = *now;
-        let known = asks.iter().filter_map(|ask| match ask {
-            Ask::Environment { variable, answer: Some(answer) } => Some((variable.clone(), answer.clone())),
-            _ => None,
-        });
-        options.vm.environment = known.collect();
-        let read = tracegate::Policy::from_json(policy.as_bytes()).expect("it is one").policy;
-        options.clusters = read.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
+    fn start(module: &'m host::Module, conversation: &[Turn], courses: BTreeMap<u32, Course>) -> Self {
+        let options = options(&conversation[0]);
+        let shared = options.vm.shared.clone();
         let mut proxy = Proxy::start(module, options, Backend::default()).unwrap_or_else(|error| panic!("{error}"));
         let random = conversation.iter().flat_map(|turn| &turn.asks).filter_map(|ask| match ask {
             Ask::Random { answer: Some(Bytes(bytes)), .. } => Some(bytes.as_slice()),
@@ -110,6 +112,8 @@ impl<'m> Play<'m> {
             tokens: BTreeMap::new(),
             lines: Default::default(),
             metrics: BTreeMap::new(),
+            shared,
+            values: BTreeMap::new(),
             is_flushed: false,
         }
     }
@@ -188,6 +192,11 @@ impl<'m> Play<'m> {
             let at = at.unwrap_or_else(|| panic!("the module calls\n{callout:?}, the native core\n{:?}", self.calls));
             self.tokens.insert(serial(&self.calls.remove(at)), callout.token);
         }
+        for ask in &turn.asks {
+            if let Ask::Set { name, value: Bytes(value), answer: None, .. } = ask {
+                self.values.insert(name.clone(), value.clone());
+            }
+        }
         let [expected, came] = &mut self.lines;
         expected.extend(turn.log.iter().cloned());
         came.extend(self.proxy.vm_mut().take_log().into_iter().map(|line| match line.level {
@@ -206,6 +215,10 @@ impl<'m> Play<'m> {
             course.compare(id, self.proxy.world_mut().reached.remove(&host), found);
         }
         assert_eq!(self.calls, [], "calls that the module hasn't made");
+        for (name, value) in self.values {
+            let kept = self.shared.get(format!("tracegate/1/tracegate/{name}").as_bytes());
+            assert_eq!(kept.map(|(kept, _)| kept), Some(value), "what the module keeps under {name}");
+        }
         let [expected, came] = self.lines;
         assert_eq!(came, expected, "the module logs something else");
         assert_eq!(self.proxy.vm_mut().lend_randomness(&[]), 0, "bytes of randomness that the module didn't ask for");
@@ -221,6 +234,22 @@ impl<'m> Play<'m> {
     }
 }
 
+/// A proxy that lends what the native core was lent at its start.
+fn options(start: &Turn) -> Options {
+    let Turn { said: Said::Start { policy, .. }, now, asks, .. } = start else { panic!("it begins with a start") };
+    let known = asks.iter().filter_map(|ask| match ask {
+        Ask::Environment { variable, answer: Some(answer) } => Some((variable.clone(), answer.clone())),
+        _ => None,
+    });
+    let mut options = Options::new(policy, 0);
+    options.clock = *now;
+    options.vm.environment = known.collect();
+    options.vm.faults = Some(faults(asks));
+    let read = tracegate::Policy::from_json(policy.as_bytes()).expect("it is one").policy;
+    options.clusters = read.clusters().into_iter().map(|name| (name.to_owned(), Cluster::Reachable)).collect();
+    options
+}
+
 /// What the host fails to do, where it lent nothing.
 fn faults(asks: &[Ask]) -> Faults {
     const NOT_FOUND: Fault = Fault::Status(1);
@@ -229,6 +258,7 @@ fn faults(asks: &[Ask]) -> Faults {
         Ask::Random { answer: None, .. } => Some(("random_get", INTERNAL_FAILURE)),
         Ask::Peer { fact: "source-address", answer: None } => Some(("proxy_get_property", NOT_FOUND)),
         Ask::Set { answer: Some("unavailable"), .. } => Some(("proxy_set_shared_data", INTERNAL_FAILURE)),
+        Ask::Verify { answer: None, .. } => Some(("proxy_call_foreign_function", NOT_FOUND)),
         // A version that it doesn't have.
         Ask::Set { answer: Some("conflict"), .. } => Some(("proxy_get_shared_data", Fault::Number(u32::MAX))),
         _ => None,
@@ -285,13 +315,16 @@ fn is_made_by(callout: &Callout, call: &Call) -> bool {
         Call::Export { cluster, scheme, authority, path, headers, body: Bytes(sent), timeout, .. } => {
             (cluster, timeout, lines == request("POST", scheme, authority, path, headers) && body == sent)
         }
-        Call::CheckRateLimit { cluster, message: Bytes(sent), timeout, .. } => {
-            (cluster, timeout, callout.grpc.as_ref().is_some_and(|grpc| grpc.message == *sent && grpc.method == "ShouldRateLimit"))
-        }
+        Call::CheckRateLimit { cluster, message: Bytes(sent), timeout, .. } => (
+            cluster,
+            timeout,
+            callout.grpc.as_ref().is_some_and(|grpc| grpc.message == *sent && grpc.service == SERVICE && grpc.method == "ShouldRateLimit"),
+        ),
     };
     callout.cluster == *to && callout.timeout == Some(Duration::from_millis(waits / 1_000_000)) && is_asked
 }
 
+const SERVICE: &str = "envoy.service.ratelimit.v3.RateLimitService";
 /// Header lines that the host writes into messages of itself.
 const HOSTS_OWN: [&[u8]; 3] = [b"content-length", b"x-envoy-internal", b"x-envoy-expected-rq-timeout-ms"];
 

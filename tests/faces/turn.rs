@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One turn of a conversation: what was said, what the host lent for it, and what was answered.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -15,7 +15,10 @@ pub type Conversation = Vec<Turn>;
 
 /// A conversation that is being taken down. At its end the other faces are held to it.
 #[derive(Debug, Default)]
-pub struct Record(Taken);
+pub struct Record {
+    taken: Taken,
+    is_beyond_modules: Cell<bool>,
+}
 
 /// What has been taken down.
 pub(super) type Taken = Rc<RefCell<Conversation>>;
@@ -24,18 +27,23 @@ impl Record {
     /// What has been said so far.
     #[must_use]
     pub fn so_far(&self) -> Conversation {
-        self.0.borrow().clone()
+        self.taken.borrow().clone()
+    }
+
+    /// What is said may be more than a proxy can tell a module: where it is, the module takes no part. Otherwise that is an error in the test.
+    pub fn go_beyond_modules(&self) {
+        self.is_beyond_modules.set(true);
     }
 
     pub(super) fn taken(&self) -> Taken {
-        Rc::clone(&self.0)
+        Rc::clone(&self.taken)
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            super::agree(&self.0.borrow());
+            super::agree(&self.taken.borrow(), self.is_beyond_modules.get());
         }
     }
 }

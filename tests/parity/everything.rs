@@ -66,11 +66,18 @@ pub(crate) struct Everything {
 }
 
 impl Everything {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(host: Host) -> Self {
         let issuer = Issuer::new(0).expect("an issuer has keys");
-        let mut native = Native::start(&policy(&issuer), Host::Sound);
+        let mut native = Native::start(&policy(&issuer), host);
         native.set_clock(1_791_180_000_000_000_000);
         Self { native, issuer, next: 10 }
+    }
+
+    /// What is told is more than any module's host tells.
+    pub(crate) fn beyond_modules() -> Self {
+        let told = Self::start(Host::Sound);
+        told.native.go_beyond_modules();
+        told
     }
 
     /// What becomes of other policies: one that runs with a warning, and two that don't.
@@ -82,6 +89,13 @@ impl Everything {
         let sound = document.to_string();
         let unknown = sound.replacen("\"customers\"", "\"strangers\"", 1);
         [&sound, &unknown, "{\"schema\": 1,\n  \"ro\u{fc}tes\": [}"].map(|policy| faces::Recorded::compile(policy, self.native.record()))
+    }
+
+    /// What the same policy says where the host has no secret.
+    pub(crate) fn without_its_secret(&mut self, record: &faces::Record) -> String {
+        let policy = policy(&self.issuer);
+        let started = self.native.start_another(&policy, record);
+        started.expect_err("it chains with a secret").to_string()
     }
 
     /// Everything is known of the caller, or nothing.
@@ -133,11 +147,6 @@ impl Everything {
         let woken = self.native.with(faces::Recorded::tick);
         self.native.drain();
         woken.effects.len()
-    }
-
-    /// Why a module can't have been told the same.
-    pub(crate) fn beyond_a_module(&self) -> Option<&'static str> {
-        faces::beyond_a_module(&self.native.said())
     }
 
     /// Ends the gateway, whose counts these are.

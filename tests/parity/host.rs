@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tracegate::{Entropy, EntropyUnavailable, Expected, Peer, PeerFact, Store, StoreError, Stored};
-use tracegate_harness::host::Facts;
+use tracegate::{Entropy, EntropyUnavailable, Expected, HostSignatures, Peer, PeerFact, Store, StoreError, Stored};
+use tracegate_harness::host::{Facts, Signatures};
 
 /// How good a host is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) enum Host {
     Silent,
     /// It tells another version of a value than it has.
     Lying,
+    /// It says nothing of signatures.
+    Unverifying,
 }
 
 /// Randomness from a seed.
@@ -70,6 +72,16 @@ impl Peer for Known {
     fn route_metadata(&mut self, key: &str) -> Option<Vec<u8>> {
         let known = self.facts.route_metadata.iter().find(|(namespace, known, _)| namespace == "tracegate" && known == key);
         known.filter(|_| self.host != Host::Ignorant).map(|(.., text)| text.clone().into_bytes())
+    }
+}
+
+/// What is said of signatures.
+#[derive(Debug)]
+pub(crate) struct Verifier(pub(crate) Host);
+
+impl HostSignatures for Verifier {
+    fn verify(&mut self, hash: &str, key: &[u8], signature: &[u8], text: &[u8]) -> Option<bool> {
+        if self.0 == Host::Unverifying { None } else { Signatures.verify(hash, key, signature, text) }
     }
 }
 

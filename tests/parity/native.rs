@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use tracegate::quota::Totals;
+use tracegate::secret::SecretUnavailable;
 use tracegate::{Event, ExchangeId, GatewayId, Header, Headers, Inputs, Reason, Reply, Step, Verdict};
-use tracegate_harness::host::{Facts, HeaderMap, Part, Signatures};
+use tracegate_harness::host::{Facts, HeaderMap, Part};
 use tracegate_harness::recording::Recorded;
 use tracegate_harness::{keys, replay};
 use tracegate_tests::faces::{self, Conversation, Record};
 
-use super::host::{Host, Known, Randomness, Values};
+use super::host::{Host, Known, Randomness, Values, Verifier};
 
 /// A gateway around the native core.
 pub(crate) struct Native {
@@ -45,11 +46,18 @@ impl Native {
         let (mut randomness, mut peer) = (Randomness::new(host), Known { facts: Facts::default(), host });
         let mut store = Values::new(host);
         let mut inputs =
-            Inputs { now: 0, monotonic: 0, entropy: &mut randomness, peer: &mut peer, store: &mut store, signatures: &mut Signatures };
+            Inputs { now: 0, monotonic: 0, entropy: &mut randomness, peer: &mut peer, store: &mut store, signatures: &mut Verifier(host) };
         let environment = keys::environment(&tracegate::Policy::from_json(policy.as_bytes()).expect("it is one").policy, super::host::SEED);
         let mut secrets = |variable: &str| environment.iter().find(|(name, _)| name == variable).map(|(_, value)| value.clone());
         let core = faces::Recorded::start(GatewayId(1), policy, &mut secrets, &mut inputs, &record).expect("its secrets are there");
         Self { core, record, host, randomness, peer, store, now: 0, next: 2, counts: BTreeMap::new() }
+    }
+
+    /// Another gateway, which finds no secret.
+    pub(crate) fn start_another(&mut self, policy: &str, record: &Record) -> Result<faces::Recorded, SecretUnavailable> {
+        let Self { host, randomness, peer, store, .. } = self;
+        let mut inputs = Inputs { now: 0, monotonic: 0, entropy: randomness, peer, store, signatures: &mut Verifier(*host) };
+        faces::Recorded::start(GatewayId(1), policy, &mut |_: &str| None, &mut inputs, record)
     }
 
     /// What is known of whoever sends the next requests.
@@ -60,6 +68,11 @@ impl Native {
     /// Another record of what is said beside this gateway.
     pub(crate) const fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// What follows may be more than a proxy can tell a module.
+    pub(crate) fn go_beyond_modules(&self) {
+        self.record.go_beyond_modules();
     }
 
     /// What has been said to the core.
@@ -81,9 +94,9 @@ impl Native {
     }
 
     pub(crate) fn with<T>(&mut self, run: impl FnOnce(&mut faces::Recorded, &mut Inputs<'_>) -> T) -> T {
-        let Self { core, randomness, peer, store, now, .. } = self;
+        let Self { core, host, randomness, peer, store, now, .. } = self;
         let monotonic = u64::try_from(*now).expect("it is after 1970");
-        let (entropy, signatures) = (randomness, &mut Signatures);
+        let (entropy, signatures) = (randomness, &mut Verifier(*host));
         run(core, &mut Inputs { now: *now, monotonic, entropy, peer, store, signatures })
     }
 
@@ -108,6 +121,10 @@ impl Native {
             }
             Verdict::Wait => panic!("nothing in these policies is waited for"),
         };
+        if refused.is_none() {
+            // The upstream takes a few milliseconds.
+            self.now += 1_000_000 * i64::from(2 + self.next % 7);
+        }
         if exchange.awaits_response(self.core.core()) {
             let _ = self.with(|core, inputs| core.step(&mut exchange, Event::Response(Headers::new(&lent(&response))), inputs));
         }

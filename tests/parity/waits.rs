@@ -64,14 +64,16 @@ impl Waits {
         Self { native, issuer: Issuer::new(0).expect("an issuer has keys"), next: 10, out: Vec::new(), deferred: Vec::new() }
     }
 
+    /// Calls fail in ways that no module's host has.
+    pub(crate) fn beyond_modules() -> Self {
+        let waits = Self::start();
+        waits.native.go_beyond_modules();
+        waits
+    }
+
     /// The issuer's keys.
     pub(crate) fn keys(&self) -> Message {
         Message::response::<&str, &str>(200, [], self.issuer.key_set().to_string().as_bytes())
-    }
-
-    /// Why a module can't have been told the same.
-    pub(crate) fn beyond_a_module(&self) -> Option<&'static str> {
-        faces::beyond_a_module(&self.native.said())
     }
 
     /// A request with a sound token, until it is decided: what the issuer says and what the service says.

@@ -24,7 +24,7 @@ fn a_client_that_goes_before_the_upstream_answers_gets_nothing_and_is_counted() 
 
 #[test]
 fn a_client_that_goes_before_its_head_is_read_is_neither_served_nor_counted() {
-    let mut world = World::new(POLICY);
+    let mut world = World::new(POLICY).beyond_modules();
     let gone = world.send_after(ms(10), get("/orders/1"));
     world.hang_up(gone, ms(5));
     world.finish();
@@ -53,7 +53,7 @@ fn an_upstream_that_never_answers_leaves_its_exchange_open_and_the_others_alone(
 
 #[test]
 fn nothing_that_comes_after_the_end_changes_anything() {
-    let mut world = World::new(POLICY);
+    let mut world = World::new(POLICY).beyond_modules();
     let order = world.send(get("/orders").with("traceparent", PARENT));
     world.finish();
     let before = (world.upstream(order).clone(), world.client(order).clone());
@@ -80,7 +80,7 @@ fn nothing_that_comes_after_the_end_changes_anything() {
 
 #[test]
 fn a_second_head_is_refused_and_the_first_ones_decision_stands() {
-    let mut world = World::new(POLICY).with_upstream(answers(200).after(ms(50)));
+    let mut world = World::new(POLICY).beyond_modules().with_upstream(answers(200).after(ms(50)));
     let order = world.send(get("/orders"));
     world.inject(order, ms(10), OwnedEvent::Request(get("/admin")));
     world.finish();

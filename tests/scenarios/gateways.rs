@@ -9,7 +9,7 @@ use crate::{ADMITTED, CONTINUED, DENIED, NEW_POLICY, NOT_FOUND, PARENT, POLICY, 
 
 #[test]
 fn an_exchange_opened_under_the_old_configuration_finishes_under_it() {
-    let mut world = World::new(POLICY).with_upstream(answers(200).after(secs(3)));
+    let mut world = World::new(POLICY).beyond_modules().with_upstream(answers(200).after(secs(3)));
     let (old, trial) = (world.newest(), get("/trial").with("traceparent", PARENT));
     let early = world.send(trial.clone());
     world.advance(secs(1));
@@ -29,7 +29,7 @@ fn an_exchange_opened_under_the_old_configuration_finishes_under_it() {
 
 #[test]
 fn interleaved_exchanges_of_two_gateways_do_not_mix() {
-    let mut world = World::new(POLICY).with_upstream(answers(200).after(ms(50)));
+    let mut world = World::new(POLICY).beyond_modules().with_upstream(answers(200).after(ms(50)));
     let old = world.newest();
     let through_old: Vec<_> = (0..20).map(|index| world.send_after(ms(10 * index), get("/nowhere"))).collect();
     let new = world.configure(NEW_POLICY);
@@ -45,7 +45,7 @@ fn interleaved_exchanges_of_two_gateways_do_not_mix() {
 
 #[test]
 fn each_gateway_hands_its_counts_over_on_its_own_tick_and_once() {
-    let mut world = World::new(POLICY);
+    let mut world = World::new(POLICY).beyond_modules();
     let old = world.newest();
     world.advance(ms(500));
     let new = world.configure(POLICY);

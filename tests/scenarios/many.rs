@@ -44,16 +44,21 @@ struct Thousand {
     sent: Vec<(ExchangeId, &'static Kind, usize)>,
 }
 
-/// 1,000 requests within two seconds, answered within two more; every tenth client doesn't wait for long.
+/// 1,000 requests under an old policy and a new one.
 fn thousand(seed: u64) -> Thousand {
+    run(World::new(POLICY).beyond_modules(), seed, 400)
+}
+
+/// 1,000 requests within two seconds, answered within two more; every tenth client doesn't wait for long. The policy changes with request `changes`.
+fn run(world: World, seed: u64, changes: usize) -> Thousand {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut delays = ChaCha8Rng::seed_from_u64(seed ^ 1);
     let upstream = move |_: &Message| Some((ms(delays.next_u64() % 2_000), Message::answer(200)));
-    let mut world = World::new(POLICY).with_seed(seed).with_upstream(upstream);
+    let mut world = world.with_seed(seed).with_upstream(upstream);
     let old = world.newest();
     let mut sent = Vec::new();
     for index in 0..1_000 {
-        if index == 400 {
+        if index == changes {
             world.configure(NEW_POLICY);
         }
         let kind = &KINDS[usize::try_from(random.next_u64() % 6).unwrap()];
@@ -62,7 +67,7 @@ fn thousand(seed: u64) -> Thousand {
         if index % 10 == 0 {
             world.hang_up(exchange, ms(arrives + stays));
         }
-        sent.push((exchange, kind, usize::from(index >= 400)));
+        sent.push((exchange, kind, usize::from(index >= changes)));
         if random.next_u64().is_multiple_of(8) {
             world.step();
         }
@@ -97,6 +102,13 @@ fn every_one_of_a_thousand_gets_its_own_answer_and_its_own_ids() {
         assert_eq!(states, [&[], std::slice::from_ref(&ours)][policy], "{exchange:?}");
     }
     assert!(spans.len() > 300 && fresh.len() > 150 && (1..=100).contains(&gone), "{} {} {gone}", spans.len(), fresh.len());
+}
+
+/// Of one policy a module hears too: it decides all of them alike, while they pass each other.
+#[test]
+fn a_thousand_under_one_policy_are_answered() {
+    let Thousand { world, sent, .. } = run(World::new(POLICY), 5, usize::MAX);
+    assert!(sent.iter().all(|(exchange, ..)| world.outcome(*exchange).is_closed()));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn a_services_answer_reaches_the_exchange_that_asked_at_its_time() {
 
 #[test]
 fn a_call_for_several_exchanges_is_answered_to_its_gateway() {
-    let mut world = world();
+    let mut world = world().beyond_modules();
     let (old, new) = (world.newest(), world.configure(NEW_POLICY));
     let order = world.send(get("/orders"));
     world.ask(Asker::Gateway(old), call(old, 0));
@@ -67,7 +67,7 @@ fn the_same_call_is_never_asked_for_twice() {
 
 #[test]
 fn those_whom_a_gateway_wakes_are_stepped_in_its_order() {
-    let mut world = world();
+    let mut world = world().beyond_modules();
     let [first, second, third] = ["/orders/1", "/orders/2", "/orders/3"].map(|path| world.send(get(path)));
     world.advance(ms(1));
     world.carry_out(world.newest(), Woken { wake: vec![third, first], ..Woken::default() });
@@ -81,7 +81,7 @@ fn those_whom_a_gateway_wakes_are_stepped_in_its_order() {
 fn late_unknown_and_repeated_replies_and_wakes_change_nothing() {
     type Seen = (Vec<(Option<Message>, Option<Message>)>, Vec<BTreeMap<String, u64>>);
     let course = |disturbed: bool| -> (Seen, usize) {
-        let mut world = world();
+        let mut world = world().beyond_modules();
         let old = world.newest();
         let mut sent = vec![world.send(get("/orders").with("traceparent", PARENT)), world.send_after(ms(30), get("/trial"))];
         let new = world.configure(NEW_POLICY);

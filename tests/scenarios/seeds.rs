@@ -50,7 +50,7 @@ fn course(seed: u64) -> World {
     let mut chance = Chance(ChaCha8Rng::seed_from_u64(seed));
     let mut upstreams = Chance(ChaCha8Rng::seed_from_u64(!seed));
     let upstream = move |_: &Message| (upstreams.below(4) > 0).then(|| (ms(upstreams.below(500)), Message::answer(200)));
-    let mut world = World::new(POLICY).with_seed(seed).with_upstream(upstream);
+    let mut world = World::new(POLICY).beyond_modules().with_seed(seed).with_upstream(upstream);
     let mut gateways = vec![world.newest()];
     let mut opened: Vec<ExchangeId> = vec![world.send(get("/orders"))];
     for _ in 0..100 {

@@ -8,7 +8,7 @@ use crate::{NEW_POLICY, PARENT, POLICY};
 #[test]
 fn a_wall_clock_that_jumps_back_an_hour_and_forward_a_day_changes_nothing() {
     let course = |jumps: bool| {
-        let mut world = World::new(POLICY).with_upstream(answers(200).after(secs(2)));
+        let mut world = World::new(POLICY).beyond_modules().with_upstream(answers(200).after(secs(2)));
         let send = |world: &mut World| {
             world.send(get("/orders").with("traceparent", PARENT));
             world.send(get("/trial"));

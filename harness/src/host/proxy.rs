@@ -112,6 +112,8 @@ struct Live {
     response: Way,
     /// The upstream got the request whole.
     reached_upstream: bool,
+    /// The upstream's answer is put off.
+    held: bool,
     /// The answer that a filter has asked for.
     prepared: Option<LocalResponse>,
     /// When it is given up, where that is scheduled.
@@ -219,6 +221,7 @@ impl<'m, W: World> Proxy<'m, W> {
                 request: Way::default(),
                 response: Way::default(),
                 reached_upstream: false,
+                held: false,
                 prepared: None,
                 idle: None,
             },

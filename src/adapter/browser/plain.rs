@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Values of the page's and of its host's, made plain before they are looked at: a proxy, a getter or an array with a length of its own could throw in
-//! the middle of a call, and what throws through WebAssembly leaves its state behind as it stands.
+//! Values of the page's and of its host's, made plain before they are looked at: a proxy, a getter, a cycle or an array with a length of its own could
+//! throw in the middle of a call, and what throws through WebAssembly leaves its state behind as it stands.
 
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{Array, JsString, Object, Reflect, Uint8Array};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
@@ -13,42 +13,60 @@ extern "C" {
     fn structured_clone(value: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// A copy in plain objects, arrays and the like: nothing in it runs code.
+/// A copy in plain objects, arrays, bytes and primitive values, nested no deeper than the face's own values: nothing in it runs code. Of bytes no more
+/// than [`MAX_BYTES`] and one are left, which nothing makes use of.
 ///
 /// # Errors
 ///
-/// What the value threw, or that it holds what can't be copied.
-pub(super) fn copied(value: &JsValue) -> Result<JsValue, JsValue> {
-    structured_clone(value)
-}
-
-/// An answer's copy. What a service says fills no memory: a longer body reads as one of [`MAX_BYTES`] and one more, which nothing makes use of.
-///
-/// # Errors
-///
-/// As [`copied`].
-pub(super) fn copied_answer(value: &JsValue) -> Result<JsValue, JsValue> {
-    let value = copied(value)?;
-    let reply = Reflect::get(&value, &"reply".into()).unwrap_or_default();
-    if let Some(body) = Reflect::get(&reply, &"body".into()).ok().and_then(|body| body.dyn_into::<Uint8Array>().ok())
-        && body.length() > MAX_BYTES
-    {
-        Reflect::set(&reply, &"body".into(), &body.subarray(0, MAX_BYTES.saturating_add(1)))?;
-    }
-    Ok(value)
+/// What else was found.
+pub(super) fn copied(value: &JsValue) -> Result<JsValue, String> {
+    let copy = structured_clone(value).map_err(|thrown| words(&thrown))?;
+    settle(&copy, MAX_DEPTH)?;
+    Ok(copy)
 }
 
 /// The bytes of an `Uint8Array`, up to [`MAX_BYTES`] of them.
 pub(super) fn bytes(value: &JsValue) -> Option<Vec<u8>> {
-    let array: Uint8Array = copied(value).ok()?.dyn_into().ok()?;
+    let array: Uint8Array = structured_clone(value).ok()?.dyn_into().ok()?;
     (array.length() <= MAX_BYTES).then(|| array.to_vec())
 }
 
+/// A text of up to [`MAX_BYTES`] characters.
+pub(super) fn text(value: &JsValue) -> Option<String> {
+    let text: &JsString = value.dyn_ref()?;
+    (text.length() <= MAX_BYTES).then(|| value.as_string()).flatten()
+}
+
+/// Refuses what isn't plain in a copy, and shortens bytes.
+fn settle(value: &JsValue, depth: u8) -> Result<(), String> {
+    if let Some(text) = value.dyn_ref::<JsString>() {
+        return if text.length() <= MAX_BYTES { Ok(()) } else { Err(format!("expected texts of at most {MAX_BYTES} characters")) };
+    }
+    if !value.is_object() || value.is_instance_of::<Uint8Array>() {
+        return Ok(());
+    }
+    let is_plain = Array::is_array(value) || Object::is(&Object::get_prototype_of(value), &Object::get_prototype_of(&Object::new()));
+    let depth = depth.checked_sub(1).filter(|_| is_plain);
+    let depth = depth.ok_or("expected plain objects, lists, texts, numbers and an Uint8Array, found something else, or nested deeper")?;
+    let holder: &Object = value.unchecked_ref();
+    for name in Object::keys(holder).iter() {
+        let part = Reflect::get(value, &name).map_err(|thrown| words(&thrown))?;
+        settle(&part, depth)?;
+        if let Some(bytes) = part.dyn_ref::<Uint8Array>().filter(|bytes| bytes.length() > MAX_BYTES) {
+            let short = bytes.subarray(0, MAX_BYTES.saturating_add(1));
+            Reflect::set(value, &name, &short).map_err(|thrown| words(&thrown))?;
+        }
+    }
+    Ok(())
+}
+
 /// What anybody threw, in words.
-pub(super) fn words(thrown: &JsValue) -> String {
+fn words(thrown: &JsValue) -> String {
     let message = Reflect::get(thrown, &"message".into()).ok().and_then(|message| message.as_string());
     message.or_else(|| thrown.as_string()).unwrap_or_else(|| "it can't be copied".to_owned())
 }
 
-/// More than any value that a host keeps for a gateway.
+/// More than any value that a host keeps for a gateway, and than any policy.
 const MAX_BYTES: u32 = 16 << 20;
+/// An answer holds a reply, that its lines, those a line each.
+const MAX_DEPTH: u8 = 4;

@@ -11,7 +11,7 @@ use super::super::turn::{Ask, Turn};
 
 /// One exchange as the native core had it.
 #[derive(Debug, Default)]
-pub(super) struct Course {
+pub(in crate::faces) struct Course {
     pub(super) request: Option<Lines>,
     pub(super) trailers: Option<(Lines, Vec<Edit>)>,
     pub(super) facts: Facts,
@@ -37,18 +37,12 @@ enum Stage {
     Closed,
 }
 
-/// Why a module can't be told what the native core was told, if it can't.
-#[must_use]
-pub fn beyond_a_module(conversation: &[Turn]) -> Option<&'static str> {
-    courses(conversation).err()
-}
-
 /// What became of each exchange.
 ///
 /// # Errors
 ///
-/// Why no module can be told all of it.
-pub(super) fn courses(conversation: &[Turn]) -> Result<BTreeMap<u32, Course>, &'static str> {
+/// Why no proxy can tell a module all of it.
+pub(in crate::faces) fn courses(conversation: &[Turn]) -> Result<BTreeMap<u32, Course>, &'static str> {
     let Some((Turn { said: Said::Start { .. }, heard: Heard::Started { error: None }, .. }, rest)) = conversation.split_first() else {
         return Err("a gateway that doesn't start is never told anything");
     };
@@ -156,6 +150,8 @@ impl SoFar {
                 course.stage = Stage::Closed;
             }
             (Told::Closed { .. }, Stage::Opened) => course.stage = Stage::Closed,
+            // A client that has gone hangs up no more.
+            (Told::Closed { .. }, Stage::Closed) => {}
             (Told::HostFailed(_), _) => return Err("a module finds out by itself what its host can't do"),
             _ => return Err("events come in a proxy's order"),
         }

@@ -69,8 +69,12 @@ impl<W: World> Proxy<'_, W> {
         }
     }
 
-    /// Answers a callout that was [held](Reply::Held), at once, however long the reply takes. Others' tokens are nobody's.
+    /// Answers a callout that was [held](Reply::Held), at once, however long the reply takes; but not with what is no answer. Others' tokens are
+    /// nobody's.
     pub fn answer_callout(&mut self, token: u32, reply: Reply) {
+        if matches!(reply, Reply::Never | Reply::Held) {
+            return;
+        }
         let Some(callout) = self.held.remove(&token) else { return };
         let (_, outcome) = self.outcome_of(&callout, reply);
         self.deliver_reply(callout.root, token, outcome);

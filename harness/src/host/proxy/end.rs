@@ -99,7 +99,12 @@ impl<W: World> Proxy<'_, W> {
         }
         let (after, response) = match reply {
             Reply::After(Duration::ZERO, response) => return self.deliver_response(id, Ok(response)),
-            Reply::Held => return,
+            Reply::Held => {
+                if let Some(live) = self.live.get_mut(&id) {
+                    live.held = true;
+                }
+                return;
+            }
             Reply::After(after, response) => (after, Ok(response)),
             Reply::Reset(after) | Reply::Broken(after) => (after, Err(Failure::Reset)),
             Reply::Refused => (Duration::ZERO, Err(Failure::Refused)),
@@ -113,9 +118,11 @@ impl<W: World> Proxy<'_, W> {
         }
     }
 
-    /// The upstream answers a request that was [held](Reply::Held), at once.
+    /// The upstream answers a request that was [held](Reply::Held), at once. Others have no answer from here.
     pub fn answer_upstream(&mut self, id: ExchangeId, response: Message) {
-        self.deliver_response(id.0, Ok(response));
+        if self.live.get_mut(&id.0).is_some_and(|live| std::mem::take(&mut live.held)) {
+            self.deliver_response(id.0, Ok(response));
+        }
     }
 
     /// What has left the chain in this direction.
