@@ -19,9 +19,10 @@ pub(super) fn define(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 fn get(host: &mut Host<'_>, place: u32, size: u32, data: u32, return_size: u32, return_cas: u32) -> Answer {
     let (key, state) = memory::read_beside(host, Span { place, size })?;
     let (value, cas) = state.shared.get(key).ok_or(Status::NotFound)?;
-    // First: a number that a fault writes in its place is the version, not the buffer's.
-    memory::write_word(host, return_cas, cas)?;
-    memory::hand_over(host, &value, Return { data, size: return_size })
+    // A fault's number is the version, not the buffer's place.
+    let cas = host.data_mut().number.take().unwrap_or(cas);
+    memory::hand_over(host, &value, Return { data, size: return_size })?;
+    memory::write_word(host, return_cas, cas)
 }
 
 fn set(host: &mut Host<'_>, key: u32, key_size: u32, value: u32, value_size: u32, cas: u32) -> Answer {
