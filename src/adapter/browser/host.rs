@@ -88,7 +88,7 @@ impl Peer for Host {
 impl Store for Host {
     fn get(&mut self, name: &str) -> Option<Stored> {
         let stored = plain::copied(&self.call("get", &[name.into()])?).ok()?;
-        let value = plain::bytes(&Reflect::get(&stored, &"value".into()).ok()?)?;
+        let value = plain::bytes_of(Reflect::get(&stored, &"value".into()).ok()?)?;
         let version = number(&Reflect::get(&stored, &"version".into()).ok()?)?;
         Some(Stored { value, version })
     }

@@ -27,7 +27,12 @@ pub(super) fn copied(value: &JsValue) -> Result<JsValue, String> {
 
 /// The bytes of an `Uint8Array`, up to [`MAX_BYTES`] of them.
 pub(super) fn bytes(value: &JsValue) -> Option<Vec<u8>> {
-    let array: Uint8Array = structured_clone(value).ok()?.dyn_into().ok()?;
+    bytes_of(structured_clone(value).ok()?)
+}
+
+/// The same of what has been copied.
+pub(super) fn bytes_of(copy: JsValue) -> Option<Vec<u8>> {
+    let array: Uint8Array = copy.dyn_into().ok()?;
     (array.length() <= MAX_BYTES).then(|| array.to_vec())
 }
 
