@@ -15,7 +15,7 @@ mod waits;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use indicatif::ProgressBar;
@@ -233,42 +233,48 @@ fn message(body: &[u8]) -> Message {
 /// What the component is lent and what it offers, and nothing of WASI.
 #[test]
 fn the_component_asks_for_our_interfaces_alone() {
-    let (imports, exports) = interfaces(module::build_component().expect("the component builds"));
+    let (imports, exports) = interfaces(&module::build_component().expect("the component builds"));
     let ours = |name: &str| format!("tracegate:policy/{name}@{}", tracegate::VERSION);
     let lent = ["clocks", "logging", "peer", "random", "secrets", "signatures", "store"].map(ours);
     assert_eq!(imports, lent.into());
     assert_eq!(exports, [ours("policy")].into());
 }
 
+/// What cargo-component builds of the same sources is the same to a host: its interfaces, and what it decides.
 #[test]
 #[ignore = "builds cargo-component: cargo harness test --all"]
-fn cargo_component_gives_the_same_interfaces() {
-    let plain = interfaces(module::build_component().expect("the component builds"));
-    let other = interfaces(module::build_by_cargo_component().unwrap_or_else(|error| panic!("{error}")));
-    assert_eq!(plain, other);
+fn cargo_component_gives_the_same_component() {
+    let plain = module::build_component().expect("the component builds");
+    let other = module::build_by_cargo_component().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(interfaces(&plain), interfaces(&other));
+    example_decides(&other);
 }
 
-fn interfaces(path: PathBuf) -> (BTreeSet<String>, BTreeSet<String>) {
+fn interfaces(path: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
     let wasm = fs::read(path).expect("it has been built");
     let component = Component::compile(&wasm).unwrap_or_else(|error| panic!("{error}"));
     let (imports, exports) = component.interfaces();
     (imports.into_iter().collect(), exports.into_iter().collect())
 }
 
-/// The example for gateways in Rust embeds the component that is built here.
 #[test]
 fn the_example_decides() {
+    example_decides(&module::build_component().expect("the component builds"));
+}
+
+/// The example for gateways in Rust embeds the component, which decides.
+#[track_caller]
+fn example_decides(component: &Path) {
     let scratch = TempDir::new().expect("there is room");
     let policy = scratch.path().join("policy.json");
     let orders = r#"{"schema": 1, "service": {"name": "edge"}, "routes": [{"name": "orders", "match": {"path": {"prefix": "/orders"}}}],
         "default": {"action": "refuse"}}"#;
     fs::write(&policy, orders).expect("there is room");
-    let component = module::build_component().expect("the component builds");
     let program = PathBuf::from(tracegate().get_program()).with_file_name("examples").join("gateway");
     let program = program.with_extension(std::env::consts::EXE_EXTENSION);
     assert!(program.is_file(), "{} is missing: run `cargo harness test`, which builds it", program.display());
     let decide = |path: &str| {
-        let output = Command::new(&program).args([&component, &policy]).arg(path).output().expect("the example runs");
+        let output = Command::new(&program).args([component, &policy]).arg(path).output().expect("the example runs");
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
     };

@@ -80,7 +80,13 @@ pub fn build_by_cargo_component() -> Result<PathBuf> {
     .context(|| "PATH can't be read")?;
     let mut build = checkout.cargo();
     build.args(["component", "build", "--locked", "--package", "tracegate", "--lib", "--profile", "wasm", "--features", "component"]);
-    run(build.args(["--target", BARE_TARGET]).env("CARGO_TARGET_DIR", &target).env("PATH", path))?;
+    let built = run(build.args(["--target", BARE_TARGET]).env("CARGO_TARGET_DIR", &target).env("PATH", path));
+    // It writes bindings among our sources, which have their own.
+    let bindings = checkout.root().join("src/bindings.rs");
+    if bindings.exists() {
+        fs::remove_file(&bindings).context(|| format!("can't remove {}", bindings.display()))?;
+    }
+    built?;
     Ok(target.join(BARE_TARGET).join("wasm").join("tracegate.wasm"))
 }
 
