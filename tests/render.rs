@@ -2,6 +2,11 @@
 //! `tracegate render`: the examples that ship are what it writes, and what it can't write it says. That Envoy runs them is in `listener/rendered.rs`,
 //! that Kubernetes' documents fit their kinds in `acceptance/manifests.rs`.
 
+#[path = "render/api_management.rs"]
+mod api_management;
+#[path = "render/services.rs"]
+mod services;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -237,66 +242,6 @@ fn what_istio_is_told_of_an_issuer_is_for_the_gateway_alone_and_port_by_port() {
     }
 }
 
-/// A policy with a quota for each name, the cluster that counts it and what else there is about it, in JSON.
-fn quotas(quotas: &[(&str, &str, &str)]) -> String {
-    let quota = |(name, cluster, more): &(&str, &str, &str)| {
-        let mut quota = json!({
-            "limit": {"calendar": {"requests": 500, "period": "day"}}, "key": ["route", {"header": "X-Shop"}], "key_absent": "refuse",
-            "enforcement": {"global": {"cluster": cluster, "domain": "shop", "on_unavailable": "admit"}},
-        });
-        let more: Value = serde_json::from_str(more).unwrap();
-        quota.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        ((*name).to_owned(), quota)
-    };
-    let names: Vec<&str> = quotas.iter().map(|(name, ..)| *name).collect();
-    let quotas: serde_json::Map<String, Value> = quotas.iter().map(quota).collect();
-    let subscription = json!({"id": "a", "product": "gold", "keys_sha256": ["ab".repeat(32)]});
-    json!({
-        "schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}, "quotas": quotas,
-        "identity": {"providers": {"keys": {"subscription_keys": {"subscriptions": [subscription]}}}},
-        "routes": [{"name": "all", "quotas": names}],
-    })
-    .to_string()
-}
-
-/// A cluster that speaks gRPC does so in each gateway's own terms.
-#[test]
-fn rate_limit_services_are_called_by_http_2() {
-    let policy = quotas(&[("a", "inside", "{}"), ("b", "outside", "{}"), ("c", "by-tls", "{}")]);
-    let clusters = [
-        "--cluster",
-        "inside=limitador.limits.svc.cluster.local:8081",
-        "--cluster",
-        "outside=limits.example:8081",
-        "--cluster",
-        "by-tls=https://limits.example:443",
-    ];
-    let (istio, _) = rendered(&policy, &[&["istio"][..], &clusters].concat());
-    let documents: Vec<Value> = istio.split("\n---\n").map(|document| serde_saphyr::from_str(document).unwrap_or_default()).collect();
-    let of = |kind: &str, host: &str| {
-        let named = |document: &&Value| {
-            document["kind"] == kind && (document["spec"]["host"] == host || document["spec"]["hosts"] == json!([host]))
-        };
-        documents.iter().find(named).map(|document| &document["spec"]).unwrap_or_else(|| panic!("{kind} {host}: {istio}"))
-    };
-    let ports = json!([{"number": 443, "name": "grpc-443", "protocol": "GRPC"}, {"number": 8081, "name": "grpc-8081", "protocol": "GRPC"}]);
-    assert_eq!(of("ServiceEntry", "limits.example")["ports"], ports);
-    let tls = json!({"mode": "SIMPLE", "sni": "limits.example", "subjectAltNames": ["limits.example"]});
-    let levels = json!([{"port": {"number": 443}, "tls": tls}]);
-    assert_eq!(of("DestinationRule", "limits.example")["trafficPolicy"]["portLevelSettings"], levels);
-    let levels = json!([{"port": {"number": 8081}, "connectionPool": {"http": {"h2UpgradePolicy": "UPGRADE"}}}]);
-    assert_eq!(of("DestinationRule", "limitador.limits.svc.cluster.local")["trafficPolicy"]["portLevelSettings"], levels);
-    let cluster = r#"cluster: "outbound|8081||limitador.limits.svc.cluster.local""#;
-    assert!(istio.contains(cluster), "the policy calls it by Istio's name: {istio}");
-    for target in ["envoy", "envoy-gateway"] {
-        let (text, _) = rendered(&policy, &[&[target][..], &clusters].concat());
-        assert_eq!(text.matches("explicit_http_config: {http2_protocol_options: {}}").count(), 3, "{target}: {text}");
-    }
-    let both = ["--cluster", "inside=a.example:80", "--cluster", "outside=a.example:80", "--cluster", "by-tls=https://a.example:80"];
-    let (_, error) = unrendered(&policy, &[&["istio"][..], &both].concat());
-    assert!(error.starts_with("expected a.example:80 to be reached by TLS or without"), "{error}");
-}
-
 /// What is said about what can't be rendered.
 fn unrendered(policy: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let scratch = tempfile::tempdir().unwrap();
@@ -307,93 +252,6 @@ fn unrendered(policy: &str, arguments: &[&str]) -> (Option<i32>, String) {
     assert_eq!((stdout(&output).as_str(), out.exists()), ("", false), "nothing is written");
     let said = stderr(&output);
     (output.status.code(), said.lines().filter_map(|line| line.strip_prefix("tracegate: ")).collect())
-}
-
-const OTHER_DOMAIN: &str = r#"{"enforcement": {"global": {"cluster": "c", "domain": "other", "on_unavailable": "admit"}}}"#;
-
-#[test]
-fn limitador_counts_each_amount_of_each_quota() {
-    let leased = r#"{"limit": {"calendar": {"bytes": 9007199254740991, "period": "lifetime"}}, "key": [{"literal": "x"}], "mode": "shadow",
-        "enforcement": {"global": {"cluster": "c", "domain": "it's: \"quoted\"", "mode": {"lease": {"max_slice": 9}}, "on_unavailable": "admit"}}}"#;
-    let products = r#"{"limit_from": {"products": {"gold": 9000, "silver": 500, "tin": 50}}}"#;
-    let (text, said) = rendered(&quotas(&[("a", "c", products), ("b", "c", leased)]), &["limitador"]);
-    assert_eq!(said, "");
-    let limits: Value = serde_saphyr::from_str(&text).unwrap();
-    let amounts = [50, 500, 9000].map(|amount| {
-        json!({
-            "namespace": "shop", "name": "a", "max_value": amount, "seconds": 26 * 3600,
-            "conditions": ["descriptors[0].quota == 'a'", format!("descriptors[0].limit == '{amount}'")],
-            "variables": ["descriptors[0].route", "descriptors[0].header_x_shop", "descriptors[0].window"],
-        })
-    });
-    let shadow = json!({
-        "namespace": "it's: \"quoted\"", "name": "b", "max_value": 9_007_199_254_740_991_u64, "seconds": 3_153_600_000_u64,
-        "conditions": ["descriptors[0].quota == 'b'"], "variables": ["descriptors[0].literal", "descriptors[0].window"],
-    });
-    assert_eq!(limits, Value::from([&amounts[..], &[shadow]].concat()));
-    assert!(text.contains("# In shadow: the service answers as for any other, and gateways don't enforce it.\n- namespace:"), "{text}");
-}
-
-#[test]
-fn envoys_service_counts_one_domain_of_a_policy() {
-    let products = r#"{"limit_from": {"products": {"gold": 9000}}, "mode": "shadow"}"#;
-    let policy = quotas(&[("a", "c", products), ("b", "c", OTHER_DOMAIN)]);
-    let (text, said) = rendered(&policy, &["ratelimit", "--domain", "shop"]);
-    assert_eq!(said, "");
-    let inner = |amount: u32| {
-        let limit = json!([{"key": "window", "rate_limit": {"unit": "day", "requests_per_unit": amount}}]);
-        let header = json!([{"key": "header_x_shop", "descriptors": limit}]);
-        json!({"key": "limit", "value": amount.to_string(), "descriptors": [{"key": "route", "descriptors": header}]})
-    };
-    let expected = json!({"domain": "shop", "descriptors": [{"key": "quota", "value": "a", "descriptors": [inner(500), inner(9000)]}]});
-    assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), expected);
-    assert!(text.contains("# In shadow") && !text.contains("shadow_mode"), "{text}");
-    let (other, _) = rendered(&policy, &["ratelimit", "--domain", "other"]);
-    assert!(other.contains("domain: other") && other.contains("value: b") && !other.contains("value: a"), "{other}");
-    for (arguments, expected) in [
-        (vec!["ratelimit"], "expected quotas of one domain, as a file has, found \"other\" and \"shop\": say which by --domain"),
-        (
-            vec!["ratelimit", "--domain", "nobodys"],
-            "--domain nobodys: expected a domain of the policy's quotas, found \"other\" and \"shop\"",
-        ),
-        (vec!["limitador", "--domain", "shop"], "expected --domain with --for ratelimit, found it with --for limitador"),
-        (vec!["ratelimit", "--listen", "0.0.0.0:1"], "expected --listen with --for envoy, found it with --for ratelimit"),
-        (
-            vec!["limitador", "--cluster", "c=c.example:80"],
-            "expected no clusters, roots and client certificates with --for limitador: it has no part in them",
-        ),
-    ] {
-        assert_eq!(unrendered(&policy, &arguments), (Some(2), expected.to_owned()), "{arguments:?}");
-    }
-}
-
-#[test]
-fn counts_that_start_afresh_within_a_window_are_named() {
-    for (calendar, noted) in [
-        (r#"{"limit": {"calendar": {"requests": 5, "period": "day", "time_zone": "Europe/Amsterdam"}}}"#, "every 365 days.\n"),
-        (r#"{"limit": {"calendar": {"requests": 5, "period": "month"}}}"#, "With USE_CALENDAR_MONTH_RATE_LIMIT=true in its environment"),
-        (r#"{"limit": {"calendar": {"requests": 5, "period": "lifetime"}}}"#, "every 365 days.\n"),
-    ] {
-        let (text, said) = rendered(&quotas(&[("a", "c", calendar)]), &["ratelimit"]);
-        assert!(text.contains("# No unit fits: the service starts this count afresh once a year") && text.contains(noted), "{text}");
-        assert!(text.contains("rate_limit: {unit: year, requests_per_unit: 5}"), "{text}");
-        assert!(said.starts_with("quota a: no unit of the service's fits its windows") && said.contains("2026-12-18"), "{said}");
-    }
-}
-
-#[test]
-fn what_a_service_cant_count_is_not_rendered() {
-    let none = "expected a quota with `enforcement: {global: …}`, found none: a service has nothing to count";
-    let local = r#"{"limit": {"rate": {"requests": 5, "window": "1m"}}, "enforcement": {"local": {}}}"#;
-    for policy in [quotas(&[]), quotas(&[("a", "c", local)])] {
-        for target in ["limitador", "ratelimit"] {
-            assert_eq!(unrendered(&policy, &[target]), (Some(2), none.to_owned()));
-        }
-    }
-    let many = quotas(&[("a", "c", r#"{"limit": {"calendar": {"requests": 4294967296, "period": "day"}}}"#)]);
-    let expected = "quota a: expected a limit of at most 4294967295, to which the service counts, found 4294967296";
-    assert_eq!(unrendered(&many, &["ratelimit"]), (Some(2), expected.to_owned()));
-    assert!(rendered(&many, &["limitador"]).0.contains("max_value: 4294967296"));
 }
 
 /// A vault proves its name by TLS; the metadata service has neither. What stands in the policy itself isn't passed on.
@@ -478,42 +336,6 @@ fn what_is_less_safe_than_the_policys_word_is_said() {
     }
     let (_, said) = rendered(&issuers(&[("a", "http://id.example/keys")], ""), &["envoy"]);
     assert_eq!(said.trim_end(), "cluster a: reached without TLS at id.example:80, as the policy's URI says");
-}
-
-/// Headers in which the policy itself looks for credentials are credentials, whatever they are called.
-#[test]
-fn headers_in_which_a_policy_looks_for_credentials_are_not_logged() {
-    let policy = r#"
-schema: 1
-service: {name: edge}
-default: {action: admit}
-identity:
-  providers:
-    people: {jwt: {issuer: i, audiences: [a], algorithms: [ES256], tokens: [{header: X-Assert}], keys: {jwks: {uri: "https://id.example/k", cluster: c}}}}
-    shops: {subscription_keys: {header: X-Shop, query: shop, subscriptions: [{id: s, keys_sha256: ["356b69a75b6b696749ee823467780b1d18f33e154cfa65ba8cb00b73a3b62e23"]}]}}
-routes:
-- name: all
-  rules:
-  - name: seen
-    require: deny
-    when:
-      all:
-      - {header: {name: X-Assert, match: {present: true}}}
-      - {header: {name: X-Shop, match: {present: true}}}
-      - {header: {name: X-Forwarded-Client-Cert, match: {present: true}}}
-      - {header: {name: Cookie, match: {present: true}}}
-      - {header: {name: X-Harmless, match: {present: true}}}
-"#;
-    let (page, _) = rendered(policy, &["apim"]);
-    let logged = page.to_lowercase();
-    for secret in ["\"x-assert\"", "\"x-shop\"", "\"cookie\""] {
-        assert!(!logged.contains(secret), "{secret}: {page}");
-    }
-    let diagnostics = logged.split("## azuremonitor.json").nth(1).unwrap();
-    assert!(diagnostics.contains("\"x-harmless\"") && !diagnostics.contains("x-forwarded-client-cert"), "{page}");
-    assert!(diagnostics.contains(r#"{"value": "shop", "mode": "hide"}"#), "{page}");
-    // Nobody looks for API Management's own key here: it goes no further.
-    assert!(page.contains("<set-header name=\"Ocp-Apim-Subscription-Key\" exists-action=\"delete\" />"), "{page}");
 }
 
 /// A custom section `tracegate` in a module of nothing else.
@@ -602,92 +424,5 @@ fn what_cant_be_rendered_is_named() {
         let error = stderr(&output);
         assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(2), ""), "{arguments:?}: {error}");
         assert!(error.contains(&expected), "{arguments:?}: {error}");
-    }
-}
-
-/// What API Management is to log is what a replay asks of its logs, and nothing that could be a secret.
-#[test]
-fn api_management_logs_what_a_replay_compares_and_no_secret() {
-    for name in ["azuremonitor", "applicationinsights"] {
-        let diagnostic: Value = serde_json::from_str(&example(&format!("apim/{name}.json"))).unwrap();
-        let properties = &diagnostic["properties"];
-        assert_eq!(properties["loggerId"], format!("/loggers/{name}"));
-        // The spec knows it for that diagnostic alone.
-        let protocol = (name == "applicationinsights").then_some("W3C");
-        assert_eq!(properties["httpCorrelationProtocol"].as_str(), protocol);
-        for side in ["frontend", "backend"] {
-            for direction in ["request", "response"] {
-                let message = &properties[side][direction];
-                assert_eq!(message["body"]["bytes"], 0, "{name}");
-                let headers: Vec<&str> = message["headers"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-                for secret in ["authorization", "cookie", "ocp-apim-subscription-key", "x-forwarded-client-cert"] {
-                    assert!(!headers.contains(&secret), "{name}: {headers:?}");
-                }
-                let expected: &[&str] = match (side, direction) {
-                    ("frontend", "request") => &["traceparent", "tracestate", "request-id", "x-forwarded-for", "x-api-version"],
-                    ("backend", "request") => &["traceparent", "tracestate", "request-id", "x-apim-request-id"],
-                    _ => &["traceresponse", "tracegate-reason"],
-                };
-                assert!(expected.iter().all(|name| headers.contains(name)), "{name}, {side} {direction}: {headers:?}");
-            }
-            let hidden = properties[side]["request"]["dataMasking"]["queryParams"].as_array().unwrap();
-            assert!(hidden.iter().any(|parameter| parameter["value"] == "subscription-key" && parameter["mode"] == "Hide"), "{name}");
-        }
-    }
-}
-
-#[test]
-fn the_fragment_is_one_and_the_request_carries_it() {
-    let text = example("apim/fragment.xml");
-    let fragment = roxmltree::Document::parse(&text).unwrap();
-    assert_eq!(fragment.root_element().tag_name().name(), "fragment");
-    let statements: Vec<(&str, &str)> = fragment
-        .root_element()
-        .children()
-        .filter(roxmltree::Node::is_element)
-        .map(|node| (node.tag_name().name(), node.attributes().next().unwrap().value()))
-        .collect();
-    let expected = [
-        ("set-header", "x-apim-request-id"),
-        ("set-header", "X-Forwarded-Client-Cert"),
-        // This policy has no use for keys.
-        ("set-header", "Ocp-Apim-Subscription-Key"),
-        ("set-query-parameter", "subscription-key"),
-        ("authentication-certificate", "tracegate-edge"),
-    ];
-    assert_eq!(statements, expected);
-    let body: Value = serde_json::from_str(&example("apim/fragment.json")).unwrap();
-    assert_eq!((&body["properties"]["format"], &body["properties"]["value"]), (&"rawxml".into(), &text.into()));
-    // A policy that asks for subscription keys needs them.
-    let shop = stdout(&run(["render", "--for", "apim", &policy("shop")]));
-    assert!(!shop.contains("Ocp-Apim-Subscription-Key") && shop.contains("## fragment.xml"), "{shop}");
-}
-
-#[test]
-fn the_collectors_pipelines_have_what_they_name() {
-    let collector: Value = serde_saphyr::from_str(&example("apim/collector.yaml")).unwrap();
-    for (_, pipeline) in collector["service"]["pipelines"].as_object().unwrap() {
-        for kind in ["receivers", "processors", "exporters"] {
-            for name in pipeline[kind].as_array().unwrap() {
-                assert!(collector[kind].get(name.as_str().unwrap()).is_some(), "{kind}: {name}");
-            }
-        }
-    }
-    assert_eq!(collector["service"]["extensions"], json!(["health_check"]));
-}
-
-/// Steps about addresses and trust are there where the policy calls for them.
-#[test]
-fn the_steps_are_those_of_the_policy() {
-    let behind = example("apim/README.md");
-    let shop = stdout(&run(["render", "--for", "apim", &policy("shop")]));
-    for (text, in_behind, in_shop) in [
-        ("trusted_hops: 0}`", false, true),
-        ("see to it that nothing reaches the edge\npast them", true, false),
-        ("**Whom the edge believes.**", false, true),
-        ("tracegate-edge", true, true),
-        ("## 5. See that it works", true, true),
-    ] {
-        assert_eq!((behind.contains(text), shop.contains(text)), (in_behind, in_shop), "{text}");
     }
 }

@@ -71,6 +71,8 @@ struct Tried {
 #[derive(Debug)]
 struct Sent {
     tried: Tried,
+    /// With which headers: there may be others by now.
+    headers: Vec<(String, SecretText)>,
     /// Until when an answer is waited for. The host's own time-out comes first.
     deadline: u64,
 }
@@ -314,16 +316,17 @@ impl Exporter {
     }
 
     fn send(&mut self, Tried { batch, first, times }: Tried, collector: &Collector, call: CallId, now: u64) -> Export {
+        let headers = self.headers.clone().unwrap_or_default();
         let export = Export {
             call,
             cluster: collector.cluster.clone(),
             uri: collector.uri.clone(),
-            headers: self.headers.clone().unwrap_or_default(),
+            headers: headers.clone(),
             body: batch.body.clone(),
             timeout: self.policy.export_timeout,
         };
         let tried = Tried { batch, first: Some(first.unwrap_or(now)), times: times.saturating_add(1) };
-        self.under_way.insert(call, Sent { tried, deadline: self.deadline(now) });
+        self.under_way.insert(call, Sent { tried, headers, deadline: self.deadline(now) });
         export
     }
 
@@ -341,7 +344,7 @@ impl Exporter {
         inputs: &mut Inputs<'_>,
         tell: &mut dyn Tell,
     ) -> bool {
-        let Some(Sent { tried, .. }) = self.under_way.remove(&call) else { return false };
+        let Some(Sent { tried, headers, .. }) = self.under_way.remove(&call) else { return false };
         let count = u64::from(tried.batch.count);
         if self.is_ending && answer.is_err() {
             tell.count(Fate::DroppedShutdown, count);
@@ -365,7 +368,7 @@ impl Exporter {
                 self.leaves(&tried);
                 self.failures = 0;
                 if rejected > 0 || !message.is_empty() {
-                    let repeats = answer.is_ok_and(|reply| self.is_repeated_in(reply.body));
+                    let repeats = answer.is_ok_and(|reply| is_repeated_in(reply.body, &headers));
                     let message = if repeats { WITHHELD.to_owned() } else { message };
                     self.note(Trouble::Rejected, format!("{rejected} of {count} rejected: {message}"), tell);
                 } else {
@@ -397,13 +400,6 @@ impl Exporter {
         true
     }
 
-    /// Whether an answer repeats what a header holds: logs are for more eyes than the collector's.
-    fn is_repeated_in(&self, body: &[u8]) -> bool {
-        let words = self.headers.iter().flatten().flat_map(|(_, secret)| secret.as_str().split(' ')).map(str::as_bytes);
-        let mut words = words.filter(|word| word.len() >= MIN_WORD);
-        words.any(|word| body.windows(word.len()).any(|window| window == word))
-    }
-
     /// A batch is in the queue no more.
     fn leaves(&mut self, tried: &Tried) {
         self.queued = self.queued.saturating_sub(tried.batch.count);
@@ -416,6 +412,13 @@ impl Exporter {
             tell.note(note);
         }
     }
+}
+
+/// Whether an answer repeats what a header of its call held: logs are for more eyes than the collector's.
+fn is_repeated_in(body: &[u8], headers: &[(String, SecretText)]) -> bool {
+    let words = headers.iter().flat_map(|(_, secret)| secret.as_str().split(' ')).map(str::as_bytes);
+    let mut words = words.filter(|word| word.len() >= MIN_WORD);
+    words.any(|word| body.windows(word.len()).any(|window| window == word))
 }
 
 #[cfg(test)]

@@ -201,6 +201,8 @@ fn a_header_that_a_collector_repeats_is_not_logged() {
         world.exporter.set_header("authorization", SecretText::read(Some("Bearer"), "hunter2-hunter2").unwrap());
         world.record(10);
         assert_eq!(world.tick(), 1);
+        // It was replaced meanwhile.
+        world.exporter.set_header("authorization", SecretText::read(Some("Bearer"), "correct-horse").unwrap());
         world.answer(Says::RejectedFor(why));
         let notes = world.told.notes.join("\n");
         assert_eq!((notes.contains(why), notes.contains("hunter2"), notes.contains("withheld")), (told, false, !told), "{notes}");

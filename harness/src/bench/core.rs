@@ -161,7 +161,7 @@ fn measure_rules(issuer: &mut Issuer, count: usize) -> Result<f64> {
 /// An exchange from its request to its end under a policy that asks for a token, counts and records it; its spans are taken each tick.
 fn measure_whole_job(issuer: &mut Issuer) -> Result<f64> {
     let mut document: Value = serde_json::from_str(&identity(issuer, Algorithm::Rs256)).context(|| "the benchmark's policy")?;
-    whole_job::extend(&mut document);
+    whole_job::extend(&mut document, whole_job::Step::Span);
     let claims = json!({"iss": "https://id.shop.example/", "aud": "orders-api", "sub": "1f2c7a64", "exp": 4_102_444_800_u64});
     let authorization = format!("Bearer {}", issuer.mint(Algorithm::Rs256, &claims)?);
     let loaded = Policy::from_json(document.to_string().as_bytes()).context(|| "the benchmark's policy")?;

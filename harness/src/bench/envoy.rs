@@ -15,7 +15,8 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::tokens::{Carried, Tokens};
-use super::{median, quartile, whole_job};
+use super::whole_job::{self, Step};
+use super::{median, quartile};
 use crate::cluster::Cluster;
 use crate::collector::Collector;
 use crate::envoy::{self, Envoy, Options, Plugin};
@@ -59,7 +60,9 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         ("jwt_authn: known token", Plugin::Native(tokens.jwt_authn(true).into()), Carried::Same),
         ("jwt_authn: new token each time", Plugin::Native(tokens.jwt_authn(true).into()), Carried::New(Cell::new(0))),
         ("jwt_authn: no cache", Plugin::Native(tokens.jwt_authn(false).into()), Carried::Same),
-        ("tracegate: whole job", wasm(&module, &whole_job::policy(&tokens)), Carried::Same),
+        ("tracegate: whole job but limit and span", wasm(&module, &whole_job::policy(&tokens, Step::Caller)), Carried::Same),
+        ("tracegate: whole job but span", wasm(&module, &whole_job::policy(&tokens, Step::Limit)), Carried::Same),
+        (WHOLE_JOB, wasm(&module, &whole_job::policy(&tokens, Step::Span)), Carried::Same),
         ("native whole job, no tracer", native(None), Carried::Same),
         ("native whole job, tracer batched", native(Some(whole_job::BATCHED)), Carried::Same),
         ("native whole job, tracer by default", native(Some(whole_job::DEFAULT_FLUSH)), Carried::Same),
@@ -91,7 +94,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         }
     }
     progress.finish_and_clear();
-    if collector.bytes() == 0 && variants.iter().any(|(name, ..)| name.contains("whole job")) {
+    if collector.bytes() == 0 && variants.iter().any(|(name, ..)| *name == WHOLE_JOB) {
         return Err(Error::new("no span has reached the collector"));
     }
     let how = if proxied { "proxied" } else { "direct response" };
@@ -124,7 +127,7 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         Some(median(own.iter().zip(router).map(|(own, router)| own - router).collect()))
     };
     for native in ["native whole job, tracer batched", "native whole job, tracer by default"] {
-        if let (Some(own), Some(native_added)) = (added("tracegate: whole job"), added(native)) {
+        if let (Some(own), Some(native_added)) = (added(WHOLE_JOB), added(native)) {
             let _ = writeln!(shown, "\ntracegate's whole job adds {:.2} of what {native:?} adds", own / native_added);
         }
     }
@@ -235,6 +238,7 @@ const WARM_UP: u32 = 60_000;
 /// So many loads are enough for any module.
 const MAX_WARM_UPS: u32 = 1000;
 const CONNECTIONS: usize = 100;
+const WHOLE_JOB: &str = "tracegate: whole job";
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 const POLICY_ROUTE: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [{"name": "all"}]}"#;
 const POLICY_WITH_MEMBER: &str =

@@ -6,25 +6,40 @@ use serde_json::{Value, json};
 use super::tokens::Tokens;
 use crate::envoy::Native;
 
-/// A policy for all of it: the caller's token, a limit for each caller, a header and a span.
-pub(super) fn policy(tokens: &Tokens) -> String {
+/// How much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    /// A token that is known, and a header that tells the upstream whose.
+    Caller,
+    /// A limit for each caller too.
+    Limit,
+    /// A span of every request, exported, too: all of it.
+    Span,
+}
+
+/// A policy for so much of it.
+pub(super) fn policy(tokens: &Tokens, step: Step) -> String {
     let mut policy: Value = serde_json::from_str(&tokens.policy()).unwrap_or_default();
-    extend(&mut policy);
+    extend(&mut policy, step);
     policy.to_string()
 }
 
-/// Adds to a policy that asks for a token a limit for each caller, a header and a span.
-pub(super) fn extend(policy: &mut Value) {
-    policy["responses"] = json!({"rate_limit_headers": []});
+/// Has a policy that asks for a token do so much of it.
+pub(super) fn extend(policy: &mut Value, step: Step) {
     policy["identity"]["claim_to_headers"] = json!([{"claim": "sub", "header": "x-user-id"}]);
-    policy["quotas"] = json!({"all": {
-        "limit": {"rate": {"requests": 100_000_000, "window": "60s"}}, "key": ["caller"], "key_absent": "refuse",
-        "enforcement": {"local": {}},
-    }});
-    policy["routes"][0]["quotas"] = json!(["all"]);
-    policy["export"] = json!({"traces": {"otel": {"otlp": {
-        "cluster": CLUSTER, "uri": "http://otel/v1/traces", "batch": {"max_queue_size": 16_384},
-    }}}});
+    if step >= Step::Limit {
+        policy["responses"] = json!({"rate_limit_headers": []});
+        policy["quotas"] = json!({"all": {
+            "limit": {"rate": {"requests": 100_000_000, "window": "60s"}}, "key": ["caller"], "key_absent": "refuse",
+            "enforcement": {"local": {}},
+        }});
+        policy["routes"][0]["quotas"] = json!(["all"]);
+    }
+    if step >= Step::Span {
+        policy["export"] = json!({"traces": {"otel": {"otlp": {
+            "cluster": CLUSTER, "uri": "http://otel/v1/traces", "batch": {"max_queue_size": 16_384},
+        }}}});
+    }
 }
 
 /// Envoy's own filters, its access log, and its tracer where `flush` says how many spans it gathers.

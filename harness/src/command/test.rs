@@ -88,34 +88,21 @@ const STEPS: &[Step] = &[
     lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
     lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
     lints_of_face(
-        "lints of the browser face's bindings",
-        &["clippy", "--release", "--package", "tracegate-browser", "--all-targets", "--features", "bindings", "--", "--deny", "warnings"],
-    ),
-    lints_of_face(
-        "lints of the schema's tests",
+        "lints of where others' code is called",
         &[
             "clippy",
             "--release",
             "--package",
             "tracegate-acceptance",
-            "--all-targets",
-            "--features",
-            "validator",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-    ),
-    lints_of_face(
-        "lints of what reads spans",
-        &[
-            "clippy",
-            "--release",
+            "--package",
+            "tracegate-browser",
+            "--package",
+            "tracegate-limitador",
             "--package",
             "tracegate-otlp",
             "--all-targets",
             "--features",
-            "reader,service",
+            "tracegate-acceptance/validator,tracegate-browser/bindings,tracegate-limitador/service,tracegate-otlp/reader,tracegate-otlp/service",
             "--",
             "--deny",
             "warnings",
@@ -129,7 +116,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// What takes long, or programs of others.
-const LONG: [Step; 5] = [
+const LONG: [Step; 4] = [
     Step {
         name: "two clones give one digest, a registry keeps images",
         arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "package", "--", "--ignored", "--nocapture"],
@@ -153,23 +140,6 @@ const LONG: [Step; 5] = [
         arguments: &["test", "--release", "--package", "tracegate-tests", "--test", "quotas", "--", "--ignored", "--nocapture"],
         environment: &[],
         needs: None,
-    },
-    Step {
-        name: "lints of the rate-limit service",
-        arguments: &[
-            "clippy",
-            "--release",
-            "--package",
-            "tracegate-limitador",
-            "--all-targets",
-            "--features",
-            "service",
-            "--",
-            "--deny",
-            "warnings",
-        ],
-        environment: &[],
-        needs: CLIPPY,
     },
 ];
 
