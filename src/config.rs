@@ -79,6 +79,7 @@ impl Policy {
             Some(document) if !findings.has_errors() => {
                 let mut loaded = compile::compile(document, findings);
                 loaded.check_literals(node);
+                loaded.check_uses(node);
                 if loaded.warnings.has_errors() { Err(loaded.warnings) } else { Ok(loaded) }
             }
             _ => Err(findings),
@@ -87,6 +88,24 @@ impl Policy {
 }
 
 impl Loaded {
+    /// Warns of keys that collectors are sent.
+    fn check_uses(&mut self, node: &Node) {
+        let Self { policy, warnings, .. } = self;
+        let chain = policy.audit.as_ref().and_then(|audit| audit.chain.as_ref()).map(|chain| &chain.key);
+        let uses = [
+            (chain, ["audit", "chain", "key", "secret"], "a collector is sent this secret in a header: whoever has it can write records"),
+            (
+                policy.export.spans.digest_key.as_ref(),
+                ["export", "spans", "digest_key", "secret"],
+                "a collector is sent this secret in a header: whoever has it can try which values the digests are of",
+            ),
+        ];
+        let is_sent = |name: &str| policy.export.collectors().any(|to| to.headers.iter().any(|(_, sent)| *sent.name == *name));
+        for (_, path, note) in uses.into_iter().filter(|(key, ..)| key.is_some_and(|key| is_sent(&key.name))) {
+            Place::root(node).descend(&path).warn(note, warnings);
+        }
+    }
+
     /// Reports secrets in the document that don't fit their uses.
     fn check_literals(&mut self, node: &Node) {
         let Self { policy, warnings, .. } = self;

@@ -448,7 +448,10 @@ fn a_policy_with_secrets_is_replayed_with_them_or_with_stand_ins() {
     };
     let without = with(None);
     assert_eq!(without.status.code(), Some(0), "{}", stderr(&without));
-    assert_eq!(stderr(&without), "TRACEGATE_TEST_HOP is not set: a stand-in signs, and no recorded signature is valid\n");
+    assert_eq!(
+        stderr(&without),
+        "TRACEGATE_TEST_HOP is not set: a stand-in takes its place, and what is signed, verified or digested with it here isn't as at the gateway\n"
+    );
     let secret = with(Some("c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI="));
     assert_eq!((secret.status.code(), stderr(&secret).as_str()), (Some(0), ""));
     let mac = |state: String| state.rsplit_once('.').unwrap().1.to_owned();

@@ -28,12 +28,20 @@ pub(crate) fn value(reference: &SecretReference, seed: u64) -> String {
 ///
 /// # Errors
 ///
-/// When it isn't set or holds none.
+/// When it isn't set or holds none. What can't be told from a key itself, given in a name's place, is not shown.
 pub(crate) fn of_variable(variable: &str) -> Result<SecretKey> {
     let expected = |found: &str| {
         Error::new(format!("expected at least {MIN_KEY} bytes in base64 in the environment variable {variable}, found {found}"))
     };
-    let text = std::env::var(variable).map_err(|_| expected("no such variable"))?;
+    let text = std::env::var(variable).map_err(|_| {
+        let is_a_name = variable.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        if is_a_name {
+            return expected("no such variable");
+        }
+        Error::new(
+            "expected the name of an environment variable such as TRACEGATE_KEY, found what is no such variable's, and could be a key",
+        )
+    })?;
     SecretKey::read(&text, MIN_KEY).map_err(expected)
 }
 

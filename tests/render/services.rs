@@ -3,29 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{example, rendered, unrendered};
-
-/// A policy with a quota for each name, the cluster that counts it and what else there is about it, in JSON.
-fn quotas(quotas: &[(&str, &str, &str)]) -> String {
-    let quota = |(name, cluster, more): &(&str, &str, &str)| {
-        let mut quota = json!({
-            "limit": {"calendar": {"requests": 500, "period": "day"}}, "key": ["route", {"header": "X-Shop"}], "key_absent": "refuse",
-            "enforcement": {"global": {"cluster": cluster, "domain": "shop", "on_unavailable": "admit"}},
-        });
-        let more: Value = serde_json::from_str(more).unwrap();
-        quota.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        ((*name).to_owned(), quota)
-    };
-    let names: Vec<&str> = quotas.iter().map(|(name, ..)| *name).collect();
-    let quotas: serde_json::Map<String, Value> = quotas.iter().map(quota).collect();
-    let subscription = json!({"id": "a", "product": "gold", "keys_sha256": ["ab".repeat(32)]});
-    json!({
-        "schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}, "quotas": quotas,
-        "identity": {"providers": {"keys": {"subscription_keys": {"subscriptions": [subscription]}}}},
-        "routes": [{"name": "all", "quotas": names}],
-    })
-    .to_string()
-}
+use super::{example, quotas, rendered, unrendered};
 
 /// A cluster that speaks gRPC does so in each gateway's own terms.
 #[test]

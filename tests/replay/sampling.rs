@@ -89,9 +89,16 @@ fn the_core_natively_decides_as_the_module_does() {
     };
     let b3 = |policy: String| policy.replace("inject: [tracecontext]", "inject: [b3]").replace("  tracestate: {member: tgate}\n", "");
     let refused = |policy: String| policy.replace("status: 404", "status: 503");
+    // Fetched before the first request, and again as the recorded time goes on.
+    let fetching = |policy: String| {
+        let secrets = "secrets: {token: {http: {uri: \"http://secrets/token\", cluster: secrets, refresh_interval: 1h}}}";
+        let collector = "{otlp: {cluster: otel, uri: \"http://otel/v1/traces\", headers: {authorization: {secret: token}}}}";
+        format!("{policy}{secrets}\nexport: {{traces: {{otel: {collector}}}}}\n")
+    };
     type Edit<'a> = &'a dyn Fn(String) -> String;
     for (sampling, edit) in [
         ("sampling: {root: {probability: 0.3}}", &same as Edit<'_>),
+        ("sampling: {root: {probability: 0.3}}", &fetching),
         ("sampling: {root: {probability: 1}, max_per_second: 1}", &same),
         ("sampling: {always_record: []}", &same),
         ("sampling: {root: {probability: 0.02}}", &roots),

@@ -156,6 +156,20 @@ impl Chain {
         self.kept.values().flatten().any(|kept| kept.standing == Standing::UnknownKey)
     }
 
+    /// Which records from the one number to before the other aren't there; one that is there and changed is told as that.
+    fn missing(&self, mut next: u64, end: u64) -> Vec<Flaw> {
+        let mut missing = Vec::new();
+        let changed = |kept: &Vec<Kept>| kept.iter().any(|kept| kept.standing == Standing::Changed);
+        let there = self.kept.range(next..end.max(next)).filter(|(_, kept)| changed(kept)).map(|(sequence, _)| *sequence);
+        for sequence in there.chain([end]) {
+            if next < sequence {
+                missing.push(Flaw::Missing(next, sequence - 1));
+            }
+            next = sequence.saturating_add(1);
+        }
+        missing
+    }
+
     /// Finds all that is wrong. `partial`: the logs begin within it.
     pub(super) fn judge(&mut self, partial: bool) {
         let mut flaws = Vec::new();
@@ -182,8 +196,8 @@ impl Chain {
             }
             flaws.extend(genuine.iter().filter_map(|record| rotation.follow(record)));
             let next = before.map_or(0, |(last, _)| last + 1);
-            if sequence > next && !(partial && before.is_none()) {
-                flaws.push(Flaw::Missing(next, sequence - 1));
+            if !(partial && before.is_none()) {
+                flaws.extend(self.missing(next, sequence));
             }
             let mac = genuine.first().and_then(|first| first.mac.as_deref());
             if let (Some(first), Some((last, Some(previous)))) = (genuine.first(), before)

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -29,7 +29,7 @@ use crate::{echo::Echo, module};
 /// # Errors
 ///
 /// When Envoy doesn't start or answers with anything but 200, or where there is no `/proc`.
-pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result<String> {
+pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String], against: &[PathBuf]) -> Result<String> {
     let binary = envoy::install(envoy::VERSION)?;
     let module = module::build()?;
     let scratch = tempfile::tempdir().context(|| "can't create a directory")?;
@@ -67,9 +67,16 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         ("native whole job, tracer batched", native(Some(whole_job::BATCHED)), Carried::Same),
         ("native whole job, tracer by default", native(Some(whole_job::DEFAULT_FLUSH)), Carried::Same),
     ];
+    let others = against.iter().map(|module| {
+        let found = fs::canonicalize(module).context(|| format!("can't read {}", module.display()))?;
+        Ok((format!("whole job: {}", name(&found)), wasm(&found, &whole_job::policy(&tokens, Step::Span))))
+    });
+    let others = others.collect::<Result<Vec<_>>>()?;
+    let others = others.iter().map(|(name, plugin)| (name.as_str(), plugin.clone(), Carried::Same));
     // The first two are what the others are compared with.
     let asked = |index: usize, name: &str| index < 2 || only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
-    let variants: Vec<_> = variants.into_iter().enumerate().filter(|(index, (name, ..))| asked(*index, name)).map(|(_, it)| it).collect();
+    let variants = variants.into_iter().enumerate().filter(|(index, (name, ..))| asked(*index, name)).map(|(_, it)| it);
+    let variants: Vec<_> = variants.chain(others).collect();
     let mut rows: Vec<(&str, Vec<f64>)> = variants.iter().map(|(name, ..)| (*name, Vec::new())).collect();
     let progress = indicatif::ProgressBar::new(u64::from(rounds));
     for batch in 0..STARTS {
@@ -132,6 +139,11 @@ pub fn run(rounds: u32, requests: u32, proxied: bool, only: &[String]) -> Result
         }
     }
     Ok(shown)
+}
+
+/// A file's name, cut where the table's column ends.
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().chars().take(30).collect()
 }
 
 /// A policy with a limit that nobody reaches, by source address.

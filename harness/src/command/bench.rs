@@ -12,7 +12,7 @@ use crate::{bench, output};
 /// Measure: every figure comes with its ratio to another one of the same run.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench faces\n  cargo harness bench host\n  cargo harness bench envoy --proxied\n  cargo harness bench envoy --only limit --rounds 10\n  cargo harness bench quotas --rate 1000"
+    after_help = "Examples:\n  cargo harness bench core\n  cargo harness bench faces\n  cargo harness bench host\n  cargo harness bench envoy --proxied\n  cargo harness bench envoy --only limit --rounds 10\n  cargo harness bench envoy --only 'whole job' --against dist/tracegate-0.1.0.wasm\n  cargo harness bench quotas --rate 1000"
 )]
 pub(super) struct Bench {
     #[command(subcommand)]
@@ -45,6 +45,9 @@ enum What {
         /// Only variants whose names hold this, beside the router and the plugin that does nothing
         #[arg(long, value_name = "TEXT")]
         only: Vec<String>,
+        /// Another module, such as the one that is released, at the whole job too
+        #[arg(long, value_name = "FILE")]
+        against: Vec<PathBuf>,
     },
     /// A limit across machines: how long requests take and how many wait, asked about each and in slices
     Quotas {
@@ -63,7 +66,7 @@ impl Bench {
             What::Core => bench::core(),
             What::Faces => bench::faces(),
             What::Host { module } => bench::host(module),
-            What::Envoy { rounds, requests, proxied, only } => bench::envoy(rounds, requests, proxied, &only),
+            What::Envoy { rounds, requests, proxied, only, against } => bench::envoy(rounds, requests, proxied, &only, &against),
             What::Quotas { rate, seconds } => bench::quotas(rate, seconds),
         }?;
         output::print(&shown)?;

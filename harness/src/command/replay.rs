@@ -242,8 +242,13 @@ impl Replay {
     fn replay(&self, sides: Sides<'_>, out: &mut impl Write) -> Result<Outcome> {
         let Sides { own: side, against, what_if } = sides;
         let (what_if, otherwise) = what_if.unzip();
+        let not_the_gateways = "a stand-in takes its place, and what is signed, verified or digested with it here isn't as at the gateway";
         for variable in keys::missing(&side.policy.policy) {
-            eprintln!("{variable} is not set: a stand-in signs, and no recorded signature is valid");
+            eprintln!("{variable} is not set: {not_the_gateways}");
+        }
+        let spans = &side.policy.policy.export.spans;
+        if let Some(reference) = spans.digest_key.as_ref().filter(|key| spans.hides_parameters && key.is_fetched()) {
+            eprintln!("secrets.{} is fetched by the gateway alone: {not_the_gateways}", reference.name);
         }
         let against_edge = against.as_ref().map(|other| other.start(self.seed)).transpose()?;
         let mut tokens = Tokens::recorded(&side.policy.policy, against.as_ref().map(|other| &other.policy.policy), self.seed);

@@ -108,15 +108,27 @@ impl<'a> Presented<'a> {
 }
 
 impl Presented<'_> {
-    /// What the issuer answers, or whoever holds secrets.
-    fn answer<'r>(&'r self, fetch: &Fetch, vault: &'r Vault) -> Result<Reply<'r>, CallFailed> {
-        let Fetch { cluster, uri, .. } = fetch;
-        if let Some(body) = vault.find(cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes()) {
-            return Ok(Reply { headers: Headers::new(ANSWER), body });
+    /// What the issuer answers, whoever holds secrets, the rate-limit service, which writes to `body`, or a collector.
+    fn answer<'r>(
+        &'r self,
+        effect: &Effect,
+        vault: &'r Vault,
+        limits: &mut RateLimits,
+        body: &'r mut Vec<u8>,
+    ) -> Result<Reply<'r>, CallFailed> {
+        match effect {
+            Effect::Fetch(Fetch { cluster, uri, .. }) => {
+                let (cluster, authority, path) = (cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes());
+                let published = || Some(self.published?.find(cluster, authority, path)?.body.as_slice());
+                let body = vault.find(cluster, authority, path).or_else(published).ok_or(CallFailed::Refused)?;
+                Ok(Reply { headers: Headers::new(ANSWER), body })
+            }
+            Effect::CheckRateLimit(asked) => {
+                *body = limits.answer(&asked.message).map_err(|_| CallFailed::Refused)?;
+                Ok(Reply { headers: Headers::default(), body })
+            }
+            Effect::Export(_) => TAKEN,
         }
-        let document =
-            self.published.and_then(|published| published.find(cluster.as_bytes(), uri.authority.as_bytes(), uri.path.as_bytes()));
-        document.map(|document| Reply { headers: Headers::new(ANSWER), body: &document.body }).ok_or(CallFailed::Refused)
     }
 }
 
@@ -184,7 +196,7 @@ impl Native {
         let mut exchange = self.gateway.open(ExchangeId(0));
         let Step { mut verdict, effects, .. } = exchange.step(&mut self.gateway, Event::Request(headers), &mut inputs);
         let mut woken = VecDeque::from([Woken { effects, ..Woken::default() }]);
-        let mut bodies = Vec::new();
+        let (mut bodies, mut body) = (Vec::new(), Vec::new());
         // As the proxy's clock goes on while a request waits for keys.
         loop {
             while let Some(Woken { effects, wake, .. }) = woken.pop_front() {
@@ -194,17 +206,8 @@ impl Native {
                     woken.push_back(Woken { effects: step.effects, ..Woken::default() });
                 }
                 for effect in effects {
-                    let body;
-                    let (call, answer) = match &effect {
-                        Effect::Fetch(fetch) => (fetch.call, presented.answer(fetch, &self.vault)),
-                        Effect::CheckRateLimit(asked) => {
-                            body = self.limits.answer(&asked.message).ok();
-                            let answer = body.as_deref().map(|body| Reply { headers: Headers::default(), body });
-                            (asked.call, answer.ok_or(CallFailed::Refused))
-                        }
-                        Effect::Export(export) => (export.call, TAKEN),
-                    };
-                    woken.push_back(self.gateway.reply(call, answer, &mut inputs));
+                    let answer = presented.answer(&effect, &self.vault, &mut self.limits, &mut body);
+                    woken.push_back(self.gateway.reply(effect.call(), answer, &mut inputs));
                 }
             }
             if verdict != Verdict::Wait {
@@ -222,12 +225,20 @@ impl Native {
         if exchange.awaits_close(&self.gateway) {
             let _ = exchange.step(&mut self.gateway, Event::Closed(presented.totals), &mut inputs);
         }
-        // As the module, on the tick after an exchange.
-        while self.gateway.has_batch() {
-            for effect in self.gateway.tick(&mut inputs).effects {
-                let Effect::Export(export) = effect else { continue };
-                bodies.push(export.body.to_vec());
-                drop(self.gateway.reply(export.call, TAKEN, &mut inputs));
+        // As the module, on the tick after an exchange: its spans leave, and what is to be fetched anew is.
+        loop {
+            let mut woken = VecDeque::from([self.gateway.tick(&mut inputs)]);
+            while let Some(Woken { effects, .. }) = woken.pop_front() {
+                for effect in effects {
+                    if let Effect::Export(export) = &effect {
+                        bodies.push(export.body.to_vec());
+                    }
+                    let answer = presented.answer(&effect, &self.vault, &mut self.limits, &mut body);
+                    woken.push_back(self.gateway.reply(effect.call(), answer, &mut inputs));
+                }
+            }
+            if !self.gateway.has_batch() {
+                break;
             }
         }
         let mut fate = Fate::default();

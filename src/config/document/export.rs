@@ -149,6 +149,13 @@ impl Collector {
         }
     }
 
+    /// Where it takes what it is sent.
+    const fn uri(&self) -> &FetchUri {
+        match self {
+            Self::Otlp(Otlp { uri, .. }) | Self::Lightstep(Lightstep { uri, .. }) => &uri.value,
+        }
+    }
+
     /// The secrets that it names, and where.
     fn secrets(&self) -> Vec<(Vec<&str>, &str)> {
         match self {
@@ -171,6 +178,10 @@ impl Export {
         for (name, collector) in &self.traces {
             let batch = place.descend(&["traces", name, collector.kind(), "batch"]);
             collector.batch().check_against(&self.spans, &batch, findings);
+            check_path(collector.uri(), &place.descend(&["traces", name, collector.kind(), "uri"]), findings);
+        }
+        for (name, LogCollector::Otlp(otlp)) in &self.logs {
+            check_path(&otlp.uri.value, &place.descend(&["logs", name, "otlp", "uri"]), findings);
         }
         let mut known = |path: &[&str], secret: &str| {
             if !document.secrets.contains_key(secret) {
@@ -217,6 +228,14 @@ impl Decode for Export {
             metrics: metrics?.unwrap_or_default(),
             access_log_properties: access_log?.unwrap_or_default(),
         })
+    }
+}
+
+/// Warns of a place that takes nothing as a rule: OTLP/HTTP has a path for each signal.
+fn check_path(uri: &FetchUri, place: &Place<'_>, findings: &mut Findings) {
+    if uri.path == "/" {
+        place
+            .warn("there is no path: by HTTP, collectors take traces at /v1/traces and logs at /v1/logs, on port 4318 as a rule", findings);
     }
 }
 

@@ -57,6 +57,36 @@ fn a_collector_is_somewhere_and_takes_spans() {
     assert_eq!(wrong(&policy(|policy| policy["export"]["traces"] = many)), ["export.traces: expected at most 4 collectors, found 5"]);
 }
 
+/// What a policy's author is warned of.
+fn warned(policy: &Value) -> Vec<String> {
+    let loaded = Policy::from_json(policy.to_string().as_bytes()).unwrap_or_else(|findings| panic!("{findings:?}"));
+    loaded.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn keys_that_collectors_are_sent_and_places_without_a_path_are_warned_of() {
+    let sent = "a collector is sent this secret in a header: whoever has it can";
+    let chained = json!({"chain": {"key": {"secret": "key"}}});
+    let all = policy(|policy| {
+        policy["audit"] = chained.clone();
+        policy["export"]["traces"]["otel"]["otlp"]["uri"] = json!("http://otel:4317");
+    });
+    for expected in [
+        "export.traces.otel.otlp.uri: warning: there is no path: by HTTP, collectors take traces at /v1/traces and logs at /v1/logs, on port 4318 as a rule".to_owned(),
+        format!("audit.chain.key.secret: warning: {sent} write records"),
+        format!("export.spans.digest_key.secret: warning: {sent} try which values the digests are of"),
+    ] {
+        let found = warned(&all);
+        assert!(found.iter().any(|warning| warning.ends_with(&expected)), "{expected}: {found:?}");
+    }
+    let apart = warned(&policy(|policy| {
+        policy["secrets"]["other"] = json!({"environment": {"name": "OTHER"}});
+        policy["export"]["traces"]["otel"]["otlp"]["headers"] = json!({"x-key": {"secret": "other"}});
+        policy["audit"] = chained;
+    }));
+    assert!(!apart.iter().any(|warning| warning.contains(sent) || warning.contains("path")), "{apart:?}");
+}
+
 /// A provider with tokens.
 fn tokens() -> Value {
     json!({"jwt": {"issuer": "a", "audiences": ["b"], "algorithms": ["HS256"], "keys": {"secrets": [{"key": {"secret": "key"}}]}}})
