@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{example, quotas, rendered, unrendered};
+use super::{quotas, rendered, unrendered};
 
 /// A cluster that speaks gRPC does so in each gateway's own terms.
 #[test]
