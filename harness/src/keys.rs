@@ -28,13 +28,15 @@ pub(crate) fn value(reference: &SecretReference, seed: u64) -> String {
 ///
 /// # Errors
 ///
-/// When it isn't set or holds none. What can't be told from a key itself, given in a name's place, is not shown.
+/// When it isn't set or holds none. What could be a key itself, given in a name's place, is not shown: neither base64 nor hexadecimal digits look like
+/// `AUDIT_KEY`.
 pub(crate) fn of_variable(variable: &str) -> Result<SecretKey> {
     let expected = |found: &str| {
         Error::new(format!("expected at least {MIN_KEY} bytes in base64 in the environment variable {variable}, found {found}"))
     };
     let text = std::env::var(variable).map_err(|_| {
-        let is_a_name = variable.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        let is_a_name =
+            variable.contains('_') && variable.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         if is_a_name {
             return expected("no such variable");
         }

@@ -345,7 +345,7 @@ fn keys_values_logs_and_answers_are_not_shown() {
     assert_eq!(search.run(&["digest"], &[&own], &format!("{value}/{value}\n")), 2);
     assert_eq!(search.run(&["digest", "--key", "CANARY_SHORT"], &[&own], &value), 2);
     // A key in the place of its variable's name.
-    for given in [&key, &STANDARD.encode(&key)] {
+    for given in [&key, &STANDARD.encode(&key), &hex::encode_upper(&key)] {
         assert_eq!(search.run(&["digest", "--key", given], &[&own], &value), 2);
         for option in ["--key", "--retired"] {
             assert_eq!(search.run(&["audit", "verify", option, given], &[&own], ""), 2);
