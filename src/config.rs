@@ -24,7 +24,7 @@ use decode::{Decode, Place};
 use document::Document;
 
 use crate::json;
-use crate::secret::SecretStore;
+use crate::secret::{SecretReference, SecretStore};
 
 /// The newest policy schema that this version reads.
 pub const SCHEMA: u64 = 1;
@@ -77,9 +77,9 @@ impl Policy {
         let document = Document::decode(Place::root(node), &mut findings);
         match document {
             Some(document) if !findings.has_errors() => {
-                let mut loaded = compile::compile(document, findings);
+                let (mut loaded, unused) = compile::compile(document, findings);
                 loaded.check_literals(node);
-                loaded.check_uses(node);
+                loaded.check_uses(node, &unused);
                 if loaded.warnings.has_errors() { Err(loaded.warnings) } else { Ok(loaded) }
             }
             _ => Err(findings),
@@ -88,9 +88,12 @@ impl Policy {
 }
 
 impl Loaded {
-    /// Warns of keys that collectors are sent.
-    fn check_uses(&mut self, node: &Node) {
+    /// Warns of secrets that nothing uses, and of keys that collectors are sent.
+    fn check_uses(&mut self, node: &Node, unused: &[String]) {
         let Self { policy, warnings, .. } = self;
+        for name in unused {
+            Place::root(node).descend(&["secrets", name]).warn("nothing uses this secret: it is never asked for", warnings);
+        }
         let chain = policy.audit.as_ref().and_then(|audit| audit.chain.as_ref()).map(|chain| &chain.key);
         let uses = [
             (chain, ["audit", "chain", "key", "secret"], "a collector is sent this secret in a header: whoever has it can write records"),
@@ -100,8 +103,10 @@ impl Loaded {
                 "a collector is sent this secret in a header: whoever has it can try which values the digests are of",
             ),
         ];
-        let is_sent = |name: &str| policy.export.collectors().any(|to| to.headers.iter().any(|(_, sent)| *sent.name == *name));
-        for (_, path, note) in uses.into_iter().filter(|(key, ..)| key.is_some_and(|key| is_sent(&key.name))) {
+        // Whatever names the policy has for it.
+        let is_sent =
+            |key: &SecretReference| policy.export.collectors().any(|to| to.headers.iter().any(|(_, sent)| sent.source == key.source));
+        for (_, path, note) in uses.into_iter().filter(|(key, ..)| key.is_some_and(is_sent)) {
             Place::root(node).descend(&path).warn(note, warnings);
         }
     }

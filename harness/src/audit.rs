@@ -19,7 +19,6 @@ use crate::replay::Progress;
 use chain::{Chain, Kept};
 use found::{Found, Reader};
 use key::Keys;
-pub(crate) use key::Retired;
 pub(crate) use report::Report;
 
 /// What is verified, and how.
@@ -36,7 +35,7 @@ impl Verification {
     /// # Errors
     ///
     /// When a variable isn't set or holds no key, or where a key is to count for two different times.
-    pub(crate) fn new(current: &[String], retired: &[Retired], partial: bool) -> Result<Self> {
+    pub(crate) fn new(current: &[String], retired: &[String], partial: bool) -> Result<Self> {
         Ok(Self { keys: Keys::new(current, retired)?, partial })
     }
 

@@ -28,23 +28,33 @@ pub(crate) fn value(reference: &SecretReference, seed: u64) -> String {
 ///
 /// # Errors
 ///
-/// When it isn't set or holds none. What could be a key itself, given in a name's place, is not shown: neither base64 nor hexadecimal digits look like
-/// `AUDIT_KEY`.
+/// When it isn't set or holds none.
 pub(crate) fn of_variable(variable: &str) -> Result<SecretKey> {
     let expected = |found: &str| {
         Error::new(format!("expected at least {MIN_KEY} bytes in base64 in the environment variable {variable}, found {found}"))
     };
-    let text = std::env::var(variable).map_err(|_| {
-        let is_a_name =
-            variable.contains('_') && variable.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
-        if is_a_name {
-            return expected("no such variable");
-        }
-        Error::new(
-            "expected the name of an environment variable such as TRACEGATE_KEY, found what is no such variable's, and could be a key",
-        )
-    })?;
+    let text = std::env::var(variable).map_err(|_| expected("no such variable"))?;
     SecretKey::read(&text, MIN_KEY).map_err(expected)
+}
+
+/// The same of a variable that an argument names.
+///
+/// # Errors
+///
+/// The same. What could be a key itself, given in a name's place, is not shown.
+pub(crate) fn of_argument(variable: &str) -> Result<SecretKey> {
+    if std::env::var_os(variable).is_none() && !looks_like_a_name(variable) {
+        return Err(Error::new(
+            "expected the name of an environment variable such as TRACEGATE_KEY, found what is no such variable's, and could be a key",
+        ));
+    }
+    of_variable(variable)
+}
+
+/// Whether it looks like `AUDIT_KEY` or `AUDITKEY`, as neither base64 nor digits of another kind do.
+fn looks_like_a_name(text: &str) -> bool {
+    let is_sound = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    is_sound && (text.contains('_') || !text.bytes().any(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether a stand-in has to do for a secret.

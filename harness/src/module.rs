@@ -78,10 +78,11 @@ pub fn build_by_cargo_component() -> Result<PathBuf> {
         std::iter::once(tools.join("bin")).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     )
     .context(|| "PATH can't be read")?;
+    // It writes bindings among our sources, which have their own: nothing else is built meanwhile.
+    let _lock = lock()?;
     let mut build = checkout.cargo();
     build.args(["component", "build", "--locked", "--package", "tracegate", "--lib", "--profile", "wasm", "--features", "component"]);
     let built = run(build.args(["--target", BARE_TARGET]).env("CARGO_TARGET_DIR", &target).env("PATH", path));
-    // It writes bindings among our sources, which have their own.
     let bindings = checkout.root().join("src/bindings.rs");
     if bindings.exists() {
         fs::remove_file(&bindings).context(|| format!("can't remove {}", bindings.display()))?;

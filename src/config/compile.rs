@@ -247,7 +247,8 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-pub(super) fn compile(mut document: Document, warnings: Findings) -> Loaded {
+/// What the document comes to, and the names of the secrets that nothing uses.
+pub(super) fn compile(mut document: Document, warnings: Findings) -> (Loaded, Vec<String>) {
     let canonical = self::canonical(&document);
     // A fingerprint tells two policies apart, and no secret.
     let literals: Vec<SecretValue> = document.secrets.values_mut().filter_map(document::Secret::digest).collect();
@@ -298,7 +299,9 @@ pub(super) fn compile(mut document: Document, warnings: Findings) -> Loaded {
         quota,
         fingerprint,
     };
-    Loaded { policy, warnings, canonical }
+    let uses = policy.secret_uses();
+    let unused = secrets.into_keys().filter(|name| !uses.iter().any(|used| used.name == *name)).collect();
+    (Loaded { policy, warnings, canonical }, unused)
 }
 
 #[inline(never)]

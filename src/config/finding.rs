@@ -88,7 +88,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// The findings of one document, in the order of the text: the first 100 met.
+/// The findings of one document, in the order of the text: the first 100 met, and no warning in the place of an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     kept: Vec<Finding>,
@@ -119,14 +119,18 @@ impl Findings {
         self.left_out
     }
 
-    /// Keeps `finding` in its place, or only counts it.
+    /// Keeps `finding` in its place, or only counts it. The last warning makes room for an error.
     pub(super) fn add(&mut self, finding: Finding) {
-        if self.kept.len() < MAX_FINDINGS {
-            let place = self.kept.partition_point(|other| other.at <= finding.at);
-            self.kept.insert(place, finding);
-        } else {
+        if self.kept.len() >= MAX_FINDINGS {
             self.left_out = self.left_out.saturating_add(1);
+            let warning = self.kept.iter().rposition(|kept| kept.severity == Severity::Warning);
+            match warning.filter(|_| finding.severity == Severity::Error) {
+                Some(place) => drop(self.kept.remove(place)),
+                None => return,
+            }
         }
+        let place = self.kept.partition_point(|other| other.at <= finding.at);
+        self.kept.insert(place, finding);
     }
 }
 

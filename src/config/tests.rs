@@ -178,6 +178,12 @@ fn a_flood_of_errors_is_cut_and_long_values_too() {
     let flood = Policy::from_json(text.as_bytes()).unwrap_err();
     assert_eq!((flood.iter().count(), flood.left_out()), (100, 901), "1,000 errors and a warning");
     assert!(flood.to_string().ends_with("\n… and 901 more"));
+    // An error that is met last is told all the same.
+    let secrets = (0..120).map(|index| format!("\"s{index}\": {{\"literal\": {{\"value\": \"a\"}}}}")).collect::<Vec<_>>().join(",");
+    let text = LEAST.replace("}}", &format!("}}, \"routes\": [{{\"name\": \"a\", \"quotas\": [\"none\"]}}], \"secrets\": {{{secrets}}}}}"));
+    let flood = Policy::from_json(text.as_bytes()).unwrap_err();
+    assert_eq!((flood.iter().count(), flood.left_out()), (100, 22), "121 warnings and an error");
+    assert!(flood.to_string().contains("routes[0].quotas[0]: expected a name in `quotas`, found \"none\""), "{flood}");
     let long = LEAST.replace("\"admit\"", &format!("\"{}\"", "é".repeat(500)));
     let digits = LEAST.replace("1,", &format!("{},", "9".repeat(5000)));
     assert_eq!(findings(&digits), [format!("1:12: schema: expected a whole number from 1 on, found {}…", "9".repeat(40))]);

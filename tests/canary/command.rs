@@ -348,7 +348,9 @@ fn keys_values_logs_and_answers_are_not_shown() {
     for given in [&key, &STANDARD.encode(&key), &hex::encode_upper(&key)] {
         assert_eq!(search.run(&["digest", "--key", given], &[&own], &value), 2);
         for option in ["--key", "--retired"] {
-            assert_eq!(search.run(&["audit", "verify", option, given], &[&own], ""), 2);
+            for given in [given, &format!("{given}@2026-11-30"), &format!("2026-11-30@{given}")] {
+                assert_eq!(search.run(&["audit", "verify", option, given], &[&own], ""), 2);
+            }
         }
     }
     // A log with other things in it than records, and records with other things in them.

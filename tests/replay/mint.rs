@@ -262,6 +262,11 @@ fn a_secret_that_is_fetched_is_a_stand_in() {
         let path = file(&scratch, "policy.yaml", &policy.replace(environment, source));
         let output = replay(&[text(&log), "--policy", text(&path), "--format", "json", "--mint"]);
         assert_eq!(summary(&lines(&output))["minted"]["agreed"], 19, "{source}: {}", stderr(&output));
+        // Callers are digested too where no route tells of its path.
+        let digests = policy.replace(environment, source) + "export: {spans: {digest_key: {secret: batch-secret}}}\n";
+        let output = replay(&[text(&log), "--policy", text(&file(&scratch, "policy.yaml", &digests)), "--format", "json"]);
+        let told = "secrets.batch-secret is fetched by the gateway alone: a stand-in takes its place";
+        assert_eq!(stderr(&output).contains(told), !source.starts_with("{literal"), "{source}: {}", stderr(&output));
     }
 }
 

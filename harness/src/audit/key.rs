@@ -2,7 +2,6 @@
 //! The keys that records are verified with, and for how long each counts.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use jiff::Timestamp;
 use tracegate::audit::AuditKey;
@@ -26,25 +25,26 @@ pub(super) enum Term {
 }
 
 /// A key that another one has replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Retired {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Retired<'a> {
     /// The environment variable that holds it.
-    variable: String,
+    variable: &'a str,
     until: Option<Timestamp>,
 }
 
 impl Keys {
-    /// Takes the keys from their environment variables.
+    /// Takes the keys from their environment variables: `VARIABLE` for one in use, and `VARIABLE` or `VARIABLE@UNTIL` for one that is retired.
     ///
     /// # Errors
     ///
-    /// When one isn't set or holds no key, or where a key is to count for two different times.
-    pub(super) fn new(current: &[String], retired: &[Retired]) -> Result<Self> {
-        let current = current.iter().map(|variable| (variable, Term::Current));
-        let retired = retired.iter().map(|Retired { variable, until }| (variable, until.map_or(Term::UntilReplaced, Term::Until)));
+    /// When one isn't set or holds no key, where what stands behind `@` is no time, or where a key is to count for two different times.
+    pub(super) fn new(current: &[String], retired: &[String]) -> Result<Self> {
+        let retired = retired.iter().map(|text| Retired::read(text)).collect::<Result<Vec<_>>>()?;
+        let current = current.iter().map(|variable| (variable.as_str(), Term::Current));
+        let retired = retired.iter().map(|Retired { variable, until }| (*variable, until.map_or(Term::UntilReplaced, Term::Until)));
         let mut keys = Self::default();
         for (variable, term) in current.chain(retired) {
-            let key = AuditKey::new(&keys::of_variable(variable)?).ok_or_else(|| Error::new(format!("{variable} holds no key")))?;
+            let key = AuditKey::new(&keys::of_argument(variable)?).ok_or_else(|| Error::new(format!("{variable} holds no key")))?;
             let id = key.id().to_owned();
             if keys.0.insert(id, (key, term)).is_some_and(|(_, known)| known != term) {
                 return Err(Error::new(format!("expected each key in use or retired, and until one time; found that of {variable} twice")));
@@ -66,16 +66,17 @@ impl Keys {
     }
 }
 
-impl FromStr for Retired {
-    type Err = String;
-
+impl<'a> Retired<'a> {
     /// Reads `VARIABLE`, or `VARIABLE@UNTIL` with an instant as RFC 3339 has it.
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let Some((variable, until)) = text.split_once('@') else { return Ok(Self { variable: text.to_owned(), until: None }) };
-        match until.parse() {
-            Ok(until) => Ok(Self { variable: variable.to_owned(), until: Some(until) }),
-            Err(_) => Err(format!("expected an RFC 3339 date and time behind `@`, found {until:?}")),
-        }
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such instant. The text isn't shown: it may be a key, on either side.
+    fn read(text: &'a str) -> Result<Self> {
+        let Some((variable, until)) = text.split_once('@') else { return Ok(Self { variable: text, until: None }) };
+        let wrong =
+            |_| Error::new("--retired: expected an RFC 3339 date and time behind `@`, such as 2026-11-30T10:00:00Z, found something else");
+        until.parse().map(|until| Self { variable, until: Some(until) }).map_err(wrong)
     }
 }
 
@@ -85,14 +86,14 @@ mod tests {
 
     #[test]
     fn a_retired_key_may_have_an_end() {
-        let read = |text: &str| text.parse::<Retired>();
-        assert_eq!(read("OLD_KEY"), Ok(Retired { variable: "OLD_KEY".to_owned(), until: None }));
+        assert_eq!(Retired::read("OLD_KEY").unwrap(), Retired { variable: "OLD_KEY", until: None });
         let until: Timestamp = "2026-11-30T10:00:00Z".parse().unwrap();
         for text in ["OLD_KEY@2026-11-30T10:00:00Z", "OLD_KEY@2026-11-30T12:00:00+02:00"] {
-            assert_eq!(read(text), Ok(Retired { variable: "OLD_KEY".to_owned(), until: Some(until) }), "{text}");
+            assert_eq!(Retired::read(text).unwrap(), Retired { variable: "OLD_KEY", until: Some(until) }, "{text}");
         }
         for text in ["OLD_KEY@", "OLD_KEY@yesterday", "OLD_KEY@2026-11-30", "OLD_KEY@2026-11-30T10:00:00"] {
-            assert!(read(text).is_err_and(|error| error.starts_with("expected an RFC 3339 date and time")), "{text}");
+            let error = Retired::read(text).unwrap_err().to_string();
+            assert!(error.contains("expected an RFC 3339 date and time") && !error.contains("OLD_KEY"), "{text}: {error}");
         }
     }
 }

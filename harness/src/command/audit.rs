@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Outcome;
-use crate::audit::{Retired, Verification};
+use crate::audit::Verification;
 use crate::error::Result;
 use crate::look::Look;
 use crate::output;
@@ -39,7 +39,7 @@ struct Verify {
     keys: Vec<String>,
     /// Environment variables that hold keys which others have replaced, each until then, as 2026-11-30T10:00:00Z; without that, until another one takes over in a chain. What is chained with one later is a finding
     #[arg(long, value_name = "VARIABLE[@UNTIL]")]
-    retired: Vec<Retired>,
+    retired: Vec<String>,
     /// What another output has of the same records, such as a collector: what it has and the logs lack was taken out of them
     #[arg(long, value_name = "LOG")]
     against: Vec<PathBuf>,

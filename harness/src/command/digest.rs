@@ -85,9 +85,8 @@ impl Digest {
     fn key(&self, reference: &SecretReference) -> Result<SecretKey> {
         let name = &reference.name;
         match (&self.key, &*reference.source) {
-            (Some(variable), _) | (None, SecretSource::Environment { variable }) => {
-                keys::of_variable(variable).context(|| format!("secrets.{name}"))
-            }
+            (Some(variable), _) => keys::of_argument(variable).context(|| format!("secrets.{name}")),
+            (None, SecretSource::Environment { variable }) => keys::of_variable(variable).context(|| format!("secrets.{name}")),
             (None, SecretSource::Literal(value)) => SecretKey::read(value.as_str(), MIN_KEY)
                 .map_err(|found| Error::new(format!("secrets.{name}: expected a key, found {found}"))),
             (None, SecretSource::Http(_) | SecretSource::KeyVault(_)) => {

@@ -246,8 +246,8 @@ impl Replay {
         for variable in keys::missing(&side.policy.policy) {
             eprintln!("{variable} is not set: {not_the_gateways}");
         }
-        let spans = &side.policy.policy.export.spans;
-        if let Some(reference) = spans.digest_key.as_ref().filter(|key| spans.hides_parameters && key.is_fetched()) {
+        let digest_key = side.policy.policy.export.spans.digest_key.as_ref();
+        if let Some(reference) = digest_key.filter(|key| key.is_fetched()) {
             eprintln!("secrets.{} is fetched by the gateway alone: {not_the_gateways}", reference.name);
         }
         let against_edge = against.as_ref().map(|other| other.start(self.seed)).transpose()?;

@@ -79,6 +79,13 @@ fn keys_that_collectors_are_sent_and_places_without_a_path_are_warned_of() {
         let found = warned(&all);
         assert!(found.iter().any(|warning| warning.ends_with(&expected)), "{expected}: {found:?}");
     }
+    // By another name too.
+    let renamed = warned(&policy(|policy| {
+        policy["secrets"]["same"] = policy["secrets"]["key"].clone();
+        policy["audit"] = chained.clone();
+        policy["export"]["traces"]["otel"]["otlp"]["headers"] = json!({"x-key": {"secret": "same"}});
+    }));
+    assert!(renamed.iter().any(|warning| warning.contains("audit.chain.key.secret") && warning.contains(sent)), "{renamed:?}");
     let apart = warned(&policy(|policy| {
         policy["secrets"]["other"] = json!({"environment": {"name": "OTHER"}});
         policy["export"]["traces"]["otel"]["otlp"]["headers"] = json!({"x-key": {"secret": "other"}});

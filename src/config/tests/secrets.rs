@@ -55,6 +55,19 @@ fn secrets_that_are_fetched_have_defaults_clusters_and_counters() {
 }
 
 #[test]
+fn those_that_nothing_uses_are_warned_of() {
+    let warned = |policy: &Value| {
+        let Loaded { warnings, .. } = Policy::from_json(policy.to_string().as_bytes()).unwrap();
+        warnings.iter().map(ToString::to_string).filter(|warning| warning.contains("nothing uses")).collect::<Vec<_>>()
+    };
+    let mut policy = policy(&vault(), &http());
+    assert_eq!(warned(&policy), [""; 0]);
+    policy["secrets"]["old"] = http();
+    let [warning] = &warned(&policy)[..] else { panic!("{:?}", warned(&policy)) };
+    assert!(warning.ends_with("secrets.old: warning: nothing uses this secret: it is never asked for"), "{warning}");
+}
+
+#[test]
 fn each_is_told_what_was_expected_and_nothing_of_what_was_found() {
     let at = "secrets.hop.key_vault";
     for (field, value, expected) in [
