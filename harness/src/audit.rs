@@ -34,7 +34,7 @@ impl Verification {
     ///
     /// # Errors
     ///
-    /// When a variable isn't set or holds no key, or where a key is to count for two different times.
+    /// When a variable isn't set or holds no key, where what stands behind `@` is no time, or where a key is to count for two different times.
     pub(crate) fn new(current: &[String], retired: &[String], partial: bool) -> Result<Self> {
         Ok(Self { keys: Keys::new(current, retired)?, partial })
     }
