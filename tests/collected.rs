@@ -155,10 +155,9 @@ fn attributes(attributes: &Value) -> BTreeMap<String, String> {
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
+        let mut command = workspace::cargo();
         command.args(["build", "--release", "--locked", "--package", "tracegate-otlp", "--features", "reader,service"]);
-        let status = command.current_dir(workspace::root()).stdout(std::io::stderr()).status().expect("cargo runs");
+        let status = command.stdout(std::io::stderr()).status().expect("cargo runs");
         assert!(status.success(), "the reader builds");
         workspace::target().join("release")
     });

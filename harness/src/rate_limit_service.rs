@@ -82,10 +82,9 @@ impl Drop for RateLimitService {
 ///
 /// When cargo fails.
 fn build(feature: &str) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = workspace::cargo();
     command.args(["build", "--release", "--locked", "--package", "tracegate-limitador", "--features", feature]);
-    let status = command.current_dir(workspace::root()).stdout(std::io::stderr()).status().context(|| "can't run cargo")?;
+    let status = command.stdout(std::io::stderr()).status().context(|| "can't run cargo")?;
     if !status.success() {
         return Err(Error::new("the rate-limit service doesn't build"));
     }

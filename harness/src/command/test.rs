@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `tracegate test`
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use clap::Args;
@@ -80,26 +80,10 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "lints",
-        arguments: &["clippy", "--release", "--workspace", "--all-targets", "--", "--deny", "warnings"],
-        environment: &[],
-        needs: CLIPPY,
-    },
-    lints_of_face("lints of the proxy-wasm face", &face!(module::TARGET, "proxy-wasm")),
-    lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
-    lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
-    lints_of_face(
-        "lints of where others' code is called",
-        &[
+        arguments: &[
             "clippy",
             "--release",
-            "--package",
-            "tracegate-acceptance",
-            "--package",
-            "tracegate-browser",
-            "--package",
-            "tracegate-limitador",
-            "--package",
-            "tracegate-otlp",
+            "--workspace",
             "--all-targets",
             "--features",
             "tracegate-acceptance/validator,tracegate-browser/bindings,tracegate-limitador/service,tracegate-otlp/reader,tracegate-otlp/service",
@@ -107,7 +91,12 @@ const STEPS: &[Step] = &[
             "--deny",
             "warnings",
         ],
-    ),
+        environment: &[],
+        needs: CLIPPY,
+    },
+    lints_of_face("lints of the proxy-wasm face", &face!(module::TARGET, "proxy-wasm")),
+    lints_of_face("lints of the component face", &face!(module::BARE_TARGET, "component")),
+    lints_of_face("lints of the browser face", &face!(module::BARE_TARGET, "browser")),
     lints_of_face(
         "lints of the tests' probe",
         &["clippy", "--package", "tracegate-probe", "--target", module::TARGET, "--", "--deny", "warnings"],
@@ -246,15 +235,14 @@ impl Test {
     }
 
     fn run_step(step: &Step, strict: bool, envoy: Option<&str>) -> Result<Ended> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         if let Some((subcommand, how)) = step.needs {
-            let present = Command::new(&cargo).args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            let present = workspace::cargo().args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
             if !present.is_ok_and(|status| status.success()) {
                 return Ok(Ended::NotRun(format!("{}: cargo {subcommand} is missing: {how}", step.name)));
             }
         }
-        let mut command = Command::new(&cargo);
-        command.current_dir(workspace::root()).args(step.arguments).envs(step.environment.iter().copied());
+        let mut command = workspace::cargo();
+        command.args(step.arguments).envs(step.environment.iter().copied());
         if let Some(version) = envoy {
             command.env("TRACEGATE_TEST_ENVOY", version);
         }

@@ -93,7 +93,7 @@ impl Checkout {
     /// Cargo in this checkout. A build from within `cargo test` or `cargo run` is a build of its own.
     #[must_use]
     pub fn cargo(&self) -> Command {
-        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = workspace::cargo();
         // What a desk says of builds is about others.
         let inherited = std::env::vars_os().map(|(name, _)| name).filter(|name| {
             let name = name.to_string_lossy();
@@ -137,7 +137,7 @@ impl Checkout {
         Ok(registries)
     }
 
-    /// A digest of all that the core's faces are made of and with, and of the compiler.
+    /// A digest of all that the core's faces and the tests' probe are made of and with, and of the compiler.
     ///
     /// # Errors
     ///
@@ -189,8 +189,9 @@ impl Checkout {
     }
 }
 
-/// What the faces are made of and with.
-const SOURCES: [&str; 7] = ["Cargo.lock", "Cargo.toml", "harness/src/module", "harness/src/module.rs", "src", "tests/browser/src", "wit"];
+/// What the faces and the tests' probe are made of and with.
+const SOURCES: [&str; 8] =
+    ["Cargo.lock", "Cargo.toml", "harness/src/module", "harness/src/module.rs", "src", "tests/browser/src", "tests/probe", "wit"];
 
 /// Environment variables that change what is built: profiles, flags, targets, and programs in the compiler's place.
 const INHERITED: [&str; 8] = [

@@ -55,8 +55,9 @@ fn an_author_is_told_of_records_that_prove_nothing_and_collectors_that_get_nothi
         let loaded = Policy::from_json(policy.to_string().as_bytes()).unwrap();
         loaded.warnings.iter().map(ToString::to_string).filter(|warning| !warning.contains("trust")).collect::<Vec<_>>()
     };
-    let [unchained] = warned(&policy(json!({}), false)).try_into().unwrap();
+    let [unchained, unused] = warned(&policy(json!({}), false)).try_into().unwrap();
     assert!(unchained.ends_with("audit: warning: without `chain` nobody can tell a changed record from a genuine one"), "{unchained}");
+    assert!(unused.contains("secrets.key: warning: nothing uses this secret"), "{unused}");
     assert_eq!(warned(&policy(json!({"chain": {"key": {"secret": "key"}}}), false)), [""; 0]);
     let [unsent] = warned(&policy(json!({"chain": {"key": {"secret": "key"}}}), true)).try_into().unwrap();
     assert!(unsent.ends_with("export.logs: warning: nothing leaves for it: `audit.outputs` has no `otlp`"), "{unsent}");
