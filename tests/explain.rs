@@ -26,7 +26,7 @@ fn explain(policy: &Path) -> Value {
     serde_json::from_str(&stdout(&output)).expect("it is one document")
 }
 
-const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint 549ab4a316acc55a (as a gauge 93023432283820), 3 routes
+const SHOP: &str = r#"envoy-config/policies/shop.yaml: valid, fingerprint e2baebb7593bfef4 (as a gauge 249292446456123), 3 routes
 
 route        requests                          who can reach it
 ----------------------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ collector otel                audit records, by OTLP to https://otel.shop.exampl
                               every 5s, up to 512 together
 gateway's log                 audit records
 rate-limit service ratelimit  for quota monthly in domain shop: the subscription's id
-access log                    trace_id, decision, reason, caller and remaining, where its format names them
+access log                    trace_id, span_id, decision, reason, caller and remaining, where its format names them
                               the caller is its provider, and the policy's name for it or a digest
 metrics                       counts by names of the policy's and by reasons; nothing of a request
 caller                        why a request was refused
@@ -182,7 +182,7 @@ fn a_document_has_its_fields_in_order() {
         "chain": {"key": {"secret": "audit-key"}, "checkpoint_interval": "1m"},
     });
     assert_eq!(leaving["audit"], audit);
-    assert_eq!(leaving["access_log_properties"], json!(["trace_id", "decision", "reason", "caller", "remaining"]));
+    assert_eq!(leaving["access_log_properties"], json!(["trace_id", "span_id", "decision", "reason", "caller", "remaining"]));
     let service =
         json!({"cluster": "ratelimit", "domain": "shop", "quota": "monthly", "entries": [{"key": "subscription", "digest": false}]});
     assert_eq!(leaving["rate_limit_services"], json!([service]));

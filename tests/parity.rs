@@ -6,6 +6,8 @@
 mod everything;
 #[path = "parity/host.rs"]
 mod host;
+#[path = "parity/lengths.rs"]
+mod lengths;
 #[path = "parity/native.rs"]
 mod native;
 #[path = "parity/on_page.rs"]
@@ -23,7 +25,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracegate::event::{HostFailure, MAX_ANSWER};
 use tracegate::{CallFailed, Reason, Verdict};
-use tracegate_harness::component::Component;
+use tracegate_harness::component::{Component, wit};
 use tracegate_harness::host::Message;
 use tracegate_harness::recording::{InOrder, Recorded, Records, WINDOW};
 use tracegate_harness::{Redactor, module, policy, tools, workspace};
@@ -31,6 +33,7 @@ use tracegate_tests::{faces, folder, present, stderr, stdout, tracegate};
 
 use everything::Everything;
 use host::Host;
+use lengths::OtherLength;
 use native::{Counts, Native, Outcome};
 use waits::Waits;
 
@@ -257,6 +260,24 @@ fn interfaces(path: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
     (imports.into_iter().collect(), exports.into_iter().collect())
 }
 
+/// Too many random bytes, too few or none are no randomness, as for every other face: nothing is minted, and nothing traps.
+#[test]
+fn the_component_takes_no_other_number_of_random_bytes() {
+    let wasm = fs::read(module::build_component().expect("the component builds")).expect("it has been built");
+    let component = Component::compile(&wasm).expect("it is a component");
+    for answered in [|_| 0, |asked| asked - 1, |asked| asked + 1] {
+        let mut edge = component.start(OtherLength::new(answered)).expect("it is for our world");
+        let policy = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
+        let policy = edge.compile(policy).expect("no trap").expect("it is sound");
+        let gateway = edge.run(policy, 1).expect("no trap").expect("it needs no secret");
+        let exchange = edge.open(gateway, 1).expect("no trap");
+        let line = |(name, value): (&str, &str)| wit::Header { name: name.into(), value: value.into() };
+        let head = [(":method", "GET"), (":path", "/orders/7")].map(line).into();
+        let step = edge.step(exchange, &wit::Event::Request(head)).expect("no trap");
+        assert!(matches!(&step.verdict, wit::Verdict::Continue(edits) if edits.is_empty()), "{:?}", step.verdict);
+    }
+}
+
 #[test]
 fn the_example_decides() {
     example_decides(&module::build_component().expect("the component builds"));
@@ -273,11 +294,12 @@ fn example_decides(component: &Path) {
     let program = PathBuf::from(tracegate().get_program()).with_file_name("examples").join("gateway");
     let program = program.with_extension(std::env::consts::EXE_EXTENSION);
     assert!(program.is_file(), "{} is missing: run `cargo harness test`, which builds it", program.display());
-    let decide = |path: &str| {
+    let run = |path: &str| {
         let output = Command::new(&program).args([component, &policy]).arg(path).output().expect("the example runs");
         assert!(output.status.success(), "{}", stderr(&output));
-        stdout(&output)
+        output
     };
+    let decide = |path: &str| stdout(&run(path));
     let (admitted, refused) = (decide("/orders/7"), decide("/nowhere"));
     assert!(admitted.starts_with("admitted\ntraceparent: 00-"), "{admitted}");
     assert!(refused.starts_with("refused: 404 OperationNotFound\n"), "{refused}");
@@ -290,6 +312,19 @@ fn example_decides(component: &Path) {
     fs::write(&policy, limited.to_string()).expect("there is room");
     let waited = decide("/orders/7");
     assert!(waited.starts_with("refused: 503 QuotaUnavailable\n"), "{waited}");
+    // The response is edited, and the span that was recorded leaves at the end.
+    let told = json!({
+        "schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"},
+        "quotas": {"all": {"limit": {"rate": {"requests": 5, "window": "1m"}}, "key": ["route"], "enforcement": {"local": {}}}},
+        "routes": [{"name": "all", "quotas": ["all"]}],
+        "export": {"traces": {"spans": {"otlp": {"cluster": "otel", "uri": "http://otel:4318/v1/traces"}}}},
+    });
+    fs::write(&policy, told.to_string()).expect("there is room");
+    let output = run("/orders/7");
+    let (_, response) =
+        stdout(&output).split_once("\nresponse\n").map(|(head, response)| (head.to_owned(), response.to_owned())).expect("it is edited");
+    assert!(response.to_lowercase().starts_with("ratelimit"), "{response}");
+    assert!(stderr(&output).ends_with("calls that leave at the end: 1\n"), "{}", stderr(&output));
 }
 
 fn node() -> Option<PathBuf> {

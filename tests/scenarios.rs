@@ -7,6 +7,8 @@ mod ends;
 mod gateways;
 #[path = "scenarios/many.rs"]
 mod many;
+#[path = "scenarios/outages.rs"]
+mod outages;
 #[path = "scenarios/refusals.rs"]
 mod refusals;
 #[path = "scenarios/replies.rs"]

@@ -130,21 +130,39 @@ fn main() -> Result<()> {
             calls.extend(step.calls.drain(..));
         }
     }
-    let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match step.verdict {
         Verdict::Continue(edits) => {
             println!("admitted");
-            for edit in edits {
-                match edit {
-                    HeaderEdit::Replace(Header { name, value }) => println!("{}: {}", shown(&name), shown(&value)),
-                    HeaderEdit::Remove(name) => println!("without {name}"),
-                }
-            }
+            show(edits);
         }
         Verdict::Refuse(refusal) => println!("refused: {} {}\n{}", refusal.status, refusal.reason, refusal.body),
         Verdict::Wait => println!("waits"),
     }
+    // Once for its response, be it the upstream's or a refusal, where something is to be edited or read.
+    if policy_of.exchange().call_awaits_response(&mut store, exchange)? {
+        let response = Event::Response(vec![line((":status", "200"))]);
+        if let Verdict::Continue(edits) = policy_of.exchange().call_step(&mut store, exchange, &response)?.verdict {
+            println!("response");
+            show(edits);
+        }
+    }
     let totals = Totals { request_bytes: 0, response_bytes: 0 };
     policy_of.exchange().call_step(&mut store, exchange, &Event::Closed(totals))?;
-    exchange.resource_drop(&mut store)
+    exchange.resource_drop(&mut store)?;
+
+    // Once for a configuration: what it has kept for collectors leaves, and nobody hears their answers.
+    let left = policy_of.gateway().call_end(&mut store, gateway)?;
+    eprintln!("calls that leave at the end: {}", left.len());
+    policy_of.gateway().call_ended(&mut store, gateway)?;
+    gateway.resource_drop(&mut store)
+}
+
+fn show(edits: Vec<HeaderEdit>) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    for edit in edits {
+        match edit {
+            HeaderEdit::Replace(Header { name, value }) => println!("{}: {}", text(&name), text(&value)),
+            HeaderEdit::Remove(name) => println!("without {name}"),
+        }
+    }
 }

@@ -33,6 +33,13 @@ pub trait Lend: 'static {
     /// Clocks, randomness, and what it knows, keeps and verifies. Each import takes what it needs of it.
     fn inputs(&mut self) -> Inputs<'_>;
 
+    /// As many random bytes as are asked for. Any other number counts as none.
+    fn random(&mut self, length: u32) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length.min(MAX_RANDOM)).ok()?];
+        self.inputs().entropy.fill(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
     /// The value of a variable that a policy names.
     fn environment(&mut self, variable: &str) -> Option<String>;
 
@@ -353,3 +360,6 @@ fn allow<L>(store: &mut Store<Lent<L>>) {
 fn failed(what: &str, error: &wasmtime::Error) -> Error {
     Error::new(format!("{what}: {}", error.root_cause()))
 }
+
+/// More than a component draws at once.
+const MAX_RANDOM: u32 = 65_536;

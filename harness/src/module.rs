@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::slice;
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,7 +34,7 @@ pub const BARE_TARGET: &str = "wasm32-unknown-unknown";
 /// When cargo, rustup or the file system fail, with their words.
 pub fn build() -> Result<PathBuf> {
     let path = workspace::dist().join("tracegate.wasm");
-    unless_fresh("module", &path, |checkout| write_whole(&path, &checkout.build()?))?;
+    unless_fresh("module", slice::from_ref(&path), |checkout| write_whole(&path, &checkout.build()?))?;
     Ok(path)
 }
 
@@ -44,7 +45,7 @@ pub fn build() -> Result<PathBuf> {
 /// As [`build`].
 pub fn build_probe() -> Result<PathBuf> {
     let path = workspace::target().join("probe.wasm");
-    unless_fresh("probe", &path, |checkout| {
+    unless_fresh("probe", slice::from_ref(&path), |checkout| {
         let built = checkout.compile("tracegate-probe", TARGET, &[])?;
         write_whole(&path, &fs::read(&built).context(|| format!("can't read {}", built.display()))?)
     })?;
@@ -58,7 +59,7 @@ pub fn build_probe() -> Result<PathBuf> {
 /// As [`build`], and when what was compiled is not what `wit/world.wit` says.
 pub fn build_component() -> Result<PathBuf> {
     let path = workspace::dist().join("tracegate.component.wasm");
-    unless_fresh("component", &path, |checkout| write_whole(&path, &component(&checkout.build_component_core()?)?))?;
+    unless_fresh("component", slice::from_ref(&path), |checkout| write_whole(&path, &component(&checkout.build_component_core()?)?))?;
     Ok(path)
 }
 
@@ -101,7 +102,8 @@ pub fn build_by_cargo_component() -> Result<PathBuf> {
 /// As [`build`].
 pub fn build_browser() -> Result<PathBuf> {
     let directory = workspace::dist().join("browser");
-    unless_fresh("browser", &directory.join("tracegate_bg.wasm"), |checkout| {
+    let files = ["tracegate_bg.wasm", "tracegate.js", "tracegate.d.ts", "tracegate_bg.wasm.d.ts"].map(|name| directory.join(name));
+    unless_fresh("browser", &files, |checkout| {
         let core = checkout.build_browser_core()?;
         let package = ["--locked", "--package", "tracegate-browser", "--features", "bindings", "--bin", "browser-bindings"];
         run(checkout.cargo().args(["run", "--release"]).args(package).arg("--").args([&core, &directory]))
@@ -111,17 +113,16 @@ pub fn build_browser() -> Result<PathBuf> {
 
 /// Builds a face, unless what lies there was built of the same sources. Cargo itself would take a third of a second to say so, one after the other where
 /// many ask, and of two faces it couldn't: they have one name for what is compiled, and each build of the one makes it do the other again.
-fn unless_fresh(face: &str, built: &Path, build: impl FnOnce(&Checkout) -> Result<()>) -> Result<()> {
+fn unless_fresh(face: &str, built: &[PathBuf], build: impl FnOnce(&Checkout) -> Result<()>) -> Result<()> {
     let checkout = Checkout::own();
     let mark = workspace::target().join(format!("{face}.of"));
-    // Two digests: of what was built, and of its sources.
-    let made_of = |sources: &str| fs::read(built).map(|built| format!("{} of {sources}\n", hex::encode(Sha256::digest(built))));
-    let fresh = |sources: &str| matches!((made_of(sources), fs::read_to_string(&mark)), (Ok(made), Ok(marked)) if made == marked);
-    if fresh(&checkout.sources()?) {
+    let fresh = |sources: &str| matches!((made_of(sources, built), fs::read_to_string(&mark)), (Ok(made), Ok(marked)) if made == marked);
+    if checkout.sources().is_ok_and(|sources| fresh(&sources)) {
         return Ok(());
     }
-    let parent = built.parent().unwrap_or(built);
-    fs::create_dir_all(parent).context(|| format!("can't create {}", parent.display()))?;
+    for parent in built.iter().filter_map(|path| path.parent()) {
+        fs::create_dir_all(parent).context(|| format!("can't create {}", parent.display()))?;
+    }
     let _lock = lock()?;
     // Somebody else may have built it meanwhile.
     let sources = checkout.sources()?;
@@ -129,7 +130,20 @@ fn unless_fresh(face: &str, built: &Path, build: impl FnOnce(&Checkout) -> Resul
         return Ok(());
     }
     build(&checkout)?;
-    write_whole(&mark, made_of(&sources).context(|| format!("can't read {}", built.display()))?.as_bytes())
+    // What was changed during the build may be in it or not.
+    if checkout.sources()? == sources {
+        write_whole(&mark, made_of(&sources, built)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Two digests: of what was built, and of its sources.
+fn made_of(sources: &str, built: &[PathBuf]) -> Result<String> {
+    let mut digest = Sha256::new();
+    for path in built {
+        digest.update(Sha256::digest(fs::read(path).context(|| format!("can't read {}", path.display()))?));
+    }
+    Ok(format!("{} of {sources}\n", hex::encode(digest.finalize())))
 }
 
 /// Makes a component of a core module that says which world it is for, without names of its functions.

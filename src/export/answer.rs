@@ -55,7 +55,7 @@ fn retry_after(value: &[u8], now: i64) -> Option<u64> {
     let after = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(SECOND)
     } else {
-        let then = http_date::parse(text)?.saturating_mul(1_000_000_000);
+        let then = http_date::parse(text, now.div_euclid(1_000_000_000))?.saturating_mul(1_000_000_000);
         u64::try_from(then.saturating_sub(now)).unwrap_or(0)
     };
     Some(after.min(MAX_RETRY_AFTER))

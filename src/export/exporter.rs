@@ -40,6 +40,8 @@ pub(crate) struct Exporter {
     failures: u32,
     /// Nothing leaves before this, on the monotonic clock.
     not_before: u64,
+    /// Until then the collector itself has asked for time.
+    asked_until: u64,
     /// The gateway is ending: nothing is tried again.
     is_ending: bool,
     /// Of which trouble the operator knows.
@@ -157,6 +159,7 @@ impl Exporter {
             bytes: 0,
             failures: 0,
             not_before: 0,
+            asked_until: 0,
             is_ending: false,
             noted: None,
         }
@@ -169,7 +172,7 @@ impl Exporter {
             self.headers = headers;
             // What others got in answer says nothing of these.
             if std::mem::replace(&mut self.awaits_secrets, false) {
-                self.not_before = 0;
+                self.not_before = self.asked_until;
             }
         }
         self.rotates = collector.headers.iter().any(|(_, reference)| reference.is_fetched());
@@ -298,7 +301,8 @@ impl Exporter {
 
     /// The host's monotonic clock may be the wall's: where that is set back, nothing waits for longer than it would have.
     fn set_back(&mut self, now: u64) {
-        self.not_before = self.not_before.min(now.saturating_add(MAX_WAIT));
+        let latest = now.saturating_add(MAX_WAIT);
+        (self.not_before, self.asked_until) = (self.not_before.min(latest), self.asked_until.min(latest));
         self.open.since = self.open.since.min(now);
         let deadline = self.deadline(now);
         for sent in self.under_way.values_mut() {
@@ -382,13 +386,18 @@ impl Exporter {
                 self.note(Trouble::Refused, format!("{count} refused: found {what}"), tell);
             }
             Verdict::Later { after, what } => {
-                self.failures = self.failures.saturating_add(1);
-                // A collector may ask for more time, never for less: its clock may be behind.
-                let wait = backoff(self.failures, &mut *inputs.entropy).max(after.unwrap_or(0));
-                self.not_before = inputs.monotonic.saturating_add(wait);
-                let first = tried.first.unwrap_or(inputs.monotonic);
+                let now = inputs.monotonic;
+                // Those that fail together have failed once.
+                self.failures = if now < self.not_before { self.failures.max(1) } else { self.failures.saturating_add(1) };
+                if let Some(after) = after {
+                    self.asked_until = self.asked_until.max(now.saturating_add(after));
+                }
+                // A collector may ask for more time, never for less: its clock may be behind. Nor does another answer take back what it asked for.
+                let wait = backoff(self.failures, &mut *inputs.entropy);
+                self.not_before = self.not_before.max(now.saturating_add(wait)).max(self.asked_until);
+                let first = tried.first.unwrap_or(now);
                 // A clock that was set forward makes no outage.
-                if inputs.monotonic.saturating_sub(first) >= MAX_ELAPSED && tried.times >= MIN_TIMES {
+                if now.saturating_sub(first) >= MAX_ELAPSED && tried.times >= MIN_TIMES {
                     tell.count(Fate::DroppedExpired, count);
                     self.leaves(&tried);
                 } else {

@@ -3,8 +3,9 @@
 
 use crate::date::Date;
 
-/// Seconds since 1970; `None` for what is no such date. Days of the week are passed over.
-pub(super) fn parse(text: &str) -> Option<i64> {
+/// Seconds since 1970; `None` for what is no such date. Days of the week are passed over. `now`, in seconds too, tells of which century a year of two
+/// digits is.
+pub(super) fn parse(text: &str, now: i64) -> Option<i64> {
     let (weekday, rest) = text.split_once(' ')?;
     // Sun, 06 Nov 1994 08:49:37 GMT | Sunday, 06-Nov-94 08:49:37 GMT | Sun Nov  6 08:49:37 1994
     let fields: Vec<&str> = rest.split([' ', '-']).filter(|field| !field.is_empty()).collect();
@@ -16,8 +17,11 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     let place = MONTHS.iter().position(|name| name == month)?;
     let year = match (year.len(), number(year)?) {
         (4, year) => year,
-        // Of two digits: nobody sends dates of the last century any more.
-        (2, year) => year.saturating_add(2000),
+        // The last year with these digits that isn't more than 50 years ahead.
+        (2, digits) => {
+            let latest = Date::from_days(i32::try_from(now.div_euclid(86_400)).ok()?).year.saturating_add(50);
+            latest.saturating_sub(latest.saturating_sub(digits).rem_euclid(100))
+        }
         _ => return None,
     };
     let date = Date { year, month: i32::try_from(place).ok()?.saturating_add(1), day: number(day)? };
@@ -48,13 +52,24 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 mod tests {
     use super::*;
 
+    /// 2026-12-01T00:00:00Z
+    const NOW: i64 = 1_796_083_200;
+
     #[test]
     fn the_standards_own_examples() {
-        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
-            assert_eq!(parse(text), Some(784_111_777), "{text}");
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse(text, NOW), Some(784_111_777), "{text}");
         }
-        assert_eq!(parse("Sunday, 06-Nov-94 08:49:37 GMT"), Some(3_939_871_777), "this century's");
-        assert_eq!(parse("Fri, 31 Dec 2016 23:59:60 GMT"), Some(1_483_228_800));
+        assert_eq!(parse("Fri, 31 Dec 2016 23:59:60 GMT", NOW), Some(1_483_228_800));
+    }
+
+    #[test]
+    fn a_year_of_two_digits_is_at_most_fifty_ahead() {
+        for (digits, year) in [("26", 2026), ("27", 2027), ("76", 2076), ("77", 1977), ("99", 1999), ("00", 2000)] {
+            let written_out = parse(&format!("Thu, 01 Jan {year} 00:00:00 GMT"), NOW);
+            assert!(written_out.is_some() && parse(&format!("Thursday, 01-Jan-{digits} 00:00:00 GMT"), NOW) == written_out, "{digits}");
+        }
+        assert_eq!(parse("Thursday, 01-Jan-70 00:00:00 GMT", 0), Some(0));
     }
 
     #[test]
@@ -73,7 +88,7 @@ mod tests {
             "Sun, 06 Nov 994 08:49:37 GMT",
             "1994-11-06T08:49:37Z",
         ] {
-            assert_eq!(parse(text), None, "{text:?}");
+            assert_eq!(parse(text, NOW), None, "{text:?}");
         }
     }
 }

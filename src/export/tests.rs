@@ -274,6 +274,25 @@ fn a_collector_that_asks_for_time_gets_it() {
     }
 }
 
+/// Of batches that fail together the longest pause counts, and they have failed once.
+#[test]
+fn what_fails_together_fails_once_and_takes_back_no_time() {
+    for (first, wait) in [(Says::Status(429, Some("60")), 60), (Says::Fails(CallFailed::Disconnected), 1)] {
+        let mut world = World::new(100, 10);
+        world.record(40);
+        assert_eq!(world.tick(), 4);
+        world.answer(first);
+        (0..3).for_each(|_| world.answer(Says::Fails(CallFailed::Disconnected)));
+        if wait > 1 {
+            world.monotonic = wait * SECOND - 1;
+            assert_eq!(world.tick(), 0);
+        }
+        world.monotonic = wait * SECOND;
+        assert_eq!(world.tick(), 1);
+        world.assert_accounted();
+    }
+}
+
 /// In Envoy the monotonic clock is the wall's.
 #[test]
 fn a_clock_that_is_set_back_or_forward_delays_nothing_and_loses_nothing() {

@@ -2,6 +2,7 @@
 // face.mjs DIRECTORY: what the browser face in the directory does for a page, and what it makes of hosts that fail, lie or call back.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { resolve } from "node:path";
@@ -39,11 +40,34 @@ assert.notEqual(decide({}).continue[0].replace.value, replace.value);
 for (const random of [() => undefined, () => new Uint8Array(3), () => "text", () => { throw new Error("no") }]) {
     assert.deepEqual(decide({ random }), { continue: [] });
 }
-// One whose every method throws, or answers nonsense, is as one that has nothing; the browser's clock and randomness are its own.
-for (const answer of [() => { throw new Error("no") }, () => null, () => -1, () => ({ value: "text", version: -1 })]) {
-    const names = ["now", "monotonic", "peer", "routeMetadata", "environment", "get", "set", "verify", "log"];
-    const { continue: edits } = decide(Object.fromEntries(names.map((name) => [name, answer])));
-    assert.equal(edits[0].replace.name, "traceparent");
+// One whose every method throws, or answers nonsense, is as one that has nothing, whatever is asked of it; the browser's clock is its own.
+const issuer = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const base64url = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+const signed = `${base64url({ alg: "RS256", kid: "1" })}.${base64url({ iss: "issuer", aud: "orders", sub: "7", exp: 4102444800 })}`;
+const token = `${signed}.${sign("sha256", Buffer.from(signed), issuer.privateKey).toString("base64url")}`;
+const keys = { inline: { keys: [{ ...issuer.publicKey.export({ format: "jwk" }), kid: "1", use: "sig", alg: "RS256" }] } };
+const rate = { limit: { rate: { requests: 5, window: "1s" } }, enforcement: { local: {} } };
+const ASKING = JSON.stringify({
+    ...JSON.parse(OPEN),
+    secrets: { chain: { environment: { name: "CHAIN" } } },
+    audit: { chain: { key: { secret: "chain" } } },
+    identity: { providers: { customers: { jwt: { issuer: "issuer", audiences: ["orders"], algorithms: ["RS256"], keys } } } },
+    quotas: {
+        "of-the-source": { ...rate, key: ["source"], key_absent: "skip" },
+        "of-the-route": { ...rate, limit_from: { route_metadata: { at_most: 50 } }, key: ["route"] },
+    },
+    routes: [{ name: "all", quotas: ["of-the-source", "of-the-route"], rules: [{ name: "who", require: { caller: { provider: "customers" } } }] }],
+});
+const nonsense = [() => { throw new Error("no") }, () => null, () => -1, () => true, () => "text", () => ({ value: "text", version: -1 })];
+for (const answer of nonsense) {
+    assert.throws(() => new Gateway(ASKING, 1, { environment: answer }), /CHAIN/);
+    const asked = new Set();
+    const names = ["now", "monotonic", "peer", "routeMetadata", "get", "set", "verify", "log"];
+    const host = Object.fromEntries(names.map((name) => [name, (...questions) => (asked.add(name), answer(...questions))]));
+    host.environment = () => Buffer.alloc(32, 7).toString("base64");
+    const { refuse } = new Gateway(ASKING, 1, host).open(1).step({ request: [...head, ["authorization", `Bearer ${token}`]] }).verdict;
+    assert.equal(refuse?.reason, "QuotaUnavailable", "the token is genuine whatever the host says, and what isn't kept isn't counted");
+    assert.deepEqual(names.filter((name) => !asked.has(name)), []);
 }
 // A host that calls back within a call gets an error, and the call goes on.
 let refused;
@@ -117,6 +141,10 @@ assert.deepEqual(gateway.reply(0, { reply: { headers: [], body: new Uint8Array(1
 for (const reply of [{ headers: [], body: new ArrayBuffer(1 << 28) }, { headers: circle, body: new Uint8Array() }]) {
     assert.throws(() => gateway.reply(0, { reply }), /expected an Answer: /);
 }
+// One text in many places is as long as it would be taken in.
+const crowd = Array(300).fill(["a", "x".repeat(1 << 20)]);
+assert.throws(() => gateway.open(1).step({ request: crowd }), /expected an Event: expected at most 16777216 characters in all/);
+assert.throws(() => gateway.reply(0, { reply: { headers: crowd, body: new Uint8Array() } }), /expected an Answer: /);
 assert.ok(memory.buffer.byteLength < 1 << 27, "what is too long isn't taken in");
 assert.throws(() => gateway.reply(0, { failed: "otherwise" }), /expected an Answer: /);
 assert.throws(() => gateway.reply(0, { reply: { headers: [], body: Object.create(Uint8Array.prototype) } }), /expected an Answer: /);

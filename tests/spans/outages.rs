@@ -18,11 +18,7 @@ fn with(status: u16, fields: &[(&str, &str)], body: &[u8]) -> Answer {
 /// One after the other, each for one batch, and what becomes of its five spans.
 #[test]
 fn every_answer_has_its_fate() {
-    // A date that has passed asks for no time: half a second at least, by our own count.
-    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
     for (what, answers, expected) in [
-        ("asked for time in seconds", vec![with(429, &[("retry-after", "1")], b"")], fates([("recorded", 5), ("acknowledged", 5)])),
-        ("asked for time as a date", vec![with(503, &[("retry-after", past)], b"")], fates([("recorded", 5), ("acknowledged", 5)])),
         ("bad request", vec![with(400, &[], b"")], fates([("recorded", 5), ("dropped_refused", 5)])),
         (
             "HTML",
@@ -52,6 +48,23 @@ fn every_answer_has_its_fate() {
                 && found.iter().filter(|(fate, _)| *fate != "recorded" && *fate != "queued").map(|(_, count)| count).sum::<u64>() == 5
         };
         assert_eq!(ledger_until(&envoy, Duration::from_secs(20), settled), expected, "{what}");
+    }
+}
+
+/// In both forms, and longer than anybody would wait of its own accord: spans come again once that is over.
+#[test]
+fn a_collector_that_asks_for_time_gets_it() {
+    for (status, as_date) in [(429, false), (503, true)] {
+        let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(8);
+        let asked = if as_date { until.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string() } else { "7".to_owned() };
+        let (collector, begun) = (Collector::start().unwrap(), Instant::now());
+        collector.answer_next([with(status, &[("retry-after", &asked)], b"")]);
+        let Some(envoy) = start(&policy(&often()), 1, collector.address()) else { return };
+        let mut connection = Connection::open(envoy.listener()).unwrap();
+        assert_eq!(ask(&mut connection, "/orders/7", &[]).status, 200);
+        let found = ledger_until(&envoy, Duration::from_secs(20), |found| found.get("acknowledged") == Some(&1));
+        assert_eq!(found, fates([("recorded", 1), ("acknowledged", 1)]), "{asked}");
+        assert!(begun.elapsed() > Duration::from_secs(6), "{asked}: {:?}", begun.elapsed());
     }
 }
 

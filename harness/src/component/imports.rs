@@ -18,9 +18,7 @@ impl<L: Lend> clocks::Host for Lent<L> {
 
 impl<L: Lend> random::Host for Lent<L> {
     fn bytes(&mut self, length: u32) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(length.min(MAX_RANDOM)).ok()?];
-        self.0.inputs().entropy.fill(&mut bytes).ok()?;
-        Some(bytes)
+        self.0.random(length)
     }
 }
 
@@ -75,6 +73,3 @@ impl<L: Lend> logging::Host for Lent<L> {
         self.0.log(level, &line);
     }
 }
-
-/// More than a component draws at once.
-const MAX_RANDOM: u32 = 65_536;

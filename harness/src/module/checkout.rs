@@ -148,7 +148,10 @@ impl Checkout {
         while let Some(path) = pending.pop() {
             let unread = || format!("can't read {}", path.display());
             if path.is_dir() {
-                let mut entries: Vec<PathBuf> = fs::read_dir(&path).context(unread)?.flatten().map(|entry| entry.path()).collect();
+                let listed = fs::read_dir(&path).context(unread)?.flatten();
+                // What begins with a dot is an editor's.
+                let named = listed.filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."));
+                let mut entries: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
                 entries.sort();
                 pending.extend(entries);
             } else {
@@ -190,8 +193,19 @@ impl Checkout {
 }
 
 /// What the faces and the tests' probe are made of and with.
-const SOURCES: [&str; 8] =
-    ["Cargo.lock", "Cargo.toml", "harness/src/module", "harness/src/module.rs", "src", "tests/browser/src", "tests/probe", "wit"];
+const SOURCES: [&str; 11] = [
+    ".cargo/config.toml",
+    "Cargo.lock",
+    "Cargo.toml",
+    "harness/src/module",
+    "harness/src/module.rs",
+    "harness/src/render/capabilities.rs",
+    "src",
+    "tests/browser/Cargo.toml",
+    "tests/browser/src",
+    "tests/probe",
+    "wit",
+];
 
 /// Environment variables that change what is built: profiles, flags, targets, and programs in the compiler's place.
 const INHERITED: [&str; 8] = [
@@ -201,6 +215,6 @@ const INHERITED: [&str; 8] = [
     "CARGO_PROFILE_",
     "CARGO_TARGET_",
     "CARGO_UNSTABLE_",
-    "RUSTC_",
+    "RUSTC",
     "RUSTFLAGS",
 ];

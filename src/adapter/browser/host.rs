@@ -38,7 +38,7 @@ impl Host {
     }
 
     pub(super) fn environment(&self, variable: &str) -> Option<String> {
-        self.call("environment", &[variable.into()])?.as_string()
+        plain::text(&self.call("environment", &[variable.into()])?)
     }
 
     pub(super) fn log(&self, level: &str, line: &str) {

@@ -13,15 +13,16 @@ extern "C" {
     fn structured_clone(value: &JsValue) -> Result<JsValue, JsValue>;
 }
 
-/// A copy in plain objects, arrays, bytes and primitive values, nested no deeper than the face's own values: nothing in it runs code. Of bytes no more
-/// than [`MAX_BYTES`] and one are left, which nothing makes use of.
+/// A copy in plain objects, arrays, bytes and primitive values, nested no deeper than the face's own values and with no more than [`MAX_BYTES`] of
+/// texts and parts altogether: nothing in it runs code. Of bytes no more than [`MAX_BYTES`] and one are left, which nothing makes use of.
 ///
 /// # Errors
 ///
 /// What else was found.
 pub(super) fn copied(value: &JsValue) -> Result<JsValue, String> {
     let copy = structured_clone(value).map_err(|thrown| words(&thrown))?;
-    settle(&copy, MAX_DEPTH)?;
+    let mut room = MAX_BYTES;
+    settle(&copy, MAX_DEPTH, &mut room)?;
     Ok(copy)
 }
 
@@ -42,11 +43,12 @@ pub(super) fn text(value: &JsValue) -> Option<String> {
     (text.length() <= MAX_BYTES).then(|| value.as_string()).flatten()
 }
 
-/// Refuses what isn't plain in a copy, and shortens bytes.
-fn settle(value: &JsValue, depth: u8) -> Result<(), String> {
-    if let Some(text) = value.dyn_ref::<JsString>() {
-        return if text.length() <= MAX_BYTES { Ok(()) } else { Err(format!("expected texts of at most {MAX_BYTES} characters")) };
-    }
+/// Refuses what isn't plain in a copy, or has more in it than there is room, and shortens bytes.
+fn settle(value: &JsValue, depth: u8, room: &mut u32) -> Result<(), String> {
+    // One text may stand in many places: it is taken in for each.
+    let length = value.dyn_ref().map_or(0, JsString::length);
+    let left = room.checked_sub(PART).and_then(|room| room.checked_sub(length));
+    *room = left.ok_or_else(|| format!("expected at most {MAX_BYTES} characters in all, {PART} counted for each part, found more"))?;
     if !value.is_object() || value.is_instance_of::<Uint8Array>() {
         return Ok(());
     }
@@ -56,7 +58,7 @@ fn settle(value: &JsValue, depth: u8) -> Result<(), String> {
     let holder: &Object = value.unchecked_ref();
     for name in Object::keys(holder).iter() {
         let part = Reflect::get(value, &name).map_err(|thrown| words(&thrown))?;
-        settle(&part, depth)?;
+        settle(&part, depth, room)?;
         if let Some(bytes) = part.dyn_ref::<Uint8Array>().filter(|bytes| bytes.length() > MAX_BYTES) {
             let short = bytes.subarray(0, MAX_BYTES.saturating_add(1));
             Reflect::set(value, &name, &short).map_err(|thrown| words(&thrown))?;
@@ -73,5 +75,7 @@ fn words(thrown: &JsValue) -> String {
 
 /// More than any value that a host keeps for a gateway, and than any policy.
 const MAX_BYTES: u32 = 16 << 20;
+/// What a part takes beside its text.
+const PART: u32 = 32;
 /// An answer holds a reply, that its lines, those a line each.
 const MAX_DEPTH: u8 = 4;
