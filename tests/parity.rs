@@ -321,8 +321,8 @@ fn example_decides(component: &Path) {
     });
     fs::write(&policy, told.to_string()).expect("there is room");
     let output = run("/orders/7");
-    let (_, response) =
-        stdout(&output).split_once("\nresponse\n").map(|(head, response)| (head.to_owned(), response.to_owned())).expect("it is edited");
+    let shown = stdout(&output);
+    let (_, response) = shown.split_once("\nresponse\n").expect("it is edited");
     assert!(response.to_lowercase().starts_with("ratelimit"), "{response}");
     assert!(stderr(&output).ends_with("calls that leave at the end: 1\n"), "{}", stderr(&output));
 }

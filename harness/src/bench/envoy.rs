@@ -259,8 +259,8 @@ const WARM_UP: u32 = 60_000;
 /// So many loads are enough for any module.
 const MAX_WARM_UPS: u32 = 1000;
 const CONNECTIONS: usize = 100;
-/// Bytes that a span takes at the collector, at least: three quarters of what a small one does, so that hardly any can be missing.
-const LEAST_SPAN: u64 = 300;
+/// Bytes that a span takes at the collector, at least.
+const LEAST_SPAN: u64 = 50;
 const WHOLE_JOB: &str = "tracegate: whole job";
 const POLICY: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "admit"}}"#;
 const POLICY_ROUTE: &str = r#"{"schema": 1, "service": {"name": "edge"}, "default": {"action": "refuse"}, "routes": [{"name": "all"}]}"#;
